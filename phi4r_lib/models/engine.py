@@ -1,0 +1,106 @@
+"""Who answers: one interface, prompts in and samples out, whatever stands behind it.
+
+The engines themselves live next door (local.py, vllm_engine.py, openai_engine.py, ray_engine.py); store.py keeps
+their samples in shards so that a killed run repeats nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Message = dict[str, str]
+Prompt = str | Sequence[Message]  # a plain string is one user message
+Progress = Callable[[int, int], None]  # (samples done, samples in all)
+
+
+class SamplingSettings(BaseModel):
+    """How to sample: n completions a prompt; max_tokens counts completion tokens; seed None means unseeded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n: int = Field(default=1, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)  # 0 means off
+    max_tokens: int = Field(default=256, ge=1)
+    seed: int | None = 0
+
+
+class Sample(BaseModel):
+    """One completion: text without the end-of-turn token, think tags kept.
+
+    `tokens` counts completion tokens (end-of-turn included), `truncated` means no end-of-turn within max_tokens,
+    `seconds` is the batch's wall time divided by its samples, `error` the reason when the engine got no answer
+    (text is then empty), `index` the sample's number for its prompt.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    tokens: int
+    truncated: bool = False
+    seconds: float = 0.0
+    index: int = 0
+    error: str | None = None
+
+
+class EngineSpec(BaseModel):
+    """Which engine with which model; the `models` entries of a profile.
+
+    `options` go to the engine: dtype and batch_size (transformers), gpu_memory_utilization (vllm), base_url,
+    concurrency, budget_tokens (openai), worker and workers (ray). Keys come from the environment, never from here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["transformers", "vllm", "openai", "ray"] = "transformers"
+    model: str
+    system: str | None = None  # system message put before every prompt that has none
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Anything that answers prompts; `name` identifies model and engine in stored samples."""
+
+    name: str
+
+    def sample(
+        self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
+    ) -> list[list[Sample]]:
+        """settings.n samples for each prompt, in the order of the prompts."""
+        ...
+
+    def close(self) -> None:
+        """Frees the model or the connections."""
+        ...
+
+
+def as_messages(prompt: Prompt, system: str | None = None) -> list[Message]:
+    """The prompt as chat messages, with the system message in front unless it brings its own."""
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(m) for m in prompt]
+    if system and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": system})
+    return messages
+
+
+def open_engine(spec: EngineSpec | dict[str, Any]) -> Engine:
+    """The engine a spec names; heavy imports happen here, so unused engines cost nothing."""
+    spec = EngineSpec.model_validate(spec)
+    if spec.kind == "transformers":
+        from phi4r_lib.models.local import TransformersEngine
+
+        return TransformersEngine(spec)
+    if spec.kind == "vllm":
+        from phi4r_lib.models.vllm_engine import VllmEngine
+
+        return VllmEngine(spec)
+    if spec.kind == "openai":
+        from phi4r_lib.models.openai_engine import OpenAIEngine
+
+        return OpenAIEngine(spec)
+    from phi4r_lib.models.ray_engine import RayEngine
+
+    return RayEngine(spec)

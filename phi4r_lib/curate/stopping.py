@@ -1,0 +1,253 @@
+"""When to stop sampling a problem: exact curtailment, posterior stopping, and the Bayes-optimal policy as yard-stick.
+
+Every rule is a *policy*: an integer table `policy[n, s]` over states (n samples seen, s of them right) that holds
+GO_ON or the position of a decision in DECISIONS. One table format means one exact evaluation (`evaluate`) for all.
+Not here: who is sampled and what counts as right (edge.py), and rules that look across problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, stats
+
+DECISIONS = ("hard", "edge", "easy", "undecided")
+HARD, EDGE, EASY, UNDECIDED = range(4)
+GO_ON = -1
+
+
+class BetaPrior(NamedTuple):
+    """What pass rates are expected before the first sample; (0.5, 0.5) is Jeffreys' prior."""
+
+    a: float = 0.5
+    b: float = 0.5
+
+
+def fit_prior(successes: Sequence[int], samples: Sequence[int] | int) -> BetaPrior:
+    """Beta prior of a pilot by beta-binomial maximum likelihood (empirical Bayes; scipy.stats.betabinom).
+
+    `successes` and `samples` are counts, one per problem (`samples` may be one number for all). Raises ValueError for
+    fewer than two problems with samples. The result is kept within [0.05, 50], so that a pilot without any spread
+    cannot produce a prior that no later sample could move.
+    """
+    s, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(samples, float))
+    seen = n > 0
+    if seen.sum() < 2:
+        raise ValueError("fit_prior needs at least two problems with samples; raise the pilot or give a prior")
+    s, n = s[seen], n[seen]
+
+    def loss(log_ab: np.ndarray) -> float:
+        return -float(stats.betabinom.logpmf(s, n, *np.exp(log_ab)).sum())
+
+    bounds = [(np.log(0.05), np.log(50.0))] * 2
+    best = optimize.minimize(loss, np.log([0.5, 0.5]), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14})
+    return BetaPrior(*np.exp(best.x).tolist())
+
+
+def class_posterior(successes, samples, lo: float, hi: float, prior: BetaPrior = BetaPrior()) -> np.ndarray:  # noqa: B008
+    """P(hard), P(edge), P(easy) given the counts, on the last axis; hard means p <= lo, easy means p >= hi.
+
+    Counts broadcast; the posterior is Beta(a + successes, b + samples - successes), read off with scipy.stats.beta.
+    """
+    s, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(samples, float))
+    beta = stats.beta(prior.a + s, prior.b + n - s)
+    hard, easy = beta.cdf(lo), beta.sf(hi)
+    return np.stack([hard, np.clip(1 - hard - easy, 0, 1), easy], axis=-1)
+
+
+def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """All states up to `size` samples as (samples, successes) arrays of shape (size + 1, size + 1)."""
+    return np.indices((size + 1, size + 1))
+
+
+def _only_states(policy: np.ndarray) -> np.ndarray:
+    """Blanks the half of the table with more successes than samples."""
+    return np.where(np.tri(len(policy), dtype=bool), policy, GO_ON)
+
+
+def fixed(size: int, decide: np.ndarray) -> np.ndarray:
+    """Policy that draws `size` samples and then takes `decide[s]` (positions in DECISIONS, shape (size + 1,))."""
+    policy = np.full((size + 1, size + 1), GO_ON)
+    policy[size] = decide
+    return policy
+
+
+def fixed_plugin(size: int, lo: float, hi: float) -> np.ndarray:
+    """The usual filter: `size` samples, then the bare ratio s/size against lo and hi."""
+    rate = np.arange(size + 1) / size
+    return fixed(size, np.where(rate <= lo, HARD, np.where(rate >= hi, EASY, EDGE)))
+
+
+def fixed_mode(size: int, lo: float, hi: float, prior: BetaPrior = BetaPrior()) -> np.ndarray:  # noqa: B008
+    """`size` samples, then the class with the largest posterior."""
+    return fixed(size, class_posterior(np.arange(size + 1), size, lo, hi, prior).argmax(-1))
+
+
+def fixed_counts(size: int, least: int, most: int) -> np.ndarray:
+    """The published form of fixed filters: edge if and only if least <= right answers of `size` <= most."""
+    s = np.arange(size + 1)
+    return fixed(size, np.where(s < least, HARD, np.where(s > most, EASY, EDGE)))
+
+
+def curtailed(size: int, least: int, most: int) -> np.ndarray:
+    """The same decisions as `fixed_counts` for every possible stream, taken as soon as they cannot change any more.
+
+    easy once s > most; hard once the failures exceed size - least; edge once both bounds are safe. (Curtailed
+    sampling, standard in acceptance testing.)
+    """
+    if not 0 <= least <= most <= size:
+        raise ValueError(f"need 0 <= least <= most <= size, got least={least}, most={most}, size={size}")
+    n, s = _grid(size)
+    policy = np.full(n.shape, GO_ON)
+    policy[(s >= least) & (n - s >= size - most)] = EDGE
+    policy[s > most] = EASY
+    policy[n - s > size - least] = HARD
+    return _only_states(policy)
+
+
+def posterior_stop(
+    lo: float,
+    hi: float,
+    error: float,
+    max_samples: int,
+    prior: BetaPrior = BetaPrior(),  # noqa: B008
+    forced: bool = False,
+) -> np.ndarray:
+    """Stops as soon as one class has posterior probability >= 1 - error, at the latest at max_samples.
+
+    A decision before max_samples is wrong with probability at most `error` (over problems drawn from the prior). What
+    is still open at max_samples is "undecided", or, with `forced`, the class with the largest posterior.
+    """
+    n, s = _grid(max_samples)
+    chance = class_posterior(np.minimum(s, n), n, lo, hi, prior)
+    policy = np.where(chance.max(-1) >= 1 - error, chance.argmax(-1), GO_ON)
+    last = chance[-1].argmax(-1) if forced else UNDECIDED
+    policy[-1] = np.where(policy[-1] == GO_ON, last, policy[-1])
+    return _only_states(policy)
+
+
+def in_batches(policy: np.ndarray, batch: int) -> np.ndarray:
+    """The same policy looked at only after every `batch` samples (and at the end)."""
+    size = len(policy) - 1
+    looks = np.arange(size + 1)
+    seen = (looks % batch == 0) | (looks == size)
+    return np.where(seen[:, None], policy, GO_ON)
+
+
+def samples_until_decision(policy: np.ndarray, samples: int, successes: int) -> int:
+    """Fewest further samples after which the policy could stop: drawing that many at once wastes none (ours)."""
+    size = len(policy) - 1
+    for more in range(1, size - samples + 1):
+        if (policy[samples + more, successes : successes + more + 1] != GO_ON).any():
+            return more
+    return 0
+
+
+def optimal(
+    lo: float,
+    hi: float,
+    cost: float,
+    max_samples: int,
+    prior: BetaPrior = BetaPrior(),  # noqa: B008
+) -> np.ndarray:
+    """Bayes-optimal policy for wrong decisions at price 1 and samples at price `cost` (backward induction).
+
+    V(n, s) = min(1 - max_k P(k | n, s), cost + E V(n + 1, .)), on the lattice up to max_samples.
+    """
+    n, s = _grid(max_samples)
+    chance = class_posterior(np.minimum(s, n), n, lo, hi, prior)
+    return _backward(1 - chance.max(-1), chance.argmax(-1), cost, prior)
+
+
+def optimal_keep(
+    lo: float,
+    cost: float,
+    max_samples: int,
+    prior: BetaPrior = BetaPrior(),  # noqa: B008
+) -> np.ndarray:
+    """Bayes-optimal policy for the value of what is kept: u - tau with u = p(1 - p), tau = lo(1 - lo).
+
+    Learnability p(1 - p) is what a GRPO group can learn from; EDGE means keep, HARD means drop (for either reason).
+    """
+    gain = keep_gain(lo, max_samples, prior)
+    return _backward(-np.maximum(gain, 0), np.where(gain > 0, EDGE, HARD), cost, prior)
+
+
+def keep_gain(lo: float, max_samples: int, prior: BetaPrior = BetaPrior()) -> np.ndarray:  # noqa: B008
+    """E[p(1 - p) | n, s] - lo(1 - lo) for every state, shape (max_samples + 1, max_samples + 1)."""
+    n, s = _grid(max_samples)
+    total = prior.a + prior.b + n
+    return (prior.a + s) * (prior.b + np.maximum(n - s, 0)) / (total * (total + 1)) - lo * (1 - lo)
+
+
+def _backward(stop_cost: np.ndarray, decision: np.ndarray, cost: float, prior: BetaPrior) -> np.ndarray:
+    size = len(stop_cost) - 1
+    policy = np.full(stop_cost.shape, GO_ON)
+    policy[size] = decision[size]
+    value = stop_cost[size]
+    for n in range(size - 1, -1, -1):
+        s = np.arange(n + 1)
+        up = (prior.a + s) / (prior.a + prior.b + n)
+        go_on = cost + up * value[s + 1] + (1 - up) * value[s]
+        stop = stop_cost[n, : n + 1] <= go_on
+        policy[n, : n + 1] = np.where(stop, decision[n, : n + 1], GO_ON)
+        value = np.where(stop, stop_cost[n, : n + 1], go_on)
+    return policy
+
+
+def reach(policy: np.ndarray, pass_rate: BetaPrior | float) -> np.ndarray:
+    """Probability of ever being in each state, by exact path counting.
+
+    `pass_rate` is one p for all problems or the Beta distribution it is drawn from (then each step uses the
+    predictive probability (a + s) / (a + b + n), which is path counting times a ratio of beta functions).
+    """
+    size = len(policy) - 1
+    chance = np.zeros(policy.shape)
+    chance[0, 0] = 1.0
+    for n in range(size):
+        s = np.arange(n + 1)
+        up = (
+            (pass_rate.a + s) / (pass_rate.a + pass_rate.b + n)
+            if isinstance(pass_rate, BetaPrior)
+            else np.full(n + 1, float(pass_rate))
+        )
+        going = np.where(policy[n, : n + 1] == GO_ON, chance[n, : n + 1], 0.0)
+        chance[n + 1, : n + 1] += going * (1 - up)
+        chance[n + 1, 1 : n + 2] += going * up
+    return chance
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Exact behaviour of a policy: expected samples, P(wrong decision), P(undecided), P(each of DECISIONS)."""
+
+    samples: float
+    error: float
+    undecided: float
+    shares: dict[str, float]
+
+
+def evaluate(policy: np.ndarray, lo: float, hi: float, pass_rate: BetaPrior | float = BetaPrior()) -> Evaluation:  # noqa: B008
+    """Expected samples and error of a policy, without simulation; `pass_rate` as in `reach`."""
+    n, s = _grid(len(policy) - 1)
+    ends = np.where(policy == GO_ON, 0.0, reach(policy, pass_rate))
+    if isinstance(pass_rate, BetaPrior):
+        truth = class_posterior(np.minimum(s, n), n, lo, hi, pass_rate)
+    else:
+        truth = np.zeros((*policy.shape, 3)) + np.eye(3)[HARD if pass_rate <= lo else EASY if pass_rate >= hi else EDGE]
+    right = np.take_along_axis(truth, np.clip(policy, 0, 2)[..., None], axis=-1)[..., 0]
+    decided = np.where(policy == UNDECIDED, 0.0, ends)
+    shares = {name: float(ends[policy == code].sum()) for code, name in enumerate(DECISIONS)}
+    return Evaluation(float((ends * n).sum()), float((decided * (1 - right)).sum()), shares["undecided"], shares)
+
+
+def kept_value(policy: np.ndarray, lo: float, prior: BetaPrior = BetaPrior()) -> float:  # noqa: B008
+    """Share of the value p(1 - p) - lo(1 - lo) of a perfect filter that a policy's kept (EDGE) problems carry."""
+    ends = np.where(policy == EDGE, reach(policy, prior), 0.0)
+    gain = keep_gain(lo, len(policy) - 1, prior)
+    beta = stats.beta(prior.a, prior.b)
+    oracle = beta.expect(lambda p: p * (1 - p) - lo * (1 - lo), lb=lo, ub=1 - lo)
+    return float((ends * gain).sum() / oracle)

@@ -1,0 +1,215 @@
+"""Profiles: YAML files that name models, counts and settings; read, merged, overridden and validated here.
+
+A profile may say `extends: cpu` and give only what differs. Not here: what each section may hold (sections.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+import phi4r_lib
+from phi4r_lib.cookbook.sections import Profile
+
+
+class UserError(ValueError):
+    """Something the user can put right; the message says what is wrong and what to do."""
+
+
+class ProfileError(UserError):
+    """A profile, or an override of one, that cannot be used."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 with two repairs: 1e-4 is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def home() -> Path:
+    """Repository root: $PHI4R_HOME, else the folder that holds the package, else a parent of the working directory."""
+    named = os.environ.get("PHI4R_HOME")
+    if named and not (Path(named) / "notebooks" / "profiles").is_dir():
+        raise UserError(f"PHI4R_HOME is {named}, which has no notebooks/profiles; point it at the repository")
+    places = [Path(named)] if named else [Path(phi4r_lib.__file__).parents[1], Path.cwd(), *Path.cwd().parents]
+    for place in places:
+        if (place / "notebooks" / "profiles").is_dir():
+            return place.resolve()
+    raise UserError("no notebooks/profiles found; run inside the repository or set PHI4R_HOME to it")
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that come with the repository."""
+    return sorted(path.stem for path in (home() / "notebooks" / "profiles").glob("*.yaml"))
+
+
+def profile_path(name_or_path: str | os.PathLike[str]) -> Path:
+    """File of a profile: a name of a shipped one, or the path of a YAML file. Raises ProfileError."""
+    given = str(name_or_path)
+    if given.endswith((".yaml", ".yml")):
+        for path in (Path(given), home() / given):
+            if path.is_file():
+                return path.resolve()
+        raise ProfileError(f"profile file {given} does not exist; give a YAML file or one of {_names()}")
+    path = home() / "notebooks" / "profiles" / f"{given}.yaml"
+    if not path.is_file():
+        near = difflib.get_close_matches(given, profile_names(), n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ProfileError(f"unknown profile '{given}'.{hint} Known profiles: {_names()}; or give a YAML file.")
+    return path
+
+
+def _names() -> str:
+    return ", ".join(profile_names())
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ProfileError with file and line."""
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ProfileError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ProfileError(f"{path}: a profile is a mapping of sections, found {type(raw).__name__}")
+    return raw
+
+
+def _extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], list[Path]]:
+    if path in seen:
+        raise ProfileError(f"{path}: `extends` goes in a circle")
+    raw = read_yaml(path)
+    parent = raw.pop("extends", None)
+    if parent is None:
+        return raw, [path]
+    beside = path.parent / f"{parent}.yaml"
+    base, files = _extended(beside if beside.is_file() else profile_path(parent), (*seen, path))
+    return _merge(base, raw), [*files, path]
+
+
+def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key != "map"
+        merged[key] = _merge(merged[key], value) if nested else value
+    return merged
+
+
+def parse_set(text: str) -> tuple[str, Any]:
+    """`edge.limit=20` as ("edge.limit", 20); the value is read as YAML (or JSON). Raises ProfileError."""
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise ProfileError(f"--set {text!r}: write it as section.key=value, for example edge.limit=20")
+    try:
+        return key.strip(), yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ProfileError(f"--set {text!r}: value is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _nested(overrides: Any) -> dict[str, Any]:
+    """{"edge.limit": 20} or {"edge": {"limit": 20}} as nested mappings; a YAML string (papermill -p) is read first."""
+    if isinstance(overrides, str):
+        overrides = yaml.load(overrides, Loader=_Loader) or {}
+    if not isinstance(overrides, Mapping):
+        raise ProfileError(f"overrides must be a mapping like {{'edge.limit': 20}}, found {overrides!r}")
+    nested: dict[str, Any] = {}
+    for key, value in overrides.items():
+        for part in reversed(str(key).split(".")):
+            value = {part: value}
+        nested = _merge(nested, value)
+    return nested
+
+
+def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> list[str]:
+    """Dotted names of every setting, for messages and `phi4r plan`."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        deeper = isinstance(inner, type) and issubclass(inner, BaseModel)
+        keys += known_keys(inner, f"{prefix}{name}.") if deeper else [prefix + name]
+    return keys
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"]) or "profile"
+        if fault["type"] == "extra_forbidden":
+            near = _nearest(key)
+            lines.append(f"unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""))
+        elif fault["type"] == "missing":
+            lines.append(f"missing key '{key}'; add it, or start the file with `extends: cpu`")
+        else:
+            lines.append(f"'{key}': {fault['msg']}, found {json.dumps(fault['input'], default=str)}")
+    return f"{source}: " + "; ".join(lines)
+
+
+def _nearest(key: str) -> str | None:
+    keys = known_keys()
+    sections = sorted({name.rpartition(".")[0] for name in keys} - {""})
+    by_last: dict[str, str] = {}
+    for name in sections + keys:
+        by_last[name.rpartition(".")[2]] = name
+    section, _, last = key.rpartition(".")
+    siblings = {name.rpartition(".")[2]: name for name in keys + sections if name.rpartition(".")[0] == section}
+    for names in (siblings, by_last):
+        near = difflib.get_close_matches(last, names, n=1, cutoff=0.6)
+        if near:
+            return names[near[0]]
+    return None
+
+
+def load_profile(name_or_path: str | os.PathLike[str], overrides: Any = None) -> Profile:
+    """The validated profile; `overrides` are {"section.key": value}, nested or dotted, on top of the file.
+
+    Raises ProfileError for an unknown name, unknown key (naming the nearest), missing key or wrong type.
+    """
+    if not isinstance(name_or_path, (str, os.PathLike)) or not str(name_or_path):
+        raise ProfileError(f"profile must be a name or a YAML file, found {name_or_path!r}; known: {_names()}")
+    path = profile_path(name_or_path)
+    raw, _ = _extended(path)
+    raw["name"] = path.stem
+    change = _nested(overrides or {})
+    return validate(_merge(raw, change), f"profile '{path.stem}'" + (" with overrides" if change else ""))
+
+
+def validate(raw: Mapping[str, Any], source: str) -> Profile:
+    """Profile from plain data; raises ProfileError that starts with `source` and lists every fault."""
+    try:
+        # Through JSON, because strict JSON mode takes lists for tuples and integers for floats but "12" not for 12.
+        return Profile.model_validate_json(json.dumps(raw, default=str))
+    except ValidationError as error:
+        raise ProfileError(_explain(error, source)) from None
+
+
+def setting_notes(name_or_path: str | os.PathLike[str]) -> dict[str, str]:
+    """{"edge.limit": "problems; ours"}: the comment behind each value in the YAML, a later file of `extends` winning."""
+    notes: dict[str, str] = {}
+    for path in _extended(profile_path(name_or_path))[1]:
+        section = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            found = re.match(r"^(\s*)([A-Za-z_]\w*):(.*?)(?:\s#\s*(.*))?$", line)
+            if not found:
+                continue
+            indent, key, _, note = found.groups()
+            section = "" if not indent else section
+            notes[f"{section}.{key}" if indent else key] = note or ""
+            section = section if indent else key
+    return notes

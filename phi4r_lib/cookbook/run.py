@@ -1,0 +1,140 @@
+"""A run as a notebook sees it: the validated profile, paths, artefacts of earlier notebooks, results.
+
+A run is a folder; every file in it is written by one notebook and read by later ones. Works the same in JupyterLab,
+under plain papermill and under `phi4r run`. Not here: running notebooks in order (runner.py).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.profile import UserError, home, load_profile, setting_notes
+from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.problems.schema import Problem, load_problems
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class MissingArtefact(UserError):
+    """A file of an earlier notebook, or of the repository, that is not there yet."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run folder; made by `open_run`."""
+
+    profile: Profile
+    out: Path
+    versions: dict[str, str]
+    source: str  # profile name or file, for the notes of `table`
+    started: float = field(default_factory=time.perf_counter)
+
+    def folder(self, name: str) -> Path:
+        """A folder of the run, created when absent."""
+        path = self.out / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def need(self, name: str) -> Path:
+        """Path of an artefact of an earlier notebook; raises MissingArtefact that names the notebook to run."""
+        path = self.out / name
+        if path.exists():
+            return path
+        number = name[:2]
+        notebook = state.notebook_files().get(number)
+        which = f"notebooks/{notebook.name}" if notebook else f"notebook {number}"
+        command = f"phi4r run --profile {self.source} --only {number} --out {shown(self.out)}"
+        raise MissingArtefact(f"{name} is missing in {shown(self.out)}; run {which} first (or: {command})")
+
+    def path(self, name: str) -> Path:
+        """Path of a file of the repository (or an absolute path); raises MissingArtefact when it is not there."""
+        path = home() / name
+        if not path.exists():
+            raise MissingArtefact(
+                f"{name} does not exist in {home()}; check the profile, or run `make models` for models"
+            )
+        return path
+
+    def problems(self, key: str, limit: int | None = None) -> list[Problem]:
+        """Problems of the file that `profile.data.<key>` names, the first `limit` of them; `data.map` applies to seeds."""
+        name = getattr(self.profile.data, key)
+        if name is None:
+            raise MissingArtefact(f"data.{key} is not set in profile '{self.profile.name}'; set it to a problems file")
+        mapping = self.profile.data.map if key == "seeds" else {}
+        return load_problems(self.path(name), mapping or None)[:limit]
+
+    def table(self, section: str) -> pd.DataFrame:
+        """Settings of one profile section with their unit and origin, as a table to show in the notebook."""
+        import pandas as pd
+
+        notes = setting_notes(self.source)
+        values = state.plain(getattr(self.profile, section))
+        values = values if isinstance(values, dict) else {section: values}
+        rows = [(key, value, notes.get(f"{section}.{key}", "")) for key, value in values.items()]
+        return pd.DataFrame(rows, columns=["setting", "value", "unit and origin"]).set_index("setting")
+
+    def write_results(self, folder: str, results: Mapping[str, Any]) -> Path:
+        """Writes FOLDER/results.json atomically: the notebook's last act, and the proof that it succeeded.
+
+        Adds the profile's name, the seed and the seconds since `open_run`. A key "headline" ({label: value}) is
+        what the report shows first.
+        """
+        number, seconds = folder[:2], round(time.perf_counter() - self.started, 1)
+        about = {"profile": self.profile.name, "seed": self.profile.seed, "seconds": seconds, "written": _now()}
+        path = state.write_json(self.folder(folder) / "results.json", {**results, "run": about})
+        mark = state.fingerprint(number, self.profile, self.out)
+        state.update_notebook(self.out, number, folder=folder, status="done", seconds=seconds, fingerprint=mark)
+        return path
+
+
+def shown(path: Path) -> str:
+    """Path as a message shows it: relative to the repository where it lies inside."""
+    return str(path.relative_to(home())) if path.is_relative_to(home()) else str(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -> Run:
+    """Validates the profile with its overrides, creates the run folder and its run.json, returns the Run.
+
+    `out` counts from the repository root unless absolute. Raises ProfileError for a bad profile or override and
+    UserError when the folder holds a run of another profile, so that two sizes never mix.
+    """
+    if not isinstance(out, (str, os.PathLike)) or not str(out):
+        raise UserError(f"out must name a run folder such as 'runs/cpu', found {out!r}")
+    validated = load_profile(profile, overrides)
+    path = state.resolve_out(out)
+    claim(path, validated)
+    path.mkdir(parents=True, exist_ok=True)
+    manifest = state.read_json(path / "run.json")
+    manifest |= {
+        "profile": validated.model_dump(),
+        "seeds": {"profile": validated.seed},
+        "versions": state.versions(),
+        "git_commit": state.git_commit(),
+        "opened": _now(),
+    }
+    state.write_json(path / "run.json", manifest)
+    return Run(validated, path, manifest["versions"], str(profile))
+
+
+def claim(out: Path, profile: Profile) -> None:
+    """Raises UserError when `out` cannot be a run folder of this profile: a file, or results of another profile."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{shown(out)} is a file; give a folder as out, for example runs/{profile.name}")
+    owner = state.read_json(out / "run.json").get("profile", {}).get("name", profile.name)
+    if owner != profile.name and any(out.glob("[0-9][0-9]_*/results.json")):
+        raise UserError(
+            f"{shown(out)} holds a run of profile '{owner}', not '{profile.name}'; "
+            f"give another folder (for example runs/{profile.name}) or delete it"
+        )

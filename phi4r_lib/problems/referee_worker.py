@@ -1,0 +1,66 @@
+"""The child process behind referee.py: reads pairs as JSON lines, writes math-verify's verdict for each.
+
+Run as a script, never imported by the library.
+"""
+
+import json
+import os
+import resource
+import sys
+from functools import lru_cache
+
+MEMORY_BYTES = 2 << 30
+PARSED = 4096  # parsed golds and answers that are kept
+
+
+def main() -> None:
+    """Serves until the pipe closes; only verdicts go to the real stdout, whatever the libraries print."""
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        verdict = _judge()
+    except ImportError as error:
+        print(f"{error}; install math-verify", file=replies)
+        return
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    print("ready", file=replies)
+    for line in sys.stdin:
+        job = json.loads(line)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        # if the parent dies during a comparison nobody else stops this process
+        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + job["seconds"]) + 5)
+        print(verdict(job["answer"], job["gold"], job["relations"]), file=replies)
+
+
+def _limit(kind: int, value: int) -> None:
+    try:
+        resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
+    except (ValueError, OSError):  # not every system allows every limit
+        return
+
+
+def _judge():
+    from math_verify import parse, verify
+    from sympy import Basic, MatrixBase, nan, zoo
+
+    @lru_cache(maxsize=PARSED)
+    def parsed(text: str) -> list:
+        return parse("\\boxed{" + text + "}", parsing_timeout=None)
+
+    def verdict(answer: str, gold: str, relations: bool) -> str:
+        try:
+            truth = parsed(gold)
+            formulas = [item for item in truth if isinstance(item, Basic | MatrixBase)]
+            if not formulas or any(formula.has(nan, zoo) for formula in formulas):
+                return "failed"  # math-verify would fall back to comparing strings
+            same = verify(truth, parsed(answer), allow_set_relation_comp=relations, timeout_seconds=None)
+        except (Exception, RecursionError, MemoryError):
+            return "failed"
+        return "right" if same else "wrong"
+
+    return verdict
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The length-aware reward of Phi-4-reasoning-plus, exactly, with every component in the open.
+
+Report section 4: a correct answer earns 1.0 and less once it is very long, a wrong one costs 1.0 and less the longer
+it was thought about; broken format overrides that term; repeated 5-grams cost extra. Lengths count completion tokens,
+never characters. Whether an answer is correct is decided by `phi4r_lib.problems.answers`; training is in `grpo`.
+Accuracy must not be read off these numbers: a right answer of 30,000 tokens totals less than 0.5.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import cos, pi
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from phi4r_lib.models.thinking import parse_thinking
+
+Precedence = Literal["think_first", "end_first"]
+
+
+class LengthReward(BaseModel):
+    """The constants of the reward; the defaults are the report's, in completion tokens.
+
+    `l_max` is the generation limit, `l_pos` the length up to which a right answer earns everything, `l_neg` the length
+    from which a wrong answer costs least. `precedence` says which format override wins when both the end-of-turn
+    token and a valid think block are missing: the report does not, think block first is ours.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    l_max: int = Field(default=31_744, gt=0)
+    l_pos: int = Field(default=25_600, ge=0)
+    l_neg: int = Field(default=3_702, gt=0)
+    no_end: float = -0.5  # accuracy term when the end-of-turn token is missing
+    bad_think: float = -1.0  # accuracy term when the think block is missing, unclosed or doubled
+    precedence: Precedence = "think_first"
+    accuracy_weight: float = 8 / 13
+    repetition_weight: float = 1 / 13
+    ngram: int = Field(default=5, ge=1)  # words per n-gram of the repetition term
+    ngram_repeats: int = Field(default=5, ge=1)  # an n-gram is repeated when it occurs more often than this
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LengthReward:
+        if not self.l_pos < self.l_max:
+            raise ValueError(f"l_pos ({self.l_pos}) must be below l_max ({self.l_max})")
+        return self
+
+    @classmethod
+    def scaled(cls, context: int, **changes) -> LengthReward:
+        """The same shape for a short context: all three lengths times context / 31,744, rounded (ours).
+
+        `context` is the most completion tokens the model may write; `changes` are other fields to set. With 128
+        tokens a right answer keeps everything up to 103 tokens and a wrong one costs least from 15 on.
+        """
+        paper = cls()
+        ratio = context / paper.l_max
+        lengths = {"l_pos": round(paper.l_pos * ratio), "l_neg": max(1, round(paper.l_neg * ratio))}
+        return cls(**{"l_max": context, **lengths, **changes})
+
+
+class RewardParts(BaseModel):
+    """One completion's reward with all that led to it; `total` = 8/13 `accuracy_term` + 1/13 `repetition`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    correct: bool  # the verifier's word, whatever the format
+    n_tokens: int  # completion tokens
+    length_term: float  # the cosine term before any override
+    accuracy_term: float  # the same after the format overrides
+    repetition: float  # 0 or negative, not clipped
+    format: Literal["ok", "bad_think", "no_end"]  # which override decided the accuracy term
+    total: float
+
+
+def length_scaled_accuracy(correct: bool, n_tokens: int, reward: LengthReward | None = None) -> float:
+    """The cosine-shaped accuracy term, between 1.0 and 0.5 if correct and between -1.0 and -0.5 if not.
+
+    Correct: rho = min(1, max(L - l_pos, 0) / (l_max - l_pos)), R = 0.5 + 0.25 (1 + cos(pi rho)).
+    Wrong: rho = min(1, L / l_neg), R = -0.5 - 0.25 (1 + cos(pi rho)). L counts completion tokens and is clamped, so
+    the cosine never rises again. Source: report section 4.
+
+    Raises:
+        ValueError: negative length.
+    """
+    reward = reward or LengthReward()
+    if n_tokens < 0:
+        raise ValueError(f"n_tokens counts completion tokens and cannot be {n_tokens}")
+    if correct:
+        rho = min(1.0, max(n_tokens - reward.l_pos, 0) / (reward.l_max - reward.l_pos))
+        return 0.5 + 0.25 * (1 + cos(pi * rho))
+    rho = min(1.0, n_tokens / reward.l_neg)
+    return -0.5 - 0.25 * (1 + cos(pi * rho))
+
+
+def repetition_penalty(text: str, reward: LengthReward | None = None) -> float:
+    """The repetition term over 5-grams of lower-cased, white-space separated words: 0 or negative, about -5 at worst.
+
+    R = -max(a, b) with a = distinct 5-grams that occur more than 5 times / all 5-grams of the text, and b = highest
+    count / (words / 5), where b counts only if the highest count reaches 5. A text of fewer than 5 words has no
+    5-gram and costs nothing. Not clipped. Source: report section 4.
+    """
+    reward = reward or LengthReward()
+    size, limit = reward.ngram, reward.ngram_repeats
+    words = text.lower().split()
+    counts = Counter(zip(*(words[i:] for i in range(size)), strict=False))
+    if not counts:
+        return 0.0
+    spread = sum(count > limit for count in counts.values()) / counts.total()
+    highest = max(counts.values())
+    peak = highest / (len(words) / size) if highest >= limit else 0.0
+    return -max(spread, peak) or 0.0  # "or": never a negative zero
+
+
+def phi4_reward(
+    text: str,
+    *,
+    correct: bool,
+    n_tokens: int,
+    ended: bool,
+    reward: LengthReward | None = None,
+) -> RewardParts:
+    """The whole reward of one completion.
+
+    Args:
+        text: the completion alone, think tags kept, without the prompt and its system message.
+        correct: whether the final answer is right; a right answer in a broken format still gets the override.
+        n_tokens: completion tokens, the end-of-turn token included.
+        ended: whether the completion ends with the end-of-turn token.
+        reward: the constants; None means the report's.
+
+    Returns:
+        Every component; `total` is at most 8/13. Source: report section 4; the precedence of the two overrides is a
+        setting (see `LengthReward`).
+    """
+    reward = reward or LengthReward()
+    length_term = length_scaled_accuracy(correct, n_tokens, reward)
+    broken = _broken_format(parse_thinking(text).valid, ended, reward.precedence)
+    accuracy_term = {"ok": length_term, "bad_think": reward.bad_think, "no_end": reward.no_end}[broken]
+    repetition = repetition_penalty(text, reward)
+    return RewardParts(
+        correct=correct,
+        n_tokens=n_tokens,
+        length_term=length_term,
+        accuracy_term=accuracy_term,
+        repetition=repetition,
+        format=broken,
+        total=reward.accuracy_weight * accuracy_term + reward.repetition_weight * repetition,
+    )
+
+
+def _broken_format(think_valid: bool, ended: bool, precedence: Precedence) -> Literal["ok", "bad_think", "no_end"]:
+    """Which override applies; a truncated completion inside its think block fails both checks."""
+    if think_valid and ended:
+        return "ok"
+    if think_valid or (precedence == "end_first" and not ended):
+        return "no_end"
+    return "bad_think"

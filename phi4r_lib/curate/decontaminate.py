@@ -1,0 +1,305 @@
+"""Which training texts contain, repeat or paraphrase a benchmark item, and by which rule.
+
+A cascade over fingerprints, cheapest first: equal text; a short item verbatim inside the text; IDF-weighted containment
+of number-masked n-grams; the same numbers and answer with similar words; optionally an embedding or a judge on the few
+pairs that come close. Apply it to seeds, to rewrites and to traces, after rewriting. Texts stream through in batches,
+only the benchmark is held in memory. Not here: attacks and recall reports (attacks.py), duplicates inside one set
+(duplicates.py). The cascade and its thresholds are ours; Phi-4-reasoning states only that it decontaminated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfTransformer
+
+from phi4r_lib.curate import fingerprints as fp
+from phi4r_lib.curate.overlap import NumberIndex, ShapeIndex, number_index, shape_index
+
+Rule = Literal["exact", "short", "containment", "numbers", "embedding", "judge"]
+RULES: tuple[Rule, ...] = ("exact", "short", "containment", "numbers", "embedding", "judge")
+COLUMNS = 1 << 20  # width of the hashed TF-IDF space
+Judge = Callable[[str, str], bool]
+Embed = Callable[[Sequence[str]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class DecontaminationSettings:
+    """Thresholds of the cascade; the defaults were fitted on one half of GSM8K (benchmarks/decontamination.py, ours).
+
+    templates: "flag" counts the same words with other numbers as contamination (right for public data); "allow" demands
+    the same numbers too, for worlds that share templates between training and test by construction.
+    """
+
+    ngram: int = 3  # words in a masked n-gram
+    containment: float = 0.45  # share of an item's IDF weight that must stand in the text
+    numbers: float = 0.6  # least Jaccard similarity of the number multisets when answers agree
+    cosine: float = 0.15  # least TF-IDF cosine beside equal answers
+    numbers_alone: float = 1.0  # the same two when an answer is missing on either side
+    cosine_alone: float = 0.35
+    short_words: int = 8  # items below this many tokens match only verbatim (inside the text too)
+    most_numbers: int = 12  # texts with more numbers have no number signature
+    templates: Literal["flag", "allow"] = "flag"
+    window: int = 512  # tokens; longer texts are read in windows overlapping by a quarter
+    matches_per_text: int = 20  # best matches kept for one training text
+    survivors: float = 0.6  # pairs above this share of a threshold go to embed or judge, when given
+    embedding: float = 0.85  # least cosine of embeddings
+
+    def __post_init__(self) -> None:
+        for name in ("containment", "numbers", "cosine", "numbers_alone", "cosine_alone", "survivors", "embedding"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"decontamination setting {name} must lie in (0, 1], not {getattr(self, name)}")
+        if self.templates not in ("flag", "allow"):
+            raise ValueError(f"decontamination setting templates is 'flag' or 'allow', not {self.templates!r}")
+        if self.ngram < 1 or self.window < 4 * self.ngram or self.matches_per_text < 1:
+            raise ValueError("decontamination settings need ngram >= 1, window >= 4 * ngram, matches_per_text >= 1")
+
+
+@dataclass(frozen=True)
+class Match:
+    """Training text train_index meets benchmark item eval_index by a rule of RULES; score in (0, 1], rule-specific."""
+
+    train_index: int
+    eval_index: int
+    rule: Rule
+    score: float
+
+
+@dataclass(frozen=True)
+class BenchmarkIndex:
+    """Everything about the benchmark that a scan needs, built once. Items with equal masked n-grams share a shape."""
+
+    settings: DecontaminationSettings
+    texts: Sequence[str]
+    codes: fp.TokenCodes = field(repr=False)
+    answers: np.ndarray  # uint64 key per item, 0 where unknown
+    exact: dict[int, list[int]]
+    short: dict[int, tuple[fp.KeyTable, np.ndarray]]  # length -> table of whole items, item per entry
+    shapes: ShapeIndex
+    with_answer: NumberIndex
+    without_answer: NumberIndex
+    tfidf: TfidfTransformer
+    vectors: sparse.csr_matrix
+
+
+def build_index(
+    texts: Iterable[str],
+    answers: Iterable[str | None] | None = None,
+    settings: DecontaminationSettings | None = None,
+    *,
+    survivors: bool = False,
+) -> BenchmarkIndex:
+    """Index of benchmark items for `scan`; about 2 kB an item.
+
+    texts: the items' questions. answers: their gold answers, None where unknown. survivors: also find the pairs that
+    come close, for an embedding or a judge. Raises ValueError when texts are not strings or the lengths differ.
+    """
+    settings = settings or DecontaminationSettings()
+    texts = _checked(texts, "benchmark items")
+    keys = _answer_keys(answers, len(texts), "benchmark")
+    codes = fp.TokenCodes()
+    rows = [[codes[token] for token in fp.tokens(text)] for text in texts]
+    batch = fp.encode(rows)
+    masked = fp.mask_numbers(batch.codes)
+    lengths = np.diff(batch.starts)
+    exact: dict[int, list[int]] = {}
+    for item, row in enumerate(rows):
+        if row:
+            exact.setdefault(hash(tuple(row)), []).append(item)
+    counts = _term_counts(batch, masked, np.arange(len(batch)))
+    tfidf = TfidfTransformer(sublinear_tf=True).fit(counts)
+    lowest = settings.containment * (settings.survivors if survivors else 1.0)
+    return BenchmarkIndex(
+        settings, texts, codes, keys, exact, _short_items(batch, lengths, settings),
+        shape_index(batch, masked, lengths >= settings.short_words, settings.ngram, lowest),
+        number_index(batch, keys, settings.numbers, settings.most_numbers, np.flatnonzero(keys)),
+        number_index(batch, np.zeros_like(keys), settings.numbers_alone, settings.most_numbers, np.arange(len(keys))),
+        tfidf, tfidf.transform(counts),
+    )  # fmt: skip
+
+
+def _checked(texts: Iterable[str], what: str) -> list[str]:
+    texts = list(texts)
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"{what}: number {position} is {type(text).__name__}, expected text; pass the prompts")
+    return texts
+
+
+def _answer_keys(answers: Iterable[str | None] | None, size: int, what: str) -> np.ndarray:
+    if answers is None:
+        return np.zeros(size, np.uint64)
+    keys = np.array([fp.answer_key(answer) for answer in answers], dtype=np.uint64)
+    if len(keys) != size:
+        raise ValueError(f"{what}: {len(keys)} answers for {size} texts; give one answer (or None) a text")
+    return keys
+
+
+def _term_counts(batch: fp.Batch, masked: np.ndarray, chosen: np.ndarray) -> sparse.csr_matrix:
+    """Hashed counts of stems and pairs of stems for the chosen texts; unknown terms count too, unlike a vocabulary's."""
+    row_of = np.full(len(batch), -1)
+    row_of[chosen] = np.arange(len(chosen))
+    keep = row_of[batch.owners] >= 0
+    starts = np.append(0, np.cumsum(np.diff(batch.starts)[chosen]))
+    part = fp.Batch(masked[keep], starts)
+    singles, pairs = fp.ngram_hashes(part, part.codes, 1), fp.ngram_hashes(part, part.codes, 2)
+    columns = (np.concatenate([singles[0], pairs[0]]) % np.uint64(COLUMNS)).astype(np.int64)
+    rows = np.concatenate([singles[1], pairs[1]])
+    return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(chosen), COLUMNS))
+
+
+def _short_items(batch: fp.Batch, lengths: np.ndarray, settings: DecontaminationSettings):
+    """Items too short for n-gram statistics, by length; those under three tokens only ever match exactly."""
+    tables = {}
+    for length in range(3, settings.short_words):
+        items = np.flatnonzero(lengths == length)
+        if len(items):
+            whole = np.concatenate([batch.codes[batch.starts[i] : batch.starts[i + 1]] for i in items])
+            part = fp.Batch(whole, np.arange(len(items) + 1) * length)
+            tables[length] = (fp.key_table(fp.ngram_hashes(part, whole, length)[0]), items)
+    return tables
+
+
+def find_contamination(
+    train_texts: Iterable[str],
+    eval_texts: Iterable[str],
+    *,
+    train_answers: Iterable[str | None] | None = None,
+    eval_answers: Iterable[str | None] | None = None,
+    settings: DecontaminationSettings | None = None,
+    embed: Embed | None = None,
+    judge: Judge | None = None,
+) -> list[Match]:
+    """All pairs of training text and benchmark item that count as contamination, by train index, best first.
+
+    train_texts may be any iterable and is streamed; eval_texts are held in memory. Answers sharpen the paraphrase rule.
+    embed (texts -> vectors) and judge (train text, item -> same problem?) see only pairs that come close to a rule.
+    One match a pair (the first rule that fires), at most settings.matches_per_text a training text. Empty texts match
+    nothing. Raises ValueError for non-text input and for answer lists of another length. Method: ours.
+    """
+    index = build_index(eval_texts, eval_answers, settings, survivors=bool(embed or judge))
+    return list(scan(index, train_texts, train_answers, embed=embed, judge=judge))
+
+
+def scan(
+    index: BenchmarkIndex,
+    texts: Iterable[str],
+    answers: Iterable[str | None] | None = None,
+    *,
+    batch_size: int = 4096,
+    embed: Embed | None = None,
+    judge: Judge | None = None,
+) -> Iterator[Match]:
+    """Matches of a stream of training texts against an index, in order; memory is bounded by one batch.
+
+    Same meaning and errors as `find_contamination`; use it when one benchmark meets several training files.
+    """
+    texts, answers = iter(texts), None if answers is None else iter(answers)
+    first = 0
+    while block := list(islice(texts, batch_size)):
+        block = _checked(block, f"training texts {first} to {first + len(block)}")
+        known = None if answers is None else list(islice(answers, len(block)))
+        keys = _answer_keys(known, len(block), f"training texts from {first}")
+        yield from _scan_block(index, block, keys, first, embed, judge)
+        first += len(block)
+    if answers is not None and next(answers, answers) is not answers:
+        raise ValueError(f"there are more training answers than the {first} training texts; give one a text")
+
+
+def _scan_block(index, block, keys, first, embed, judge) -> Iterator[Match]:
+    rows = [list(map(index.codes.__getitem__, fp.tokens(text))) for text in block]
+    pairs: dict[tuple[int, int], tuple[Rule, float]] = {}
+    for doc, row in enumerate(rows):
+        for item in index.exact.get(hash(tuple(row)), ()) if row else ():
+            pairs[doc, item] = ("exact", 1.0)
+    batch, document = _windows(rows, index.settings.window)
+    close: dict[tuple[int, int], float] = {}
+    for doc, item, rule, score in _rule_hits(index, batch, document, keys[document]):
+        if rule is None:
+            close[doc, item] = max(score, close.get((doc, item), 0.0))
+        elif (doc, item) not in pairs or (pairs[doc, item][0] == rule and pairs[doc, item][1] < score):
+            pairs[doc, item] = (rule, score)
+    if embed or judge:
+        pairs |= _confirmed(index, block, {pair: s for pair, s in close.items() if pair not in pairs}, embed, judge)
+    yield from _ordered(pairs, first, index.settings.matches_per_text)
+
+
+def _ordered(pairs, first: int, most: int) -> Iterator[Match]:
+    ranked = sorted(pairs.items(), key=lambda entry: (entry[0][0], RULES.index(entry[1][0]), -entry[1][1], entry[0][1]))
+    doc_before, taken = None, 0
+    for (doc, item), (rule, score) in ranked:
+        taken = taken + 1 if doc == doc_before else 1
+        doc_before = doc
+        if taken <= most:
+            yield Match(first + doc, item, rule, float(score))
+
+
+def _windows(rows: list[list[int]], size: int) -> tuple[fp.Batch, np.ndarray]:
+    """Long texts as overlapping windows, so that a long trace does not contain an item merely by its length."""
+    if all(len(row) <= size for row in rows):
+        return fp.encode(rows), np.arange(len(rows))
+    parts, document = [], []
+    for doc, row in enumerate(rows):
+        step = size - size // 4
+        for start in range(0, max(1, len(row) - size // 4), step):
+            parts.append(row[start : start + size])
+            document.append(doc)
+    return fp.encode(parts), np.array(document)
+
+
+def _rule_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, keys: np.ndarray):
+    """(document, item, rule, score) of the array rules, rule None for pairs that only come close."""
+    settings = index.settings
+    masked = fp.mask_numbers(batch.codes)
+    for length, (table, items) in index.short.items():
+        hashes, owners = fp.ngram_hashes(batch, batch.codes, length)
+        where, entry = table.look_up(hashes)
+        for doc, item in zip(document[owners[where]].tolist(), items[entry].tolist(), strict=True):
+            yield doc, item, "short", 1.0
+    for window, item, score in index.shapes.contained(batch, masked, same_numbers=settings.templates == "allow"):
+        yield int(document[window]), item, "containment" if score >= settings.containment else None, score
+    floor = settings.survivors
+    for numbers, lookup_keys, least in (
+        (index.with_answer, keys, settings.cosine),
+        (index.without_answer, np.zeros_like(keys), settings.cosine_alone),
+    ):
+        windows, items, jaccard = numbers.similar(batch, lookup_keys)
+        if settings.templates == "allow":
+            windows, items = windows[jaccard == 1], items[jaccard == 1]
+        if numbers is index.without_answer:  # different known answers are different questions
+            unknown = (keys[windows] == 0) | (index.answers[items] == 0)
+            windows, items = windows[unknown], items[unknown]
+        for window, item, score in zip(windows, items, _cosines(index, batch, masked, windows, items), strict=True):
+            if score >= least * floor:
+                yield int(document[window]), int(item), "numbers" if score >= least else None, float(score)
+
+
+def _cosines(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray, windows, items) -> np.ndarray:
+    """TF-IDF cosine of each (window, item) pair; only the windows in question are vectorised."""
+    if not len(windows):
+        return np.zeros(0)
+    chosen, row = np.unique(windows, return_inverse=True)
+    vectors = index.tfidf.transform(_term_counts(batch, masked, chosen))
+    return np.asarray(vectors[row].multiply(index.vectors[items]).sum(axis=1)).ravel()
+
+
+def _confirmed(index: BenchmarkIndex, block, close, embed: Embed | None, judge: Judge | None):
+    """Close pairs that the embedding or the judge calls the same problem."""
+    confirmed: dict[tuple[int, int], tuple[Rule, float]] = {}
+    pairs = list(close)
+    if embed and pairs:
+        left = np.asarray(embed([block[doc] for doc, _ in pairs]), dtype=float)
+        right = np.asarray(embed([index.texts[item] for _, item in pairs]), dtype=float)
+        norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+        cosine = (left * right).sum(axis=1) / np.where(norms > 0, norms, np.inf)
+        hits = zip(pairs, cosine.tolist(), strict=True)
+        confirmed = {pair: ("embedding", score) for pair, score in hits if score >= index.settings.embedding}
+    for doc, item in pairs if judge else ():
+        if (doc, item) not in confirmed and judge(block[doc], index.texts[item]):
+            confirmed[doc, item] = ("judge", close[doc, item])
+    return confirmed

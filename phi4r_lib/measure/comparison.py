@@ -1,0 +1,346 @@
+"""Is A better than B? Both answered the same problems, so everything here is paired by problem.
+
+`compare` gives the difference with an interval for problems like these, an exact test and a Bayesian probability;
+`equivalence` asks the opposite question (the same up to a margin); `compare_models` does all pairs with Holm's correction.
+For one run a problem McNemar's test and Newcombe's interval come along. Not here: testing while data still arrive
+(sequential.py). Two intervals that overlap do not show that two models are equal: read the interval of the difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_paired
+
+from phi4r_lib.measure.intervals import Interval, cluster_robust, t_interval, wilson
+from phi4r_lib.measure.scores import Missing, Scores, Table, read_scores
+
+SIGN_FLIP_WORK = 50_000_000  # additions allowed for the exact sign-flip distribution, about a second
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Tests on the problems that only one of two models solved (one run each): two-sided exact, mid-p, one-sided."""
+
+    only_a: int
+    only_b: int
+    exact: float
+    mid_p: float
+    one_sided: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A minus B on the same problems, in fractions of 1.
+
+    Attributes:
+        difference, low, high: mean over problems of A's rate minus B's, and its t interval for problems like these.
+        p_value: two-sided sign-flip permutation test over problems (families, if given); for one run this is exact McNemar.
+        p_t: p-value of the paired t test, the one that belongs to the interval.
+        se: standard error behind the interval. level: of the interval.
+        data_noise: variance of the true difference between problems (omega^2, may be negative by chance; NaN if unknown).
+        prediction_noise: variance that the runs add to the difference of one problem; NaN for one run a problem.
+        correlation: of the problem means of A and B; NaN if one of them does not vary.
+        mean_a, mean_b: the two scores. problems: their number.
+        better, worse: problems where A's rate is above, below B's.
+        probability_better: P(A > B) by the Bayesian bootstrap over problems; 1 or 0 if all problems agree.
+        missing: answers without verdict in both. worst, best: the difference if they all favoured B, or A.
+        mcnemar, newcombe: for one run a problem of right-or-wrong answers, else None.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_t: float
+    se: float
+    level: float
+    data_noise: float
+    prediction_noise: float
+    correlation: float
+    mean_a: float
+    mean_b: float
+    problems: int
+    better: int
+    worse: int
+    probability_better: float
+    missing: int
+    worst: float
+    best: float
+    mcnemar: McNemar | None = None
+    newcombe: Interval | None = None
+
+    @property
+    def established(self) -> bool:
+        """True if both the exact test and the interval exclude equality at the level of the interval."""
+        return self.p_value < 1 - self.level and not self.low <= 0 <= self.high
+
+
+def _pair(a: Table, b: Table) -> tuple[Scores, Scores]:
+    left, right = read_scores(a), read_scores(b)
+    if left.problems != right.problems:
+        raise ValueError(f"A has {left.problems} problems and B has {right.problems}: align both on the same problems")
+    if left.problems < 2:
+        raise ValueError("a comparison needs at least two problems")
+    return left, right
+
+
+def compare(
+    a: Table,
+    b: Table,
+    *,
+    level: float = 0.95,
+    clusters: Sequence[Any] | None = None,
+    missing: Missing = "bound",
+    draws: int = 4000,
+    seed: int = 0,
+) -> Comparison:
+    """Paired comparison of two models on the same problems, rows in the same order (numbers of runs may differ).
+
+    Standard error S(d)/sqrt(n) of the problem differences d (Miller 2024, arXiv 2411.00640), noise split as in Wang 2025
+    (arXiv 2512.21326).
+
+    Args:
+        a, b: problems x runs in [0, 1]; None or NaN has no verdict, see `scores.read_scores`.
+        clusters: family of each problem; interval and test then treat families as the independent units.
+        missing: how answers without verdict enter the estimates ("bound" leaves them out of the rates and bounds them).
+        draws, seed: of the Bayesian bootstrap.
+
+    Raises:
+        ValueError: unequal numbers of problems, fewer than two, or a problem without any verdict.
+    """
+    raw = _pair(a, b)
+    left, right = (side.settled(missing) for side in raw)
+    means_a, means_b = left.means, right.means
+    d = means_a - means_b
+    interval, se, p_t = _interval(d, level, clusters)
+    noise = float(np.mean(left.variances / left.runs + right.variances / right.runs))
+    varies = np.ptp(means_a) > 0 and np.ptp(means_b) > 0
+    table = _table(left, right)
+    return Comparison(
+        difference=float(d.mean()),
+        low=interval.low,
+        high=interval.high,
+        p_value=sign_flip(d if clusters is None else _sums(d, clusters)),
+        p_t=p_t,
+        se=se,
+        level=level,
+        data_noise=float(d.var(ddof=1)) - noise,
+        prediction_noise=noise,
+        correlation=float(np.corrcoef(means_a, means_b)[0, 1]) if varies else math.nan,
+        mean_a=float(means_a.mean()),
+        mean_b=float(means_b.mean()),
+        problems=d.size,
+        better=int((d > 0).sum()),
+        worse=int((d < 0).sum()),
+        probability_better=bayesian_bootstrap(d, draws, seed),
+        missing=raw[0].missing + raw[1].missing,
+        worst=float((raw[0].filled(0.0).means - raw[1].filled(1.0).means).mean()),
+        best=float((raw[0].filled(1.0).means - raw[1].filled(0.0).means).mean()),
+        mcnemar=mcnemar(table[1], table[2]) if table else None,
+        newcombe=newcombe(*table, level=level) if table else None,
+    )
+
+
+def _interval(d: np.ndarray, level: float, clusters: Sequence[Any] | None) -> tuple[Interval, float, float]:
+    if np.ptp(d) < 1e-12:
+        return _constant(float(d[0]), d.size, 1 - level), 0.0, 1.0 if abs(d[0]) < 1e-12 else math.nan
+    if clusters is None:
+        se, df = float(d.std(ddof=1)) / math.sqrt(d.size), d.size - 1
+        interval = t_interval(d, level)
+    else:
+        estimate = cluster_robust(d, clusters, level)
+        se, df, interval = estimate.se, estimate.clusters - 1, Interval(estimate.low, estimate.high)
+    p_t = float(2 * stats.t.sf(abs(d.mean()) / se, df)) if se > 0 else math.nan
+    return Interval(max(-1.0, interval.low), min(1.0, interval.high)), se, p_t
+
+
+def _constant(d: float, n: int, alpha: float) -> Interval:
+    """Interval when every problem shows the same difference d, where a t interval would claim certainty (ours).
+
+    At most a share u = 1 - (alpha/2)^(1/n) of problems like these can differ from d unseen; at worst those differ by 1.
+    """
+    unseen = 1 - (alpha / 2) ** (1 / n)
+    return Interval(d - unseen * (1 + d), d + unseen * (1 - d))
+
+
+def _sums(d: np.ndarray, clusters: Sequence[Any]) -> np.ndarray:
+    _, groups = np.unique(np.asarray([str(name) for name in clusters]), return_inverse=True)
+    return np.bincount(groups, weights=d)
+
+
+def _table(left: Scores, right: Scores) -> tuple[int, int, int, int] | None:
+    """(both, only A, only B, neither) when each model has one right-or-wrong answer a problem, else None."""
+    if left.runs.max() > 1 or right.runs.max() > 1:
+        return None
+    a, b = left.means, right.means
+    if not np.isin(np.concatenate([a, b]), (0, 1)).all():
+        return None
+    return tuple(int(((a == x) & (b == y)).sum()) for x, y in ((1, 1), (1, 0), (0, 1), (0, 0)))
+
+
+def sign_flip(
+    d: Sequence[float] | np.ndarray, *, one_sided: bool = False, resamples: int = 20_000, seed: int = 0
+) -> float:
+    """Sign-flip permutation test of paired differences: P(|sum of +-d_i| >= observed), or sum >= observed if one_sided.
+
+    Differences of rates are fractions with a small common denominator, so the whole distribution is built exactly by
+    adding one problem at a time; where no such denominator exists scipy.stats.permutation_test samples it.
+    Valid when A and B are interchangeable on each problem. Raises ValueError for no differences or missing ones.
+    """
+    d = np.asarray(d, dtype=float)
+    if d.size == 0 or not np.isfinite(d).all():
+        raise ValueError("needs at least one paired difference, none missing")
+    steps = _lattice(d)
+    if steps is None:
+        return _sampled_sign_flip(d, one_sided, resamples, seed)
+    sizes = np.abs(steps)
+    total, observed = int(sizes.sum()), int(steps.sum())
+    chance = np.zeros(total + 1)  # chance[t]: the problems that keep a plus sign add up to t, the sum is 2t - total
+    chance[0] = 1.0
+    for size in sizes[sizes > 0]:
+        moved = np.zeros_like(chance)
+        moved[size:] = chance[: chance.size - size]
+        chance = (chance + moved) / 2
+    sums = 2 * np.arange(total + 1) - total
+    extreme = sums >= observed if one_sided else np.abs(sums) >= abs(observed)
+    return min(1.0, float(chance[extreme].sum()))
+
+
+def _lattice(d: np.ndarray) -> np.ndarray | None:
+    parts = [Fraction(float(x)).limit_denominator(5000) for x in d]
+    if max(abs(float(part) - x) for part, x in zip(parts, d, strict=True)) > 1e-9:
+        return None
+    unit = math.lcm(*(part.denominator for part in parts))
+    if d.size * unit * float(np.abs(d).sum()) > SIGN_FLIP_WORK:
+        return None
+    return np.array([int(part * unit) for part in parts], dtype=np.int64)
+
+
+def _sampled_sign_flip(d: np.ndarray, one_sided: bool, resamples: int, seed: int) -> float:
+    found = stats.permutation_test(
+        (d,),
+        lambda x, axis: np.mean(x, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=resamples,
+        batch=2000,
+        alternative="greater" if one_sided else "two-sided",
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
+
+
+def mcnemar(only_a: int, only_b: int) -> McNemar:
+    """Exact McNemar test (statsmodels), its less cautious mid-p variant, and the one-sided p-value for A > B.
+
+    With no problem solved by one model alone all p-values are 1 (mid-p too: nothing speaks against equality).
+    """
+    if only_a < 0 or only_b < 0:
+        raise ValueError("counts of discordant problems must not be negative")
+    n = only_a + only_b
+    exact = min(1.0, float(exact_mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)) if n else 1.0
+    mid = min(1.0, exact - float(stats.binom.pmf(min(only_a, only_b), n, 0.5))) if only_a != only_b else 1.0
+    return McNemar(only_a, only_b, exact, mid, float(stats.binom.sf(only_a - 1, n, 0.5)))
+
+
+def newcombe(both: int, only_a: int, only_b: int, neither: int, level: float = 0.95) -> Interval:
+    """Newcombe's hybrid score interval for the difference of two paired proportions (1998, method 10).
+
+    Wilson limits of both proportions, combined with the correlation phi, whose numerator is reduced by n/2 if positive.
+    Raises ValueError when all counts are 0.
+    """
+    n = both + only_a + only_b + neither
+    first, second = wilson(both + only_a, n, level), wilson(both + only_b, n, level)
+    p_a, p_b = (both + only_a) / n, (both + only_b) / n
+    product = math.prod((both + only_a, only_b + neither, both + only_b, only_a + neither))
+    cross = both * neither - only_a * only_b
+    phi = (max(cross - n / 2, 0) if cross > 0 else cross) / math.sqrt(product) if product else 0.0
+    down, up = p_a - first.low, second.high - p_b
+    low = p_a - p_b - math.sqrt(max(down**2 - 2 * phi * down * up + up**2, 0))
+    up, down = first.high - p_a, p_b - second.low
+    high = p_a - p_b + math.sqrt(max(down**2 - 2 * phi * down * up + up**2, 0))
+    return Interval(max(-1.0, low), min(1.0, high))
+
+
+def bayesian_bootstrap(d: Sequence[float] | np.ndarray, draws: int = 4000, seed: int = 0) -> float:
+    """Posterior probability that the mean difference is positive (ties halved): Dirichlet(1) weights over problems.
+
+    Rubin's Bayesian bootstrap; only differences that were seen can occur, so it is 1 or 0 if all problems agree.
+    """
+    weights = np.random.default_rng(seed).standard_exponential((draws, np.asarray(d).size))
+    means = weights @ np.asarray(d, dtype=float)
+    tolerance = 1e-12 * weights.sum(axis=1)
+    return float((means > tolerance).mean() + 0.5 * (np.abs(means) <= tolerance).mean())
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Result of two one-sided tests: equivalent if the (1 - 2 alpha) interval lies inside (-margin, margin)."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    margin: float
+    equivalent: bool
+
+
+def equivalence(a: Table, b: Table, margin: float, *, alpha: float = 0.05, missing: Missing = "bound") -> Equivalence:
+    """Are A and B the same up to `margin` (fraction of 1) on problems like these? TOST over problems (statsmodels).
+
+    Failing to find a difference is no proof of equality; this is the test that can prove it.
+    Raises ValueError for a margin that is not positive, and as `compare` does.
+    """
+    if margin <= 0:
+        raise ValueError(f"margin must be positive, for example 0.02 for two points, got {margin}")
+    left, right = (side.settled(missing) for side in _pair(a, b))
+    d = left.means - right.means
+    interval = _interval(d, 1 - 2 * alpha, None)[0]
+    if np.ptp(d) < 1e-12:
+        outside = max(1 - (margin + d[0]) / (1 + d[0]), 1 - (margin - d[0]) / (1 - d[0])) if abs(d[0]) < margin else 1.0
+        p_value = float(max(outside, 0.0) ** d.size)
+    else:
+        p_value = float(ttost_paired(left.means, right.means, -margin, margin)[0])
+    return Equivalence(float(d.mean()), interval.low, interval.high, p_value, margin, p_value < alpha)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One comparison among several: p_holm is its p-value after Holm's correction for all of them."""
+
+    a: str
+    b: str
+    comparison: Comparison
+    p_holm: float
+    established: bool
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Holm-adjusted p-values (statsmodels): keeps the chance of any false claim among all of them below the level."""
+    return multipletests(list(p_values), method="holm")[1] if len(p_values) else np.empty(0)
+
+
+def compare_models(models: Mapping[str, Table], *, level: float = 0.95, **options: Any) -> list[Pair]:
+    """All pairs of models, higher score first in each pair, with Holm-adjusted p-values; options as in `compare`.
+
+    `established` also asks that the pair's own interval excludes 0. Raises ValueError for fewer than two models.
+    """
+    if len(models) < 2:
+        raise ValueError("needs at least two models")
+    ranked = sorted(models, key=lambda name: -float(read_scores(models[name]).means.mean()))
+    found = [(a, b, compare(models[a], models[b], level=level, **options)) for a, b in combinations(ranked, 2)]
+    adjusted = holm([comparison.p_value for _, _, comparison in found])
+    return [
+        Pair(a, b, c, float(p), bool(p < 1 - level and c.established))
+        for (a, b, c), p in zip(found, adjusted, strict=True)
+    ]

@@ -1,0 +1,170 @@
+"""Where the variance of a benchmark score comes from: the runs, or the choice of problems.
+
+Two standard errors are always given together. `se_fixed` is the error about *these* problems and shrinks with more runs;
+`se_population` is the error about *problems like these*, contains the first, and shrinks only with more problems.
+The names that belong together are importable from here: decompose, reread, pass_at_k, maj_at_k, compare.
+Not here: intervals for one run (intervals.py), planning (power.py), stopping rules (sequential.py).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from phi4r_lib.measure.comparison import Comparison, compare
+from phi4r_lib.measure.intervals import Interval
+from phi4r_lib.measure.majority import maj_at_k
+from phi4r_lib.measure.passk import pass_at_k
+from phi4r_lib.measure.scores import Missing, Scores, Table, read_scores
+
+__all__ = ["Comparison", "Decomposition", "compare", "decompose", "maj_at_k", "pass_at_k", "reread", "run_accuracy"]
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Mean score with its variance split; all variances are of one answer, scores are fractions of 1.
+
+    Attributes:
+        mean: mean over problems of the problem means.
+        within: variance of one answer around its problem's own rate, averaged over problems.
+        between: variance of the problem rates; an unbiased estimate can be negative and is then left so.
+        icc: between / (between + within), the correlation of two runs of one problem; NaN if no answer ever varies.
+        se_fixed: standard error for these very problems (only the runs vary).
+        se_population: standard error for problems like these (problems and runs vary).
+        run_sd: standard deviation of the score of one single run over these problems.
+        problems: number of problems. runs: mean number of verdicts a problem.
+        missing: planned answers without a verdict. worst, best: the mean if all of them were wrong, or right.
+        df: degrees of freedom behind `se_fixed` (verdicts minus problems).
+    """
+
+    mean: float
+    within: float
+    between: float
+    icc: float
+    se_fixed: float
+    se_population: float
+    run_sd: float
+    problems: int
+    runs: float
+    missing: int
+    worst: float
+    best: float
+    df: int
+
+    @property
+    def negative_between(self) -> bool:
+        """True where the problems differ less than chance alone would make them: say so, show 0, keep the estimate."""
+        return self.between < 0
+
+    @property
+    def within_share(self) -> float:
+        """Share of the variance of one answer that more runs can average away (above 1 when `between` is negative)."""
+        total = self.within + self.between
+        return self.within / total if total > 0 else math.nan
+
+    def interval(self, about: str, level: float = 0.95) -> Interval:
+        """Interval for the mean about "these problems" or "problems like these" (t, with df or problems - 1)."""
+        if about not in ("these problems", "problems like these"):
+            raise ValueError(f'about must be "these problems" or "problems like these", not {about!r}')
+        fixed = about == "these problems"
+        half = stats.t.ppf((1 + level) / 2, self.df if fixed else self.problems - 1)
+        half *= self.se_fixed if fixed else self.se_population
+        return Interval(max(0.0, self.mean - half), min(1.0, self.mean + half))
+
+
+def decompose(correct: Table, *, missing: Missing = "bound") -> Decomposition:
+    """Splits the variance of a problems x runs table of verdicts within and between problems.
+
+    The estimators are those of the one-way random effects model (classical analysis of variance); with unequal numbers of
+    runs each problem keeps weight 1/n, within = mean v_i, between = S^2(p_i) - mean(v_i / K_i), which stay unbiased.
+    A problem with one verdict borrows the mean v_i of the others. Assumes that runs are independent.
+
+    Args:
+        correct: problems x runs in [0, 1]; rows may differ in length; None or NaN is an answer without verdict.
+        missing: "bound" estimates from the verdicts that exist and bounds the rest (worst, best);
+            "wrong" and "right" count answers without verdict as such in every figure.
+
+    Raises:
+        ValueError: fewer than two problems, no problem with two verdicts, or a problem without any.
+    """
+    table = read_scores(correct)
+    scores = table.settled(missing)
+    if scores.problems < 2:
+        raise ValueError("the variance between problems needs at least two problems")
+    means, runs = scores.means, scores.runs
+    variances = _within(scores)
+    within, noise = float(variances.mean()), variances / runs
+    spread = float(means.var(ddof=1))
+    between = spread - float(noise.mean())
+    total = between + within
+    return Decomposition(
+        mean=float(means.mean()),
+        within=within,
+        between=between,
+        icc=between / total if total > 0 else math.nan,
+        se_fixed=math.sqrt(noise.sum()) / scores.problems,
+        se_population=math.sqrt(spread / scores.problems),
+        run_sd=math.sqrt(within / scores.problems),
+        problems=scores.problems,
+        runs=float(runs.mean()),
+        missing=table.missing,
+        worst=float(table.filled(0.0).means.mean()),
+        best=float(table.filled(1.0).means.mean()),
+        df=int((runs - 1).sum()),
+    )
+
+
+def _within(scores: Scores) -> np.ndarray:
+    variances = scores.variances
+    if np.isnan(variances).all():
+        raise ValueError("one run cannot show the variance within problems; give at least two runs a problem")
+    return np.where(np.isnan(variances), np.nanmean(variances), variances)
+
+
+def run_accuracy(correct: Table, *, missing: Missing = "wrong") -> np.ndarray:
+    """Score of each run over all problems, shape (runs,); needs a full table, holes count as `missing` says.
+
+    Raises ValueError when a run lacks a problem: the runs would then be scores of different benchmarks.
+    """
+    scores = read_scores(correct).settled(missing)
+    if np.isnan(scores.values).any():
+        raise ValueError('some runs lack problems; complete them, or use missing="wrong" and rows of equal length')
+    return scores.values.mean(axis=0)
+
+
+def reread(mean: float, run_sd: float, problems: int, runs: int) -> Decomposition:
+    """Decomposition behind a published row "mean (standard deviation over runs)" of right-or-wrong answers.
+
+    Uses within = problems x run_sd^2 and total = mean (1 - mean), so the problem rates themselves are not needed (ours).
+
+    Args:
+        mean: published score, fraction of 1. run_sd: its standard deviation over runs (not a standard error).
+        problems: size of the benchmark. runs: number of runs behind the row.
+
+    Raises:
+        ValueError: a mean outside [0, 1], a negative run_sd, or counts below 2 problems or 1 run.
+    """
+    if not 0 <= mean <= 1 or run_sd < 0:
+        raise ValueError(f"mean must lie in [0, 1] and run_sd must not be negative, got {mean} and {run_sd}")
+    if problems < 2 or runs < 1:
+        raise ValueError(f"needs at least two problems and one run, got {problems} and {runs}")
+    total, within = mean * (1 - mean), problems * run_sd**2
+    between = total - within
+    return Decomposition(
+        mean=mean,
+        within=within,
+        between=between,
+        icc=between / total if total > 0 else math.nan,
+        se_fixed=run_sd / math.sqrt(runs),
+        se_population=math.sqrt((between + within / runs) / problems) if between + within / runs > 0 else 0.0,
+        run_sd=run_sd,
+        problems=problems,
+        runs=float(runs),
+        missing=0,
+        worst=mean,
+        best=mean,
+        df=problems * max(runs - 1, 1),
+    )

@@ -251,3 +251,66 @@ def kept_value(policy: np.ndarray, lo: float, prior: BetaPrior = BetaPrior()) ->
     beta = stats.beta(prior.a, prior.b)
     oracle = beta.expect(lambda p: p * (1 - p) - lo * (1 - lo), lb=lo, ub=1 - lo)
     return float((ends * gain).sum() / oracle)
+
+
+@dataclass(frozen=True)
+class SobelWald:
+    """Two sequential probability ratio tests side by side, one for each boundary (Sobel and Wald 1949).
+
+    `low` and `high` are the indifference zones (p0, p1) around lo and hi; alpha and beta the errors outside them.
+    Each test stops for good at its own bound (Wald's log((1 - beta) / alpha) and its mirror image); the decision
+    falls when both have stopped, or is "undecided" after max_samples. For comparison only: it needs no prior, but
+    pays most exactly inside the indifference zones.
+    """
+
+    low: tuple[float, float]
+    high: tuple[float, float]
+    alpha: float
+    beta: float
+    max_samples: int = 2000
+
+    def _verdict(self, zone: tuple[float, float], n: int, s: int) -> int:
+        p0, p1 = zone
+        ratio = s * np.log(p1 / p0) + (n - s) * np.log((1 - p1) / (1 - p0))
+        if ratio >= np.log((1 - self.beta) / self.alpha):
+            return 1
+        return -1 if ratio <= np.log(self.beta / (1 - self.alpha)) else 0
+
+    def evaluate(self, p: float) -> Evaluation:
+        """Exact expected samples and decisions at one pass rate p (states: successes and both tests' verdicts).
+
+        `error` is 0 for p inside an indifference zone, where every neighbouring decision is acceptable.
+        """
+        states = {(0, 0, 0): 1.0}
+        shares = dict.fromkeys(DECISIONS, 0.0)
+        samples = 0.0
+        for n in range(1, self.max_samples + 1):
+            states, ended = self._step(states, n, p)
+            for name, chance in ended:
+                shares[name] += chance
+                samples += n * chance
+            if not states:
+                break
+        shares["undecided"] += sum(states.values())
+        samples += self.max_samples * sum(states.values())
+        right = "hard" if p <= self.low[0] else "easy" if p >= self.high[1] else "edge"
+        sure = p <= self.low[0] or self.low[1] <= p <= self.high[0] or p >= self.high[1]
+        error = 1 - shares[right] - shares["undecided"] if sure else 0.0
+        return Evaluation(float(samples), float(error), float(shares["undecided"]), shares)
+
+    def _step(self, states: dict, n: int, p: float) -> tuple[dict, list[tuple[str, float]]]:
+        going: dict[tuple[int, int, int], float] = {}
+        ended: list[tuple[str, float]] = []
+        for (s, first, second), chance in states.items():
+            for up, share in ((1, p), (0, 1 - p)):
+                weight = chance * share
+                if weight < 1e-12:
+                    continue
+                low = first or self._verdict(self.low, n, s + up)
+                high = second or self._verdict(self.high, n, s + up)
+                if low and high:
+                    ended.append(("easy" if high > 0 else "edge" if low > 0 else "hard", weight))
+                else:
+                    key = (s + up, low, high)
+                    going[key] = going.get(key, 0.0) + weight
+        return going, ended

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from phi4r_lib.problems.exact import Conventions, clean, exact_verdict, sort_key
+from phi4r_lib.problems.exact import Conventions, clean, easy_verdict, for_referee, sort_key
 from phi4r_lib.problems.referee import compare_hard
 
 __all__ = ["Conventions", "Grade", "Plurality", "extract_answer", "grade", "plurality"]
@@ -140,11 +140,11 @@ def _easy(answer: str, gold: str, conventions: Conventions) -> str | None:
         return "wrong"
     if len(answer) > conventions.max_chars:
         return "failed"
-    return exact_verdict(clean(answer, conventions), clean(gold, conventions), conventions)
+    return easy_verdict(clean(answer, conventions), clean(gold, conventions), conventions)
 
 
 def _hard(pairs: list[tuple[str, str]], timeout_s: float, workers: int | None, conventions: Conventions) -> list[str]:
-    cleaned = [(clean(answer, conventions), clean(gold, conventions)) for answer, gold in pairs]
+    cleaned = [(for_referee(answer, conventions), for_referee(gold, conventions)) for answer, gold in pairs]
     return compare_hard(cleaned, timeout_s, workers, conventions.relations_as_intervals)
 
 

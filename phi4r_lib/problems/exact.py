@@ -1,6 +1,7 @@
-"""Comparing answers without algebra: numbers as fractions, words as words, and formulas that are spelled alike.
+"""Comparing answers without algebra: numbers as fractions, words as words, formulas by their spelling and values.
 
-Every rule here either gives math-verify's verdict or none; what stays open goes to referee.py.
+Every rule gives math-verify's verdict or none; what stays open goes to referee.py. Words are the one exception: to
+math-verify "act" and "cat" are the same product of letters.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phi4r_lib.problems.formulas import formula_verdict, spelled_alike
+
 
 class Conventions(BaseModel):
     """How answers are read where usage differs; the defaults are math-verify's.
 
     percent: "either" takes 10% as 10 and as 0.1, "number" as 10 only, "fraction" as 0.1 only.
-    units: "ignore" drops a unit or currency sign, "match" wants the same unit (or none) on both sides.
+    units: "ignore" drops a unit or currency sign, "match" wants the same one, or none, on both sides.
     intervals: "strict" tells [a, b) from (a, b), "endpoints" compares the end points only.
     relations_as_intervals: True also takes 1 < x < 2 for (1, 2).
-    thousands: "comma" reads 1,080 as 1080, "dot" reads 1.080,5 as 1080.5, "none" reads 1,080 as the two numbers 1 and 80.
+    thousands: "comma" reads 1,080 as 1080, "dot" reads 1.080,5 as 1080.5, "none" reads 1,080 as the numbers 1 and 80.
     max_chars: longer answers are not looked at; they are FAILED.
     """
 
@@ -34,17 +37,57 @@ class Conventions(BaseModel):
     max_chars: int = Field(default=1000, ge=1)
 
 
-_DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
-_RATIO = re.compile(r"([-+]?\d+)/([-+]?\d+)")
-_FRAC = re.compile(r"([-+]?)\\[dtc]?frac(?:\{([-+]?\d+)\}|(\d))(?:\{([-+]?\d+)\}|(\d))")
-_THOUSANDS = re.compile(r"(?<![\d,.])(\d{1,3}(?:,\d{3})+)(?![\d,])")
+_DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
+_RATIO = re.compile(r"([-+]?\d+)/(\d+)", re.ASCII)
+_FRAC = re.compile(r"([-+]?)\\[dtc]?frac\s?(?:\{([-+]?\d+)\}|(\d))\s?(?:\{([-+]?\d+)\}|(\d))", re.ASCII)
+_THOUSANDS = re.compile(r"(?<![\d,.])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])", re.ASCII)
+_DOTTED = re.compile(r"[-+]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?", re.ASCII)
+_PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*percent\s*\}|\bpercent\b)$")
+_DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|°)$")
+_TEXT_UNIT = re.compile(r"(?<=[\d}])\s*\\(?:text|mbox|mathrm)\{\s*([a-zA-Z][a-zA-Z /]*?)\.?\s*\}(\^\{?\d\}?)?$")
+_MONEY = re.compile(r"^([-+]?)\s*(\\?\$|[€£])\s*(?=[\d.])")
+_WORD_UNIT = re.compile(r"(?<=\d)\s+([a-zA-Z]{2,}(?:/[a-zA-Z]+)?)(\^\{?\d\}?)?$")
+_MONEY_WORDS = frozenset(["dollar", "dollars", "usd", "euro", "euros", "eur", "cent", "cents", "pound", "pounds"])
+_WORD = re.compile(r"[a-zA-Z]{2,}(?:[ -]+[a-zA-Z]{2,})*|[a-zA-Z]{3,}")
+_TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\{\s*\(?([a-zA-Z][a-zA-Z -]*)\)?\s*\}")
+_NOT_WORDS = frozenset(["inf", "infinity", "oo", "pi", "sqrt", "percent", "and", "or", "xy"])
+_SERIES = re.compile(r"-?\d+(?:\s+-?\d+)+", re.ASCII)
 
 
 def clean(text: str, conventions: Conventions) -> str:
-    """The answer without dressing that never matters: dollar delimiters, a final full stop, thin spaces, odd minus."""
-    text = text.strip().replace("\u2212", "-").replace("\u00a0", " ")
-    text = text.strip("$ \n\t")
-    return text[:-1].rstrip() if text.endswith(".") else text
+    """The answer without dressing that never matters, and with the conventions on percent and thousands applied."""
+    text = text.strip().replace("\u2212", "-").replace("\u00a0", " ").replace(",\\!", ",").replace("{,}", ",")
+    if text.startswith("\\(") and text.endswith("\\)"):
+        text = text[2:-2].strip()
+    money = text.startswith("$") and not text.endswith("$")
+    text = text if money else text.strip("$ \n\t")
+    text = text[:-1].rstrip() if text.endswith(".") else text
+    if conventions.thousands == "dot" and _DOTTED.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
+    if conventions.thousands == "none" and _THOUSANDS.search(text):
+        text = "\\{" + ", ".join(str(int(part)) for part in text.split(",")) + "\\}" if text[0].isdigit() else text
+    if conventions.intervals == "endpoints" and text[:1] in "([" and text[-1:] in ")]":
+        text = text.replace("[", "(").replace("]", ")")
+    return _percent(text, conventions)
+
+
+def _percent(text: str, conventions: Conventions) -> str:
+    bare = _PERCENT.sub("", text)
+    if bare == text or conventions.percent == "either":
+        return text
+    return bare if conventions.percent == "number" else rf"\frac{{{bare}}}{{100}}"
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """A cleaned answer as (value, unit); the unit is "" where none is recognised."""
+    if match := _MONEY.match(text):
+        return match[1] + text[match.end() :], "$" if match[2].endswith("$") else match[2]
+    if match := _DEGREES.search(text):
+        return text[: match.start()], "degree"
+    if match := _TEXT_UNIT.search(text) or _WORD_UNIT.search(text):
+        unit = match[1].strip().lower()
+        return text[: match.start()], unit.removesuffix("s") + (match[2] or "").strip("^{}")
+    return text, ""
 
 
 def exact_value(text: str) -> Fraction | None:
@@ -61,8 +104,15 @@ def exact_value(text: str) -> Fraction | None:
     return None
 
 
-def exact_verdict(answer: str, gold: str, conventions: Conventions) -> str | None:
-    """ "right", "wrong" or "failed" where two cleaned texts can be compared exactly, else None."""
+def easy_verdict(answer: str, gold: str, conventions: Conventions) -> str | None:
+    """ "right", "wrong" or "failed" where two cleaned texts can be compared without algebra, else None."""
+    ours, theirs = split_unit(answer), split_unit(gold)
+    if conventions.units == "match":
+        if ours[1] != theirs[1]:
+            return "wrong"
+        answer, gold = ours[0], theirs[0]
+    else:
+        answer, gold = _plain(answer, ours), _plain(gold, theirs)
     try:
         right = exact_value(gold)
     except ZeroDivisionError:
@@ -71,14 +121,58 @@ def exact_verdict(answer: str, gold: str, conventions: Conventions) -> str | Non
         value = exact_value(answer)
     except ZeroDivisionError:
         return "wrong"
-    if right is None or value is None:
-        return None
-    if right == value:
+    if right is not None and value is not None:
+        return _numbers(value, right, decimals="." in answer + gold)
+    texts = _texts(answer, gold, value, right)
+    if texts is None and spelled_alike(answer, gold):
         return "right"
-    if right.denominator == value.denominator == 1 and "." not in answer + gold:
+    return texts or formula_verdict(answer, gold)
+
+
+def for_referee(text: str, conventions: Conventions) -> str:
+    """The cleaned text as math-verify should see it; units of its own kind it drops itself."""
+    text = clean(text, conventions)
+    parts = split_unit(text)
+    return parts[0] if conventions.units == "match" else _plain(text, parts)
+
+
+def _plain(text: str, parts: tuple[str, str]) -> str:
+    """The value alone where its unit is surely one; a word after a number may be part of it (5 million, 3 squared)."""
+    surely = not _WORD_UNIT.search(text) or parts[1] + "s" in _MONEY_WORDS
+    return parts[0] if surely else text
+
+
+def _numbers(value: Fraction, right: Fraction, decimals: bool) -> str | None:
+    if value == right:
+        return "right"
+    if value.denominator == right.denominator == 1 and not decimals:
         return "wrong"
-    # math-verify rounds decimals to six places: leave near misses to it
-    return "wrong" if abs(right - value) > Fraction(1, 100_000) else None
+    return "wrong" if abs(right - value) > Fraction(1, 100_000) else None  # math-verify rounds: near misses are its own
+
+
+def _texts(answer: str, gold: str, value: Fraction | None, right: Fraction | None) -> str | None:
+    """Words and series of numbers compare as written, without regard to case and spacing."""
+    words = _word(answer), _word(gold)
+    if words[1] == "nan":
+        return "failed"
+    if words[0] == "nan":
+        return "wrong"
+    if all(words) or (words[0] and right is not None) or (words[1] and value is not None):
+        return "right" if words[0] == words[1] else "wrong"
+    if _SERIES.fullmatch(answer) or _SERIES.fullmatch(gold):
+        return "right" if answer.split() == gold.split() else "wrong"
+    return None
+
+
+@lru_cache(maxsize=1 << 14)
+def _word(text: str) -> str | None:
+    if match := _TEXT.fullmatch(text):
+        return " ".join(match[1].lower().split())
+    bare = text.strip("'\"")
+    if not _WORD.fullmatch(bare):
+        return bare.lower() if re.fullmatch(r"[A-H]", bare) else None  # the letter of a choice, as in \text{(C)}
+    word = " ".join(bare.lower().split())
+    return None if _NOT_WORDS.intersection(word.split()) or len(bare) < 3 else word
 
 
 @lru_cache(maxsize=1 << 16)

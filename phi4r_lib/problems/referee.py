@@ -7,6 +7,7 @@ notebooks and reward functions, needs no `__main__` guard and inherits neither t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import selectors
@@ -41,7 +42,8 @@ class Referee:
     def ask(self, number: int, pair: tuple[str, str], relations: bool, timeout_s: float) -> None:
         message = json.dumps({"answer": pair[0], "gold": pair[1], "relations": relations, "seconds": timeout_s})
         self.job, self.deadline = number, time.monotonic() + timeout_s
-        os.write(self.process.stdin.fileno(), message.encode() + b"\n")  # shorter than a pipe's buffer
+        with contextlib.suppress(BrokenPipeError):  # it just died: its end of file is what `read` meets next
+            os.write(self.process.stdin.fileno(), message.encode() + b"\n")
 
     def read(self) -> list[str]:
         """Whole lines that have arrived; raises EOFError when the process is gone."""
@@ -75,22 +77,17 @@ class Bench:
                     for referee in self.referees:
                         if referee.ready and referee.job is None and waiting:
                             number = waiting.popleft()
-                            self._ask(referee, number, pairs[number], relations, timeout_s)
+                            referee.ask(number, pairs[number], relations, timeout_s)
                     self._collect(verdicts)
             except BaseException:  # Ctrl-C included: replies to half a call must not reach the next one
                 self.close()
                 raise
         return verdicts
 
-    def _ask(
-        self, referee: Referee, number: int, pair: tuple[str, str], relations: bool, timeout_s: float
-    ) -> None:
-        try:
-            referee.ask(number, pair, relations, timeout_s)
-        except BrokenPipeError:
-            pass  # it died while idle: its end of file is read next, and the pair is asked again of nobody
-
     def _staff(self, wanted: int) -> None:
+        for referee in [one for one in self.referees if one.job is None and one.process.poll() is not None]:
+            self.referees.remove(referee)  # killed from outside while idle
+            referee.kill()
         while len(self.referees) < wanted:
             self.referees.append(Referee())
 

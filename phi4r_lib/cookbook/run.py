@@ -6,7 +6,9 @@ under plain papermill and under `phi4r run`. Not here: running notebooks in orde
 
 from __future__ import annotations
 
+import ast
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,9 @@ from phi4r_lib.problems.schema import Problem, load_problems
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+PARAMETERS = ("profile", "out", "overrides")
 
 
 class MissingArtefact(UserError):
@@ -79,7 +84,7 @@ class Run:
         values = state.plain(getattr(self.profile, section))
         values = values if isinstance(values, dict) else {section: values}
         rows = [(key, value, notes.get(f"{section}.{key}", "")) for key, value in values.items()]
-        return pd.DataFrame(rows, columns=["setting", "value", "unit and origin"]).set_index("setting")
+        return pd.DataFrame(rows, columns=["setting", "value", "unit and origin"], dtype=object).set_index("setting")
 
     def write_results(self, folder: str, results: Mapping[str, Any]) -> Path:
         """Writes FOLDER/results.json atomically: the notebook's last act, and the proof that it succeeded.
@@ -112,6 +117,7 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
     """
     if not isinstance(out, (str, os.PathLike)) or not str(out):
         raise UserError(f"out must name a run folder such as 'runs/cpu', found {out!r}")
+    check_parameters()
     validated = load_profile(profile, overrides)
     path = state.resolve_out(out)
     claim(path, validated)
@@ -126,6 +132,27 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
     }
     state.write_json(path / "run.json", manifest)
     return Run(validated, path, manifest["versions"], str(profile))
+
+
+def check_parameters(shell: Any = None) -> None:
+    """Raises UserError when papermill set a name that no notebook reads, or when the notebook overwrote what it set.
+
+    Papermill itself says nothing in either case and runs the defaults (a mistyped name; no `parameters` tag).
+    """
+    ipython = sys.modules.get("IPython")
+    shell = shell or (ipython.get_ipython() if ipython else None)
+    cells = shell.user_ns.get("In", []) if shell else []
+    for source in (cell for cell in cells if cell.startswith("# Parameters\n")):
+        for statement in ast.parse(source).body:
+            if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+                continue
+            name, value = statement.targets[0].id, ast.literal_eval(statement.value)
+            if name not in PARAMETERS:
+                raise UserError(f"unknown parameter '{name}'; a notebook takes {', '.join(PARAMETERS)}")
+            if shell.user_ns.get(name) != value:
+                raise UserError(
+                    f"parameter '{name}' was set to {value!r} but then overwritten; tag the parameters cell"
+                )
 
 
 def claim(out: Path, profile: Profile) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from phi4r_lib.cookbook import processes, state
 from phi4r_lib.cookbook.profile import UserError, home
-from phi4r_lib.cookbook.run import shown
+from phi4r_lib.cookbook.run import PARAMETERS, shown
 from phi4r_lib.cookbook.sections import Profile
 
 Tell = Callable[["Notebook", dict[str, Any]], None]  # (notebook, {state, cell, cells, seconds, peak_mb, message})
@@ -81,7 +81,7 @@ def check(notebook: Path) -> None:
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     source = "".join(tagged[0]["source"]) if tagged else ""
     names = {line.partition("=")[0].strip() for line in source.splitlines() if "=" in line}
-    missing = {"profile", "out", "overrides"} - names
+    missing = set(PARAMETERS) - names
     if missing:
         raise UserError(
             f"{shown(notebook)}: no cell tagged 'parameters' sets {', '.join(sorted(missing))}; "
@@ -191,12 +191,12 @@ def failure(notebook: Path, reason: str) -> str:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
         return reason
-    for index, cell in enumerate(cells):
+    for cell in cells:
         for output in cell.get("outputs", []):
             if output["output_type"] == "error":
                 source = "".join(cell["source"]).strip().splitlines()
                 shown_source = "\n".join(f"    {line}" for line in source[:8])
-                return f"cell {index}: {output['ename']}: {output['evalue']}\n{shown_source}"
+                return f"In [{cell.get('execution_count')}]: {output['ename']}: {output['evalue']}\n{shown_source}"
     return reason
 
 

@@ -1,0 +1,116 @@
+"""Executed notebooks made fit to be kept in the repository: `python -m phi4r_lib.cookbook.notebooks runs/cpu`.
+
+Removed: papermill's metadata and injected cell, widget state, progress-bar floods, absolute paths. Kept: every other
+output, and execution counts 1..n. Not here: the rules that the result must obey (tests/notebooks/test_style.py).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.profile import UserError, home
+from phi4r_lib.cookbook.run import shown
+
+PROGRESS = re.compile(r"(\d+%\|)|(it/s\])|(s/it\])|(\?it/s)|(examples/s\])")
+
+
+def clean(notebook: Any) -> Any:
+    """The notebook without what a run leaves in it; changed in place and returned."""
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    notebook.metadata = {
+        key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata
+    }
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    count = 0
+    for index, cell in enumerate(notebook.cells):
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        cell.id = f"cell-{index:02d}"
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = [kept for output in cell.outputs if (kept := _output(output, count)) is not None]
+    return notebook
+
+
+def _output(output: Any, count: int) -> Any | None:
+    """One output, cleaned; None when nothing of it is worth keeping."""
+    if output.output_type == "stream":
+        output.text = without_progress(relative(output.text))
+        return output if output.text.strip() else None
+    data = output.get("data", {})
+    if any("widget" in kind for kind in data):
+        return None
+    for kind, value in data.items():
+        if isinstance(value, str) and (kind.startswith("text/") or "svg" in kind):
+            data[kind] = relative(value)
+    output.pop("metadata", None)
+    output.metadata = {}
+    if output.output_type == "execute_result":
+        output.execution_count = count
+    return output
+
+
+def without_progress(text: str) -> str:
+    """Text as a terminal would show it at the end (what a carriage return overwrote is gone), no progress bars."""
+    lines = [line.rpartition("\r")[2] if "\r" in line.rstrip("\r") else line for line in text.split("\n")]
+    return "\n".join(line for line in lines if not PROGRESS.search(line))
+
+
+def relative(text: str) -> str:
+    """Text with paths below the repository root made relative to it."""
+    root = str(home())
+    return text.replace(root + "/", "").replace(root, ".")
+
+
+def keep(out: Path, target: Path) -> list[Path]:
+    """Copies the executed notebooks of a run into `target`, cleaned; raises UserError when one did not succeed."""
+    recorded = state.read_json(out / "run.json").get("notebooks", {})
+    written = []
+    for number, source in state.notebook_files().items():
+        executed = out / "notebooks" / source.name
+        if number not in recorded or not executed.is_file():
+            continue
+        if recorded[number].get("status") != "done":
+            raise UserError(f"{source.name} did not succeed in {shown(out)}; run it again before keeping its outputs")
+        notebook = nbformat.read(executed, as_version=4)
+        if state.notebook_sources(source) != _sources(notebook):
+            raise UserError(f"{source.name} has changed since it ran in {shown(out)}; `phi4r run` brings it up to date")
+        original = nbformat.read(source, as_version=4)
+        fresh = clean(notebook)
+        # Text may have been improved since: cells come from the source notebook, outputs from the run.
+        outputs = iter(cell for cell in fresh.cells if cell.cell_type == "code")
+        for cell in original.cells:
+            if cell.cell_type == "code":
+                cell.outputs = next(outputs).outputs
+        nbformat.write(clean(original), target / source.name)
+        written.append(target / source.name)
+    return written
+
+
+def _sources(notebook: Any) -> list[str]:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell.source for cell in cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+
+
+def main(argv: list[str]) -> int:
+    """Command line: the run folder, by default runs/cpu."""
+    try:
+        written = keep(state.resolve_out(argv[0] if argv else "runs/cpu"), home() / "notebooks")
+    except UserError as error:
+        print(f"notebooks: {error}", file=sys.stderr)
+        return 2
+    print(
+        "\n".join(f"kept {shown(path)}, {path.stat().st_size / 1024:.0f} KB" for path in written) or "nothing to keep"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -37,11 +37,14 @@ class DecontaminationSettings:
     """
 
     ngram: int = 3  # words in a masked n-gram
-    containment: float = 0.45  # share of an item's IDF weight that must stand in the text
-    numbers: float = 0.6  # least Jaccard similarity of the number multisets when answers agree
-    cosine: float = 0.15  # least TF-IDF cosine beside equal answers
-    numbers_alone: float = 1.0  # the same two when an answer is missing on either side
-    cosine_alone: float = 0.35
+    containment: float = 0.45  # least share of an item's IDF weight that stands in the text
+    words: float = 1.25  # least containment + TF-IDF cosine
+    containment_alone: float = 0.9  # enough without the cosine: the whole item inside a long text
+    numbers: float = 0.5  # least Jaccard similarity of the multisets of numbers
+    numbers_weight: float = 0.4  # what that similarity adds to the cosine
+    evidence: float = 0.5  # least cosine + numbers_weight * similarity, beside equal answers
+    numbers_alone: float = 0.8  # the same two when an answer is missing on either side
+    evidence_alone: float = 0.75
     short_words: int = 8  # items below this many tokens match only verbatim (inside the text too)
     most_numbers: int = 12  # texts with more numbers have no number signature
     templates: Literal["flag", "allow"] = "flag"
@@ -51,7 +54,7 @@ class DecontaminationSettings:
     embedding: float = 0.85  # least cosine of embeddings
 
     def __post_init__(self) -> None:
-        for name in ("containment", "numbers", "cosine", "numbers_alone", "cosine_alone", "survivors", "embedding"):
+        for name in ("containment", "containment_alone", "numbers", "numbers_alone", "survivors", "embedding"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"decontamination setting {name} must lie in (0, 1], not {getattr(self, name)}")
         if self.templates not in ("flag", "allow"):
@@ -102,7 +105,7 @@ def build_index(
     settings = settings or DecontaminationSettings()
     texts = _checked(texts, "benchmark items")
     keys = _answer_keys(answers, len(texts), "benchmark")
-    codes = fp.TokenCodes()
+    codes = fp.TokenCodes(fp.vocabulary(texts))
     rows = [[codes[token] for token in fp.tokens(text)] for text in texts]
     batch = fp.encode(rows)
     masked = fp.mask_numbers(batch.codes)
@@ -116,7 +119,7 @@ def build_index(
     lowest = settings.containment * (settings.survivors if survivors else 1.0)
     return BenchmarkIndex(
         settings, texts, codes, keys, exact, _short_items(batch, lengths, settings),
-        shape_index(batch, masked, lengths >= settings.short_words, settings.ngram, lowest),
+        shape_index(batch, fp.mask_names(batch.codes), lengths >= settings.short_words, settings.ngram, lowest),
         number_index(batch, keys, settings.numbers, settings.most_numbers, np.flatnonzero(keys)),
         number_index(batch, np.zeros_like(keys), settings.numbers_alone, settings.most_numbers, np.arange(len(keys))),
         tfidf, tfidf.transform(counts),
@@ -254,29 +257,47 @@ def _windows(rows: list[list[int]], size: int) -> tuple[fp.Batch, np.ndarray]:
 
 def _rule_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, keys: np.ndarray):
     """(document, item, rule, score) of the array rules, rule None for pairs that only come close."""
-    settings = index.settings
     masked = fp.mask_numbers(batch.codes)
     for length, (table, items) in index.short.items():
         hashes, owners = fp.ngram_hashes(batch, batch.codes, length)
         where, entry = table.look_up(hashes)
         for doc, item in zip(document[owners[where]].tolist(), items[entry].tolist(), strict=True):
             yield doc, item, "short", 1.0
-    for window, item, score in index.shapes.contained(batch, masked, same_numbers=settings.templates == "allow"):
-        yield int(document[window]), item, "containment" if score >= settings.containment else None, score
-    floor = settings.survivors
-    for numbers, lookup_keys, least in (
-        (index.with_answer, keys, settings.cosine),
-        (index.without_answer, np.zeros_like(keys), settings.cosine_alone),
+    yield from _word_hits(index, batch, document, masked)
+    yield from _number_hits(index, batch, document, masked, keys)
+
+
+def _word_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, masked: np.ndarray):
+    """The words of an item stand in the text: containment and cosine together, or containment alone when it is high."""
+    settings = index.settings
+    named = fp.mask_names(batch.codes)
+    windows, items, shares = index.shapes.contained(batch, named, same_numbers=settings.templates == "allow")
+    cosines = _cosines(index, batch, masked, windows, items)
+    hit = (shares >= settings.containment_alone) | (
+        (shares >= settings.containment) & (shares + cosines >= settings.words)
+    )
+    close = shares + cosines >= settings.words * settings.survivors
+    for place in np.flatnonzero(hit | close):
+        rule = "containment" if hit[place] else None
+        yield int(document[windows[place]]), int(items[place]), rule, float(shares[place])
+
+
+def _number_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, masked: np.ndarray, keys: np.ndarray):
+    """The same numbers with similar words: a paraphrase. Stricter where the answers cannot be compared."""
+    settings = index.settings
+    for numbers, looked_up, least in (
+        (index.with_answer, keys, settings.evidence),
+        (index.without_answer, np.zeros_like(keys), settings.evidence_alone),
     ):
-        windows, items, jaccard = numbers.similar(batch, lookup_keys)
-        if settings.templates == "allow":
-            windows, items = windows[jaccard == 1], items[jaccard == 1]
+        windows, items, jaccard = numbers.similar(batch, looked_up)
+        keep = jaccard == 1 if settings.templates == "allow" else np.ones(len(items), dtype=bool)
         if numbers is index.without_answer:  # different known answers are different questions
-            unknown = (keys[windows] == 0) | (index.answers[items] == 0)
-            windows, items = windows[unknown], items[unknown]
-        for window, item, score in zip(windows, items, _cosines(index, batch, masked, windows, items), strict=True):
-            if score >= least * floor:
-                yield int(document[window]), int(item), "numbers" if score >= least else None, float(score)
+            keep &= (keys[windows] == 0) | (index.answers[items] == 0)
+        windows, items, jaccard = windows[keep], items[keep], jaccard[keep]
+        scores = _cosines(index, batch, masked, windows, items) + settings.numbers_weight * jaccard
+        for place in np.flatnonzero(scores >= least * settings.survivors):
+            rule = "numbers" if scores[place] >= least else None
+            yield int(document[windows[place]]), int(items[place]), rule, float(min(1.0, scores[place]))
 
 
 def _cosines(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray, windows, items) -> np.ndarray:

@@ -32,7 +32,7 @@ class Deduplication:
 
 def shingles(text: str, size: int) -> frozenset[str]:
     """Runs of `size` words of a text, case and punctuation ignored, numbers kept; shorter texts are one shingle."""
-    words = tokens(text)
+    words = tokens(text.lower())
     return frozenset(" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))) - {""}
 
 

@@ -15,12 +15,16 @@ from fractions import Fraction
 
 import numpy as np
 import snowballstemmer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 # Words, numbers (with thousands separators and decimals), and the operators without which "3 + 5" equals "3 * 5".
 TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|[+*/^=<>]|-(?=\s*\d)")
 INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF])
-NUMBER_BIT = np.uint64(1 << 62)  # set in the code of every number, never in the code of a word
-MASK_CODE = np.uint64(1 << 62)  # the code that all numbers share once they are masked
+NUMBER, NAME = 1 << 62, 1 << 61  # bits set in the codes of numbers and of names; plain words have neither
+NUMBER_BIT, NAME_BIT = (
+    np.uint64(NUMBER),
+    np.uint64(NAME),
+)  # also the codes that all numbers, all names share once masked
 CACHE_LIMIT = 400_000  # distinct spellings remembered; bounds memory on endless streams
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # odd 64-bit constant of Fibonacci hashing
 NUMBER_WORDS = {
@@ -37,25 +41,49 @@ NUMBER_WORDS = {
 
 
 def stable_hash(text: str) -> int:
-    """62-bit hash of a string, the same in every process (Python's own hash is salted)."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 2
+    """61-bit hash of a string, the same in every process (Python's own hash is salted)."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 3
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Lower-case words of a benchmark: plain ones, and those that it only ever capitalises (names, mostly)."""
+
+    plain: frozenset[str] = ENGLISH_STOP_WORDS
+    names: frozenset[str] = frozenset()
+
+    def is_name(self, token: str) -> bool:
+        """Known words by their use in the benchmark, in any case; unknown words by their own capital."""
+        word = token.lower().removesuffix("'s")
+        return word in self.names or (word not in self.plain and token[0].isupper() and not token.isupper())
+
+
+def vocabulary(texts: Iterable[str]) -> Vocabulary:
+    """Vocabulary of a benchmark; names are words that never occur uncapitalised and are no function words."""
+    spellings = {token.removesuffix("'s") for text in texts for token in tokens(text) if token[0].isalpha()}
+    plain = frozenset(word for word in spellings if word[0].islower()) | ENGLISH_STOP_WORDS
+    return Vocabulary(plain, frozenset(word.lower() for word in spellings if len(word) > 1) - plain)
 
 
 class TokenCodes(dict):
     """Spelling -> 64-bit code: hash of the stem for words, of the value for numbers; forgets when it grows too large."""
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: Vocabulary | None = None) -> None:
         super().__init__()
         self._stem = snowballstemmer.stemmer("english").stemWord
+        self._vocabulary = vocabulary or Vocabulary()
 
     def __missing__(self, token: str) -> int:
         if len(self) >= CACHE_LIMIT:
             self.clear()
-        number = token if token[0].isdecimal() else NUMBER_WORDS.get(token)
-        if number is None:
-            code = stable_hash(self._stem(token)) & ~int(NUMBER_BIT)
+        lower = token.lower()
+        number = token if token[0].isdecimal() else NUMBER_WORDS.get(lower)
+        if number is not None:
+            code = NUMBER | stable_hash(canonical_number(number))
+        elif token[0].isalpha() and self._vocabulary.is_name(token):
+            code = NAME | stable_hash(self._stem(lower))
         else:
-            code = stable_hash(canonical_number(number)) | int(NUMBER_BIT)
+            code = stable_hash(self._stem(lower))
         self[token] = code
         return code
 
@@ -69,10 +97,10 @@ def canonical_number(token: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-cased words, numbers and operators of a text; punctuation, spacing and line breaks vanish."""
+    """Words (as spelled), numbers and operators of a text; punctuation, spacing and line breaks vanish."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("’", "'").translate(INVISIBLE)
-    return TOKEN.findall(text.lower())
+    return TOKEN.findall(text)
 
 
 @dataclass(frozen=True)
@@ -114,7 +142,12 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 def mask_numbers(codes: np.ndarray) -> np.ndarray:
     """The same codes with every number replaced by one common code."""
-    return np.where(codes >= NUMBER_BIT, MASK_CODE, codes)
+    return np.minimum(codes, NUMBER_BIT)
+
+
+def mask_names(codes: np.ndarray) -> np.ndarray:
+    """The same codes with every name and every number replaced by one common code each."""
+    return np.where(codes < NUMBER_BIT, np.minimum(codes, NAME_BIT), NUMBER_BIT)
 
 
 def ngram_hashes(batch: Batch, codes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +184,11 @@ def answer_key(answer: str | None) -> int:
     return stable_hash(plain) or 1
 
 
+def is_telling_number(codes: np.ndarray) -> np.ndarray:
+    """True for numbers except 1, which texts leave out or write as a pronoun ("one of them") at will."""
+    return (codes >= NUMBER_BIT) & (codes != np.uint64(NUMBER | stable_hash("1")))
+
+
 def number_keys(batch: Batch, most: int, missing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Order-free hashes of each text's numbers, whole and with up to `missing` (0, 1 or 2) numbers left out.
 
@@ -158,7 +196,7 @@ def number_keys(batch: Batch, most: int, missing: int) -> tuple[np.ndarray, np.n
     A multiset's hash is the sum of its elements' hashes, so leaving one out is a subtraction. Texts with no number or
     more than `most` have no key. Returns (keys uint64, owners, numbers in the key, numbers in the text by owner).
     """
-    is_number = batch.codes >= NUMBER_BIT
+    is_number = is_telling_number(batch.codes)
     owners = batch.owners[is_number]
     counts = np.bincount(owners, minlength=len(batch))
     values = mix(batch.codes[is_number])

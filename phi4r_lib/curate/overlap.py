@@ -6,7 +6,6 @@ answer or without. Both are exact for their thresholds. Not here: which hit coun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +32,8 @@ class ShapeIndex:
     table: fp.KeyTable
     numbers: list[dict[int, int]]  # item -> {number code: count}
 
-    def contained(self, batch: fp.Batch, masked: np.ndarray, same_numbers: bool) -> Iterator[tuple[int, int, float]]:
-        """(text, item, share of the item's weight found in the text) wherever the share reaches `least`.
+    def contained(self, batch: fp.Batch, masked: np.ndarray, same_numbers: bool) -> tuple[np.ndarray, ...]:
+        """(texts, items, share of the item's weight found in the text) wherever the share reaches `least`.
 
         same_numbers: also demand that one side's numbers all stand on the other side (no other instance of a template).
         """
@@ -43,13 +42,20 @@ class ShapeIndex:
         pairs = np.unique(owners[where] * len(self.items) + self.owners[entry])
         texts, shapes = pairs // max(1, len(self.items)), pairs % max(1, len(self.items))
         shares = self._shares(hashes, owners, texts, shapes)
-        for text, shape, share in zip(texts.tolist(), shapes.tolist(), shares.tolist(), strict=True):
-            if share < self.least:
-                continue
-            found = _number_counts(batch, text) if same_numbers else {}
-            for item in self.items[shape]:
-                if not same_numbers or numbers_agree(found, self.numbers[item]):
-                    yield text, item, min(share, 1.0)
+        found = np.flatnonzero(shares >= self.least)
+        triples = [
+            (texts[at], item, min(shares[at], 1.0))
+            for at in found
+            for item in self._instances(batch, texts[at], shapes[at], same_numbers)
+        ]
+        columns = zip(*triples, strict=True) if triples else ((), (), ())
+        return tuple(np.array(column, dtype=kind) for column, kind in zip(columns, (int, int, float), strict=True))
+
+    def _instances(self, batch: fp.Batch, text: int, shape: int, same_numbers: bool) -> list[int]:
+        if not same_numbers:
+            return self.items[shape]
+        found = _number_counts(batch, text)
+        return [item for item in self.items[shape] if numbers_agree(found, self.numbers[item])]
 
     def _shares(self, hashes: np.ndarray, owners: np.ndarray, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """Exact containment of each (text, shape) candidate."""
@@ -68,7 +74,7 @@ class ShapeIndex:
 
 def _number_counts(batch: fp.Batch, text: int) -> dict[int, int]:
     codes = batch.codes[batch.starts[text] : batch.starts[text + 1]]
-    values, counts = np.unique(codes[codes >= fp.NUMBER_BIT], return_counts=True)
+    values, counts = np.unique(codes[fp.is_telling_number(codes)], return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 

@@ -1,0 +1,149 @@
+"""A table of answers, one row a problem and run: how it is kept, checked, and turned into arrays and results.json.
+
+Not here: getting answers (evaluate.py, adapters), small tables for figures (tables.py), the estimators (variance.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phi4r_lib.measure.variance import compare, decompose, run_accuracy
+
+COLUMNS = ("model", "problem", "run", "answer", "correct", "grade", "tokens", "truncated", "error", "seed")
+GROUPS = ("family", "year", "steps")  # problem.meta entries that become columns
+NO_VERDICT = ("lost", "failed")  # no answer came back; an answer came back but could not be graded
+
+
+class AnswersError(ValueError):
+    """A table of answers that cannot be analysed; the message says which model or column and what to do."""
+
+
+def check_answers(answers: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The table with all COLUMNS, missing ones filled with what is known; raises AnswersError naming `source`.
+
+    Needs model, problem, run and correct; `correct` may be missing for single rows, which then have no verdict.
+    """
+    needed = [column for column in ("model", "problem", "run", "correct") if column not in answers]
+    if needed:
+        raise AnswersError(f"{source}: column {needed[0]!r} is missing; found {', '.join(map(str, answers.columns))}")
+    if answers.empty:
+        raise AnswersError(f"{source}: holds no answers")
+    table = answers.copy()
+    for column in ("answer", "tokens", "truncated", "error", "seed"):
+        if column not in table:
+            table[column] = None
+    for column, kind in {"tokens": "Float64", "truncated": "boolean", "seed": "Int64"}.items():
+        table[column] = table[column].astype(kind)
+    if "grade" not in table:
+        table["grade"] = _grades(table)
+    table["correct"] = table["correct"].astype("boolean").fillna(False).astype(bool)
+    repeated = table.duplicated(["model", "problem", "run"])
+    if repeated.any():
+        row = table[repeated].iloc[0]
+        raise AnswersError(
+            f"{source}: model {row['model']!r}, problem {row['problem']!r}, run {row['run']} stands more than once; "
+            "number the runs, or give each model its own name"
+        )
+    return table[[*COLUMNS, *(column for column in GROUPS if column in table)]]
+
+
+def _grades(table: pd.DataFrame) -> pd.Series:
+    verdict = table["correct"].astype("boolean")
+    return verdict.map({True: "right", False: "wrong"}).astype(object).where(verdict.notna(), "failed")
+
+
+def save_answers(answers: pd.DataFrame, path: str | Path) -> Path:
+    """Writes the table as Parquet, atomically (temporary file, then rename); returns the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    answers.to_parquet(partial, index=False)
+    partial.replace(path)
+    return path
+
+
+def load_answers(path: str | Path) -> pd.DataFrame:
+    """Reads a table that `save_answers` wrote; raises AnswersError when it lacks the columns."""
+    return check_answers(pd.read_parquet(path), str(path))
+
+
+def correct_matrix(answers: pd.DataFrame, model: str | None = None) -> np.ndarray:
+    """Problems x runs array of 0 and 1 for one model, problems in sorted order.
+
+    NaN where no verdict exists: the answer was lost, could not be graded, or the run lacks the problem. Estimators count
+    or bound those; a text without an answer is a wrong answer, not a missing one.
+    Raises AnswersError when the model is absent, or when several models are present and none is named.
+    """
+    rows = of_model(answers, model)
+    verdict = rows["correct"].astype(float).where(~rows["grade"].isin(NO_VERDICT))
+    wide = rows.assign(verdict=verdict).pivot(index="problem", columns="run", values="verdict")
+    return wide.sort_index().to_numpy(dtype=float)
+
+
+def of_model(answers: pd.DataFrame, model: str | None = None) -> pd.DataFrame:
+    """The rows of one model; with one model in the table its name may be left out."""
+    present = list(answers["model"].unique())
+    if model is None and len(present) > 1:
+        raise AnswersError(f"the table holds several models ({', '.join(map(str, present))}); name one")
+    if model is not None and model not in present:
+        raise AnswersError(f"no answers of model {model!r}; the table holds {', '.join(map(str, present))}")
+    return answers if model is None else answers[answers["model"] == model]
+
+
+def model_result(answers: pd.DataFrame, model: str) -> dict[str, Any]:
+    """One entry of `models` in results.json, fractions of 1: accuracy per run, mean, both standard errors, mean tokens.
+
+    Answers without a verdict count as wrong here; `without_verdict` says how many there are and `best_case` is the mean if
+    all of them were right. `unanswered` and `truncated` are shares of all answers.
+    """
+    rows, matrix = of_model(answers, model), correct_matrix(answers, model)
+    parts = decompose(matrix, missing="wrong")
+    return {
+        "run_accuracy": [float(value) for value in run_accuracy(matrix)],
+        "mean": parts.mean,
+        "se_fixed": parts.se_fixed,
+        "se_population": parts.se_population,
+        "mean_tokens": _mean(rows["tokens"]),
+        "within": parts.within,
+        "between": parts.between,
+        "problems": parts.problems,
+        "runs": matrix.shape[1],
+        "without_verdict": parts.missing,
+        "best_case": parts.best,
+        "unanswered": float((rows["grade"] == "none").mean()),
+        "truncated": _mean(rows["truncated"]),
+        "seeded": bool(rows["seed"].notna().all()),
+    }
+
+
+def _mean(column: pd.Series) -> float | None:
+    value = column.astype("Float64").mean()
+    return None if pd.isna(value) else float(value)
+
+
+def results(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What 05_variance/results.json holds: `models` and `comparisons` (a minus b, 95% intervals over problems)."""
+    models = {str(model): model_result(answers, model) for model in answers["model"].unique()}
+    comparisons = []
+    for a, b in pairs:
+        outcome = compare(*paired(answers, a, b), missing="wrong")
+        numbers = {key: float(getattr(outcome, key)) for key in ("difference", "low", "high", "p_value")}
+        comparisons.append({"a": a, "b": b} | numbers | {"probability_better": outcome.probability_better})
+    return {"models": models, "comparisons": comparisons}
+
+
+def paired(answers: pd.DataFrame, a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
+    """The two models' problems x runs arrays over the problems that both answered, rows aligned.
+
+    Raises AnswersError when they share no problem.
+    """
+    rows_a, rows_b = of_model(answers, a), of_model(answers, b)
+    shared = set(rows_a["problem"]) & set(rows_b["problem"])
+    if not shared:
+        raise AnswersError(f"{a!r} and {b!r} share no problem; a paired comparison needs the same benchmark")
+    return tuple(correct_matrix(rows[rows["problem"].isin(shared)]) for rows in (rows_a, rows_b))

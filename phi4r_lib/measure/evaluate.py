@@ -1,0 +1,101 @@
+"""Many independent runs over a benchmark in one batched call, every answer kept.
+
+All runs go to the engine together (the prompts are shared, `settings.n` is the number of runs), through the sample
+store, so a killed evaluation continues where it stopped. Not here: what is read from the answers (answers.py, tables.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from phi4r_lib.measure.answers import COLUMNS, GROUPS
+from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
+from phi4r_lib.models.store import sample_stored
+from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.schema import Problem
+
+
+def evaluate(
+    engine: Engine,
+    problems: Sequence[Problem],
+    runs: int,
+    settings: SamplingSettings,
+    folder: str | Path,
+    *,
+    model: str | None = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Answers of `runs` independent runs over the problems: one row a problem and run, sorted by both.
+
+    All runs are sampled in one call; samples already in `folder` (written by an earlier or killed call with the same
+    model, prompts and settings) are not sampled again, and asking for more runs later only adds the missing ones.
+
+    Args:
+        engine: anything that answers prompts (see models.engine).
+        problems: benchmark items with a gold answer.
+        runs: how many independent answers each problem gets; overrides `settings.n`.
+        settings: how to sample. `settings.seed` seeds the whole batch, not each run: runs differ by their draws.
+        folder: where the sample shards live.
+        model: the name in the `model` column; the engine's name when None.
+
+    Returns:
+        Columns `COLUMNS` plus those of `GROUPS` that the problems carry. `grade` is right, wrong, none (a text without
+        an answer: wrong), failed (could not be graded) or lost (no text came back, `error` says why); `correct` is True
+        for right only. `tokens` counts completion tokens. `seed` is missing where the engine cannot seed.
+
+    Raises:
+        ValueError: without problems, with fewer than one run, or with a problem that has no gold answer.
+    """
+    _check_problems(problems, runs)
+    samples = sample_stored(
+        engine, [p.prompt for p in problems], settings.model_copy(update={"n": runs}), folder, progress=progress
+    )
+    seed = settings.seed if getattr(engine, "seeded", True) else None
+    table = _rows(problems, samples, model or engine.name, seed)
+    return _graded(table, {p.id: p.answer for p in problems}, workers)
+
+
+def _check_problems(problems: Sequence[Problem], runs: int) -> None:
+    if runs < 1:
+        raise ValueError(f"runs must be at least 1, found {runs}")
+    if not problems:
+        raise ValueError("no problems to evaluate on; give a benchmark file with at least one")
+    without = [p.id for p in problems if p.answer is None]
+    if without:
+        raise ValueError(
+            f"{len(without)} problems have no gold answer (first: {without[0]}); evaluation needs one each"
+        )
+
+
+def _rows(
+    problems: Sequence[Problem], samples: Sequence[Sequence[Sample]], model: str, seed: int | None
+) -> pd.DataFrame:
+    rows = []
+    for problem, answers in zip(problems, samples, strict=True):
+        fixed = {"model": model, "problem": problem.id, "seed": seed}
+        fixed |= {key: problem.meta[key] for key in GROUPS if key in problem.meta}
+        for run, sample in enumerate(answers):
+            rows.append(
+                fixed
+                | {"run": run, "answer": extract_answer(sample.text), "tokens": sample.tokens}
+                | {"truncated": sample.truncated, "error": sample.error}
+            )
+    table = pd.DataFrame(rows)
+    table["seed"] = table["seed"].astype("Int64")
+    return table
+
+
+def _graded(table: pd.DataFrame, gold: dict[str, str | None], workers: int | None) -> pd.DataFrame:
+    grades = [
+        outcome.value
+        for outcome in grade(table["answer"].tolist(), table["problem"].map(gold).tolist(), workers=workers)
+    ]
+    grades = np.where(table["answer"].isna(), "none", grades)
+    table["grade"] = np.where(table["error"].notna(), "lost", grades)
+    table["correct"] = table["grade"] == Grade.RIGHT.value
+    return table[[*COLUMNS, *(column for column in GROUPS if column in table)]]

@@ -1,0 +1,301 @@
+"""Figures of a variance analysis: each readable alone, safe for colour-blind readers, from tables of tables.py.
+
+Every function returns a matplotlib Figure and never touches pyplot's global state; `save_figure` writes PNG and SVG.
+Models differ by colour, marker and line style at once, so the figures also work in grey. Not here: any estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+# Okabe-Ito colours, the usual palette for colour-blind readers, in an order of falling contrast
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":")
+SCREEN_DPI = 72  # small on purpose: notebooks keep their figures
+FILE_DPI = 150
+
+
+def save_figure(figure: Figure, folder: str | Path, name: str) -> Path:
+    """Writes NAME.png and NAME.svg to the folder and returns the path of the PNG."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    path = folder / f"{name}.png"
+    figure.savefig(path, dpi=FILE_DPI)
+    return path
+
+
+def _canvas(title: str, width: float = 7.0, height: float = 3.4, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), dpi=SCREEN_DPI, layout="constrained")
+    axes = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
+    figure.suptitle(title, fontsize=11)
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+        axis.set_axisbelow(True)
+    return figure, axes
+
+
+def _style(index: int) -> dict[str, str]:
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
+
+
+def _percent(axis: Axes, *, x: bool = False, y: bool = False) -> None:
+    if x:
+        axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    if y:
+        axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def run_distributions(runs: pd.DataFrame, predicted: pd.DataFrame, title: str = "Accuracy of single runs") -> Figure:
+    """Histogram of the run accuracies of each model with the predicted Poisson-binomial curve on top.
+
+    Args:
+        runs: columns model, run, accuracy (fractions of 1).
+        predicted: columns model, accuracy, probability: the curve if the problems' pass rates were exactly as measured.
+    """
+    figure, (axis,) = _canvas(f"{title}: bars measured, lines predicted from the problems' pass rates")
+    step = np.diff(np.sort(predicted["accuracy"].unique())).min()
+    width = step * max(1, round(0.01 / step))
+    for index, (model, rows) in enumerate(runs.groupby("model", sort=False)):
+        colour = _style(index)["color"]
+        first = rows["accuracy"].min() - width / 2
+        edges = np.arange(first, rows["accuracy"].max() + width, width)
+        label = f"{model}: mean {rows['accuracy'].mean():.1%}"
+        axis.hist(rows["accuracy"], bins=edges, color=colour, alpha=0.45, label=label)
+        curve = predicted[predicted["model"] == model]
+        expected = curve["probability"] * len(rows) * (width / step)
+        seen = expected > 0.02
+        axis.plot(curve["accuracy"][seen], expected[seen], color=colour, ls=LINES[index % len(LINES)], lw=2)
+    axis.set(xlabel="accuracy of one run", ylabel="number of runs")
+    _percent(axis, x=True)
+    axis.legend(frameon=False)
+    return figure
+
+
+def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
+    """Accuracy by group (year, topic) for each model with 95% intervals.
+
+    Args:
+        groups: columns model, group, mean, low, high (fractions of 1), in plotting order.
+    """
+    figure, (axis,) = _canvas(title)
+    order = list(dict.fromkeys(groups["group"]))
+    models = list(dict.fromkeys(groups["model"]))
+    for index, model in enumerate(models):
+        rows = groups[groups["model"] == model]
+        place = np.array([order.index(group) for group in rows["group"]]) + (index - (len(models) - 1) / 2) * 0.2
+        errors = np.clip([rows["mean"] - rows["low"], rows["high"] - rows["mean"]], 0, None)
+        axis.errorbar(place, rows["mean"], errors, ls="none", capsize=2, ms=5, label=model, **_style(index))
+    axis.set(xlabel=xlabel, ylabel="accuracy", ylim=(-0.03, 1.03))
+    rotate = max(len(str(group)) for group in order) > 5
+    axis.set_xticks(
+        range(len(order)), [str(g) for g in order], rotation=35 if rotate else 0, ha="right" if rotate else "center"
+    )
+    _percent(axis, y=True)
+    axis.legend(frameon=False, ncols=len(models))
+    return figure
+
+
+def accuracy_tokens(runs: pd.DataFrame, title: str = "Accuracy against answer length") -> Figure:
+    """One small dot a run (mean tokens, accuracy), one large mark a model at its mean.
+
+    Args:
+        runs: columns model, run, accuracy (fraction of 1), tokens (mean completion tokens of the run).
+    """
+    figure, (axis,) = _canvas(title)
+    for index, (model, rows) in enumerate(runs.groupby("model", sort=False)):
+        style = _style(index)
+        axis.scatter(rows["tokens"], rows["accuracy"], s=14, alpha=0.4, **style)
+        axis.scatter(rows["tokens"].mean(), rows["accuracy"].mean(), s=130, edgecolor="black", label=model, **style)
+    axis.set(xlabel="mean completion tokens of a run", ylabel="accuracy of the run")
+    _percent(axis, y=True)
+    axis.legend(frameon=False)
+    return figure
+
+
+def of_five(table: pd.DataFrame, k: int = 5) -> Figure:
+    """Worst, average, majority and best of k for each model, with 95% intervals over problems.
+
+    Args:
+        table: columns model, kind, mean, low, high (fractions of 1).
+    """
+    return group_accuracy(
+        table.rename(columns={"kind": "group"}), f"The same answers, four ways to score {k} of them", ""
+    )
+
+
+def majority_curve(curve: pd.DataFrame, reference: tuple[str, float] | None = None) -> Figure:
+    """majority@N against N for each model with 95% bands over problems; a line for the reference model's single answers.
+
+    Args:
+        curve: columns model, k, mean, low, high (fractions of 1).
+        reference: name and pass@1 of a stronger model, or None.
+    """
+    figure, (axis,) = _canvas("Majority vote over N answers")
+    for index, (model, rows) in enumerate(curve.groupby("model", sort=False)):
+        style = _style(index)
+        axis.plot(rows["k"], rows["mean"], ls=LINES[index % len(LINES)], label=f"{model}, majority@N", **style)
+        axis.fill_between(rows["k"], rows["low"], rows["high"], color=style["color"], alpha=0.15, lw=0)
+    if reference:
+        axis.axhline(reference[1], color="black", lw=1.5, ls=(0, (6, 3)), label=f"{reference[0]}, one answer")
+    ticks = sorted(curve["k"].unique())
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(ticks, [str(k) for k in ticks])
+    axis.set(xlabel="N, answers that vote", ylabel="accuracy of the vote")
+    _percent(axis, y=True)
+    axis.legend(frameon=False)
+    return figure
+
+
+def variance_shares(shares: pd.DataFrame) -> Figure:
+    """Stacked bars: how much of one answer's variance lies within problems (luck) and between them (difficulty).
+
+    Args:
+        shares: columns model, within, between (variances of one answer; between may be slightly negative).
+    """
+    figure, (axis,) = _canvas("Where the variance of one answer comes from", height=0.55 * len(shares) + 1.6)
+    total = shares["within"] + shares["between"]
+    within = (shares["within"] / total).clip(0, 1)
+    place = np.arange(len(shares))[::-1]
+    axis.barh(place, within, color=COLOURS[4], label="within a problem: luck of the draw, more runs remove it")
+    axis.barh(
+        place,
+        1 - within,
+        left=within,
+        color=COLOURS[1],
+        hatch="//",
+        edgecolor="white",
+        label="between problems: only more problems remove it",
+    )
+    for y, share in zip(place, within, strict=True):
+        axis.text(share / 2, y, f"{share:.0%}", ha="center", va="center", fontsize=9)
+        axis.text((1 + share) / 2, y, f"{1 - share:.0%}", ha="center", va="center", fontsize=9)
+    axis.set_yticks(place, shares["model"])
+    axis.set(xlim=(0, 1), xlabel="share of the variance")
+    _percent(axis, x=True)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=1)
+    return figure
+
+
+def width_by_runs(widths: pd.DataFrame) -> Figure:
+    """Half width of the 95% interval for new problems against the number of runs, with the floor the problems set.
+
+    Args:
+        widths: columns model, runs, half_width, floor (fractions of 1).
+    """
+    figure, (axis,) = _canvas("More runs narrow the interval only down to a floor")
+    for index, (model, rows) in enumerate(widths.groupby("model", sort=False)):
+        style = _style(index)
+        axis.plot(rows["runs"], rows["half_width"], ls="-", ms=4, label=model, **style)
+        axis.axhline(rows["floor"].iloc[0], color=style["color"], lw=1, ls=":")
+    axis.set_xscale("log", base=2)
+    ticks = sorted(widths["runs"].unique())
+    axis.set_xticks(ticks, [str(k) for k in ticks])
+    axis.set(xlabel="runs (dotted: floor with endless runs)", ylabel="± around the mean")
+    axis.set_ylim(bottom=0)
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    axis.legend(frameon=False)
+    return figure
+
+
+def misranking(errors: pd.DataFrame) -> Figure:
+    """Probability that k runs of each model rank a pair the wrong way round, against k.
+
+    Args:
+        errors: columns pair, runs, p_wrong.
+    """
+    figure, (axis,) = _canvas("How often a few runs put the weaker model first")
+    for index, (pair, rows) in enumerate(errors.groupby("pair", sort=False)):
+        axis.plot(rows["runs"], rows["p_wrong"], ls=LINES[index % len(LINES)], label=pair, **_style(index))
+    ticks = sorted(errors["runs"].unique())
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(ticks, [str(k) for k in ticks])
+    axis.axhline(0.05, color="black", lw=1, ls=":")
+    axis.text(ticks[0], 0.055, "1 in 20", fontsize=8)
+    axis.set(xlabel="runs averaged for each model", ylabel="probability of the wrong order", ylim=(-0.01, None))
+    axis.legend(frameon=False)
+    return figure
+
+
+def power_table(needed: pd.DataFrame, have: int | None = None) -> Figure:
+    """Heat map of the number of problems needed, by runs per problem and size of the true difference.
+
+    Args:
+        needed: index runs, columns difference (fractions of 1), values problems.
+        have: number of problems at hand; cells that it covers get a frame.
+    """
+    note = "" if have is None else f" (framed: enough with {have})"
+    figure, (axis,) = _canvas(f"Problems needed to see a difference{note}", height=0.42 * len(needed) + 1.5)
+    axis.grid(False)
+    values = needed.to_numpy(dtype=float)
+    axis.imshow(np.log10(values), cmap="cividis_r", aspect="auto")
+    middle = (np.log10(values).min() + np.log10(values).max()) / 2
+    for (row, column), value in np.ndenumerate(values):
+        dark = np.log10(value) > middle
+        axis.text(
+            column, row, f"{value:,.0f}", ha="center", va="center", color="white" if dark else "black", fontsize=9
+        )
+        if have is not None and value <= have:
+            axis.add_patch(_frame(column, row))
+    axis.set_xticks(range(needed.shape[1]), [f"{difference:.0%}" for difference in needed.columns])
+    axis.set_yticks(range(needed.shape[0]), [str(k) for k in needed.index])
+    axis.set(xlabel="true difference between the models", ylabel="runs per problem")
+    return figure
+
+
+def _frame(column: int, row: int):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, edgecolor=COLOURS[5], lw=2.5)
+
+
+def intervals(table: pd.DataFrame, title: str, xlabel: str = "difference") -> Figure:
+    """Rows of estimates with 95% intervals and a line at zero.
+
+    Args:
+        table: columns label, mean, low, high (fractions of 1).
+    """
+    figure, (axis,) = _canvas(title, height=0.45 * len(table) + 1.4)
+    place = np.arange(len(table))[::-1]
+    errors = np.array([table["mean"] - table["low"], table["high"] - table["mean"]])
+    axis.errorbar(table["mean"], place, xerr=errors, ls="none", capsize=3, **_style(0))
+    axis.axvline(0, color="black", lw=1)
+    axis.set_yticks(place, table["label"])
+    axis.set(xlabel=xlabel, ylim=(-0.6, len(table) - 0.4))
+    _percent(axis, x=True)
+    return figure
+
+
+def two_intervals(table: pd.DataFrame, title: str) -> Figure:
+    """For each model the 95% interval for these problems (thick) inside the one for problems like these (thin).
+
+    Args:
+        table: columns model, mean, se_fixed, se_population (fractions of 1).
+    """
+    figure, (axis,) = _canvas(title, height=0.45 * len(table) + 1.6)
+    place = np.arange(len(table))[::-1]
+    for column, width, colour, label in (
+        ("se_population", 1.5, COLOURS[1], "problems like these"),
+        ("se_fixed", 5, COLOURS[0], "these problems only"),
+    ):
+        axis.errorbar(table["mean"], place, xerr=1.96 * table[column], ls="none", lw=width, color=colour, label=label)
+    axis.scatter(table["mean"], place, color="black", zorder=5, s=18)
+    axis.set_yticks(place, table["model"])
+    axis.set(xlabel="accuracy with 95% intervals", ylim=(-0.6, len(table) - 0.4))
+    _percent(axis, x=True)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=2)
+    return figure
+
+
+def save_all(figures: dict[str, Figure], folder: str | Path) -> Sequence[Path]:
+    """Saves every named figure; returns the PNG paths in order."""
+    return [save_figure(figure, folder, name) for name, figure in figures.items()]

@@ -1,0 +1,231 @@
+"""Small tables behind the figures: what a table of answers says about runs, groups, votes, shares, widths and power.
+
+Each function takes the answers (columns of answers.COLUMNS) and returns a DataFrame of a few rows, fractions of 1.
+Not here: the estimators themselves (variance.py, power.py) and the drawing (figures.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, poisson_binom
+
+from phi4r_lib.measure.answers import correct_matrix, of_model, paired
+from phi4r_lib.measure.intervals import cluster_robust, t_interval
+from phi4r_lib.measure.majority import majority_band, majority_table
+from phi4r_lib.measure.passk import pass_at_k, pass_hat_k
+from phi4r_lib.measure.power import p_misrank, problems_needed, standard_errors
+from phi4r_lib.measure.variance import Comparison, Decomposition, compare, decompose
+
+RIGHT = "the right answer"  # the key that all right answers vote under
+Z95 = float(norm.ppf(0.975))
+RUNS = (1, 2, 4, 8, 16, 32, 64)
+DIFFERENCES = (0.01, 0.02, 0.03, 0.05, 0.10, 0.20)
+
+
+def models_of(answers: pd.DataFrame) -> list[str]:
+    """Model names in the order of their first row."""
+    return [str(model) for model in answers["model"].unique()]
+
+
+def run_table(answers: pd.DataFrame) -> pd.DataFrame:
+    """One row a model and run: accuracy and mean completion tokens."""
+    grouped = answers.groupby(["model", "run"], sort=False)
+    return grouped.agg(accuracy=("correct", "mean"), tokens=("tokens", "mean")).reset_index()
+
+
+def predicted_runs(answers: pd.DataFrame) -> pd.DataFrame:
+    """Poisson-binomial distribution of one run's accuracy, taking each problem's measured pass rate as its true one.
+
+    Columns model, accuracy, probability; one row a possible score.
+    """
+    frames = []
+    for model in models_of(answers):
+        rates = np.nanmean(correct_matrix(answers, model), axis=1)
+        scores = np.arange(len(rates) + 1)
+        probability = poisson_binom.pmf(scores, np.clip(rates, 0, 1))
+        frames.append(pd.DataFrame({"model": model, "accuracy": scores / len(rates), "probability": probability}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def problem_table(answers: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One row a problem (index): runs, right, rate, mean tokens, and family and year where known."""
+    rows = of_model(answers, model)
+    kept = {column: (column, "first") for column in ("family", "year", "steps") if column in rows}
+    spec = {
+        "runs": ("correct", "size"),
+        "right": ("correct", "sum"),
+        "rate": ("correct", "mean"),
+        "tokens": ("tokens", "mean"),
+    }
+    return rows.groupby("problem").agg(**spec, **kept)
+
+
+def by_group(answers: pd.DataFrame, group: str, cluster: str | None = None) -> pd.DataFrame:
+    """Accuracy by group with 95% intervals over problems, clustered where a cluster column is given.
+
+    Columns model, group, mean, low, high, problems. A group with one problem (or cluster) has no interval (NaN).
+    """
+    rows = []
+    for model in models_of(answers):
+        table = problem_table(answers, model)
+        for name, part in table.groupby(group):
+            low, high = _interval(part["rate"].to_numpy(), part[cluster].to_numpy() if cluster else None)
+            rows.append(
+                {
+                    "model": model,
+                    "group": name,
+                    "mean": part["rate"].mean(),
+                    "low": low,
+                    "high": high,
+                    "problems": len(part),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _interval(rates: np.ndarray, clusters: np.ndarray | None = None) -> tuple[float, float]:
+    """95% interval of the mean over problems, inside [0, 1]; NaN where one problem or cluster leaves no spread to see."""
+    if len(rates) < 2 or (clusters is not None and len(set(clusters)) < 2):
+        return float("nan"), float("nan")
+    found = t_interval(rates) if clusters is None else cluster_robust(rates, clusters)
+    return float(max(found.low, 0.0)), float(min(found.high, 1.0))
+
+
+def vote_counts(answers: pd.DataFrame, model: str) -> list[dict[str | None, int]]:
+    """Votes of each problem, problems sorted: right answers under RIGHT, wrong ones under their number or text.
+
+    Answers without text or not given at all count under None, which takes a place in the vote but never wins.
+    """
+    rows = of_model(answers, model).sort_values("problem")
+    votes: dict[str, dict[str | None, int]] = {}
+    for problem, answer, grade in zip(rows["problem"], rows["answer"], rows["grade"], strict=True):
+        key = RIGHT if grade == "right" else _wrong_vote(answer)
+        counts = votes.setdefault(problem, {})
+        counts[key] = counts.get(key, 0) + 1
+    return list(votes.values())
+
+
+def _wrong_vote(answer: str | None) -> str | None:
+    """Spelling of a wrong answer, so that 7, 7.0 and " 7" vote together; other forms vote by their text."""
+    if answer is None or pd.isna(answer):
+        return None
+    text = str(answer).strip().replace(",", "")
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text or None
+
+
+def majority(answers: pd.DataFrame, ks: Sequence[int] | None = None) -> pd.DataFrame:
+    """Exact majority@k of each model with a 95% band over problems that holds for all k at once.
+
+    Columns model, k, mean, low, high. Without `ks`: powers of two up to the fewest answers of a problem, and that number.
+    """
+    rows = []
+    for model in models_of(answers):
+        counts = vote_counts(answers, model)
+        fewest = min(sum(votes.values()) for votes in counts)
+        wanted = [k for k in (ks or (*RUNS, fewest)) if k <= fewest]
+        wanted = sorted(set(wanted))
+        band = majority_band(counts, [RIGHT] * len(counts), wanted)
+        columns = {"k": wanted, "mean": band.mean, "low": band.low.clip(0, 1), "high": band.high.clip(0, 1)}
+        rows.append(pd.DataFrame({"model": model} | columns))
+    return pd.concat(rows, ignore_index=True)
+
+
+def ways_to_score(answers: pd.DataFrame, k: int = 5) -> pd.DataFrame:
+    """Worst, average, majority and best of k answers, unbiased, with 95% intervals over problems.
+
+    Columns model, kind, mean, low, high. Raises ValueError where a problem has fewer than k answers.
+    """
+    rows = []
+    for model in models_of(answers):
+        table = problem_table(answers, model)
+        n, c = table["runs"].to_numpy(), table["right"].to_numpy()
+        counts = vote_counts(answers, model)
+        values = {
+            "worst": pass_hat_k(n, c, k),
+            "average": c / n,
+            "majority": majority_table(counts, [RIGHT] * len(counts), [k])[:, 0],
+            "best": pass_at_k(n, c, k),
+        }
+        for kind, value in values.items():
+            low, high = _interval(value)
+            rows.append({"model": model, "kind": kind, "mean": value.mean(), "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def decompositions(answers: pd.DataFrame) -> dict[str, Decomposition]:
+    """Variance split of every model; answers without a verdict count as wrong."""
+    return {model: decompose(correct_matrix(answers, model), missing="wrong") for model in models_of(answers)}
+
+
+def shares(parts: Mapping[str, Decomposition]) -> pd.DataFrame:
+    """One row a model: mean, both standard errors, spread of one run, and the two variances of one answer."""
+    names = ("mean", "run_sd", "se_fixed", "se_population", "within", "between", "icc", "problems", "runs")
+    return pd.DataFrame(
+        [{"model": model} | {name: getattr(part, name) for name in names} for model, part in parts.items()]
+    )
+
+
+def widths(parts: Mapping[str, Decomposition], runs: Sequence[int] = RUNS) -> pd.DataFrame:
+    """Half width of the 95% interval for problems like these if each had so many runs, and its floor with endless runs.
+
+    Columns model, runs, half_width, floor.
+    """
+    rows = []
+    for model, part in parts.items():
+        floor = Z95 * standard_errors(part.within, part.between, part.problems, np.inf)[1]
+        halves = Z95 * standard_errors(part.within, part.between, part.problems, np.array(runs))[1]
+        rows.append(pd.DataFrame({"model": model, "runs": runs, "half_width": halves, "floor": float(floor)}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def comparisons(
+    answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], cluster: str | None = None
+) -> dict[str, Comparison]:
+    """Paired comparison of each pair (a, b), a minus b, keyed "a - b"; clustered by family where `cluster` names a column.
+
+    Answers without a verdict count as wrong.
+    """
+    found = {}
+    for a, b in pairs:
+        left, right = paired(answers, a, b)
+        groups = None
+        if cluster:
+            shared = set(of_model(answers, a)["problem"]) & set(of_model(answers, b)["problem"])
+            rows = answers[answers["problem"].isin(shared)].drop_duplicates("problem").sort_values("problem")
+            groups = rows[cluster].tolist()
+        found[f"{a} - {b}"] = compare(left, right, missing="wrong", clusters=groups)
+    return found
+
+
+def ranking_errors(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], runs: Sequence[int] = RUNS) -> pd.DataFrame:
+    """Probability that k runs of each rank a pair (better, worse) the wrong way round on these problems, exactly.
+
+    Columns pair, runs, p_wrong; takes the measured pass rates as the true ones.
+    """
+    rows = []
+    for pair in pairs:
+        rates = [np.nanmean(matrix, axis=1) for matrix in paired(answers, *pair)]
+        better, worse = sorted(rates, key=np.mean, reverse=True)
+        label = " against ".join(pair)
+        rows += [{"pair": label, "runs": k, "p_wrong": p_misrank(better, worse, k)} for k in runs]
+    return pd.DataFrame(rows)
+
+
+def power_grid(
+    data_noise: float,
+    within_a: float,
+    within_b: float,
+    runs: Sequence[int] = RUNS,
+    differences: Sequence[float] = DIFFERENCES,
+) -> pd.DataFrame:
+    """Problems needed (80% power, 5% level) for claims about problems like these: rows runs, columns true differences."""
+    cells = [
+        [problems_needed(size, data_noise, within_a, within_b, runs_a=count) for size in differences] for count in runs
+    ]
+    return pd.DataFrame(cells, index=pd.Index(runs, name="runs"), columns=pd.Index(differences, name="difference"))

@@ -1,0 +1,145 @@
+"""The verdict in sentences: which differences are established, which are not, and what to run next.
+
+Every sentence is built from numbers computed here from the answers; nothing is judged by hand. Not here: the estimators.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from phi4r_lib.measure.answers import of_model
+from phi4r_lib.measure.comparison import Comparison, holm
+from phi4r_lib.measure.power import advise, p_misrank_summary
+from phi4r_lib.measure.tables import comparisons, decompositions
+from phi4r_lib.measure.variance import Decomposition
+
+LEVEL = 0.05
+
+
+def verdict(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, cluster: str | None = None) -> list[str]:
+    """What may be concluded from a table of answers, one sentence or two an entry, most important first.
+
+    Args:
+        answers: columns of answers.COLUMNS, at least two runs a problem for the statements about runs.
+        pairs: (a, b) to judge; p-values are corrected for all of them together (Holm).
+        cluster: column of problem families to respect in the intervals, or None.
+
+    Returns:
+        Sentences about scores, each pair, what to run next, and the quality of the data.
+    """
+    parts = decompositions(answers)
+    found = comparisons(answers, pairs, cluster)
+    adjusted = holm([comparison.p_value for comparison in found.values()])
+    sentences = [score_sentence(model, part) for model, part in parts.items()]
+    for (a, b), comparison, p in zip(pairs, found.values(), adjusted, strict=True):
+        sentences.append(pair_sentence(a, b, comparison, float(p)))
+        sentences.append(next_sentence(a, b, comparison, float(p), parts[a], parts[b]))
+    return sentences + data_sentences(answers, parts)
+
+
+def score_sentence(model: str, part: Decomposition) -> str:
+    """Score of one model with both intervals and the spread of single runs."""
+    fixed, like = part.interval("these problems"), part.interval("problems like these")
+    return (
+        f"{model} solves {part.mean:.1%} of these {part.problems} problems (95% interval {_range(fixed)}); on new problems "
+        f"like these expect {_range(like)}. Single runs scatter by {_points(part.run_sd)} (standard deviation)."
+    )
+
+
+def pair_sentence(a: str, b: str, found: Comparison, p_holm: float) -> str:
+    """Whether the difference of a pair is established for problems like these, on these only, or not at all."""
+    gap = f"{a} minus {b} is {_signed(found.difference)} points (95% interval {_signed(found.low)} to {_signed(found.high)}"
+    gap += f"; p = {_p(p_holm)} after correction for all pairs)"
+    if is_established(found, p_holm):
+        ahead, behind = (a, b) if found.difference > 0 else (b, a)
+        return f"Established: {ahead} is better than {behind} on problems like these. {gap}."
+    z = (
+        abs(found.difference) / math.sqrt(found.prediction_noise / found.problems)
+        if found.prediction_noise > 0
+        else math.nan
+    )
+    if z > 1.96:
+        ahead = a if found.difference > 0 else b
+        return f"Established for these {found.problems} problems only: {ahead} scores higher here, but {gap} allows the opposite on new problems."
+    return f"Not established: {gap}. This shows neither a difference nor equality."
+
+
+def is_established(found: Comparison, p_holm: float) -> bool:
+    """True if the corrected test and the interval for problems like these both exclude equality."""
+    return p_holm < LEVEL and not found.low <= 0 <= found.high
+
+
+def next_sentence(
+    a: str, b: str, found: Comparison, p_holm: float, part_a: Decomposition, part_b: Decomposition
+) -> str:
+    """What to run next for a pair: nothing, more runs, or more problems; and how often one run would mislead."""
+    if found.difference == 0:
+        return (
+            f"Next for {a} and {b}: the scores are equal; decide which difference would matter, then plan for that one."
+        )
+    wrong = _wrong_single(found, part_a, part_b)
+    single = f"One run of each would rank {a} and {b} the wrong way round {_share(wrong)}"
+    if is_established(found, p_holm):
+        return f"{single}; nothing more is needed for this pair."
+    runs = max(1, round(min(part_a.runs, part_b.runs)))
+    plan = advise(found.difference, found.data_noise, part_a.within, part_b.within, problems=found.problems, runs=runs)
+    return f"{single}. Next, if a difference of this size matters: {plan.message}"
+
+
+def _wrong_single(found: Comparison, part_a: Decomposition, part_b: Decomposition) -> float:
+    if max(part_a.run_sd, part_b.run_sd) == 0:
+        return 0.0
+    return p_misrank_summary(abs(found.difference), part_a.run_sd, part_b.run_sd, 1)
+
+
+def data_sentences(answers: pd.DataFrame, parts: Mapping[str, Decomposition]) -> list[str]:
+    """What the data leave open: answers without a verdict, texts without an answer, truncation, seeds, odd variances."""
+    sentences = []
+    for model, part in parts.items():
+        rows = of_model(answers, model)
+        lost = rows["grade"].isin(("lost", "failed")).sum()
+        if lost:
+            best = (rows["grade"].isin(("lost", "failed", "right"))).groupby(rows["problem"]).mean().mean()
+            sentences.append(
+                f"{model}: {lost} answers have no verdict and count as wrong; if all were right the score would be {best:.1%}."
+            )
+        none = (rows["grade"] == "none").mean()
+        if none > 0.02:
+            sentences.append(f"{model}: {none:.1%} of its texts state no answer that can be read; they count as wrong.")
+        cut = rows["truncated"].astype("boolean").fillna(False).mean()
+        if cut > 0.02:
+            sentences.append(
+                f"{model}: {cut:.1%} of its answers were cut at the token limit; a higher limit may raise the score."
+            )
+        if part.negative_between:
+            sentences.append(
+                f"{model}: problems differ less than chance alone would make them (negative variance between problems); read its interval for new problems with care."
+            )
+        if rows["seed"].isna().all():
+            sentences.append(f"{model}: no seed is recorded, so these runs cannot be repeated exactly.")
+    return sentences
+
+
+def _range(interval: Sequence[float]) -> str:
+    return f"{100 * interval[0]:.1f}% to {100 * interval[1]:.1f}%"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f} points"
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _p(value: float) -> str:
+    return "under 0.0001" if value < 1e-4 else f"{value:.2g}"
+
+
+def _share(chance: float) -> str:
+    if chance < 0.001:
+        return "less than once in a thousand tries"
+    return f"{chance:.1%} of the time"

@@ -6,6 +6,8 @@ their samples in shards so that a killed run repeats nothing.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -16,12 +18,25 @@ Prompt = str | Sequence[Message]  # a plain string is one user message
 Progress = Callable[[int, int], None]  # (samples done, samples in all)
 
 
+class EngineError(RuntimeError):
+    """An engine that cannot work as asked; the message says what to change."""
+
+
+class BudgetSpent(EngineError):
+    """The token or money budget of an engine is used up; samples drawn before are kept."""
+
+
 class SamplingSettings(BaseModel):
-    """How to sample: n completions a prompt; max_tokens counts completion tokens; seed None means unseeded."""
+    """How to sample: n completions a prompt; max_tokens counts completion tokens; seed None means unseeded.
+
+    `first` numbers the first of the n samples. An engine that can seed draws sample i of a prompt from
+    (seed, prompt, i), so asking for n=8 and later for first=8, n=8 gives sixteen different samples.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     n: int = Field(default=1, ge=1)
+    first: int = Field(default=0, ge=0)
     temperature: float = Field(default=1.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=0, ge=0)  # 0 means off
@@ -63,14 +78,21 @@ class EngineSpec(BaseModel):
 
 
 class Engine(Protocol):
-    """Anything that answers prompts; `name` identifies model and engine in stored samples."""
+    """Anything that answers prompts; `name` identifies model and engine in stored samples.
+
+    `seedable` is False when the engine cannot promise the same samples for the same seed; stored rows say so.
+    """
 
     name: str
+    seedable: bool
 
     def sample(
         self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
     ) -> list[list[Sample]]:
-        """settings.n samples for each prompt, in the order of the prompts."""
+        """settings.n samples for each prompt, in the order of the prompts.
+
+        Raises EngineError when nothing can be sampled at all; a fault of one prompt is a Sample with `error`.
+        """
         ...
 
     def close(self) -> None:
@@ -84,6 +106,22 @@ def as_messages(prompt: Prompt, system: str | None = None) -> list[Message]:
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     return messages
+
+
+def engine_name(kind: str, model: str, fingerprint: str = "", system: str | None = None) -> str:
+    """The name stored with samples: "kind:model@fingerprint+system"; other weights or system message, other name."""
+    name = f"{kind}:{model}" + (f"@{fingerprint}" if fingerprint else "")
+    return f"{name}+{short_hash(system)}" if system else name
+
+
+def short_hash(*parts: Any, length: int = 12) -> str:
+    """A stable hash of JSON-like parts, `length` hex digits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:length]
+
+
+def stream_seed(seed: int | None, prompt: Prompt, index: int) -> int | None:
+    """The 31-bit seed of one sample from (seed, prompt, index), for engines that take one integer; None stays None."""
+    return None if seed is None else int(short_hash(seed, as_messages(prompt), index), 16) & 0x7FFFFFFF
 
 
 def open_engine(spec: EngineSpec | dict[str, Any]) -> Engine:

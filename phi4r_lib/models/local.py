@@ -1,0 +1,168 @@
+"""A transformers model on this machine as an engine: chat template in, text with its think tags out.
+
+The token loop is decoding.py. For models of several billion parameters on a GPU vLLM is faster (vllm_engine.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from phi4r_lib.models.decoding import Request, decode
+from phi4r_lib.models.engine import (
+    EngineError,
+    EngineSpec,
+    Progress,
+    Prompt,
+    Sample,
+    SamplingSettings,
+    as_messages,
+    engine_name,
+    short_hash,
+)
+
+THINK = ("<think>", "</think>")
+OPTIONS = {"dtype", "batch_size", "device"}
+
+
+class TransformersEngine:
+    """Samples from a local causal language model with continuous batching.
+
+    Options: `dtype` ("float32", "bfloat16"; default the model's own), `batch_size` (rows decoded together; default by
+    model size), `device` (default cuda when there is one). Sample i of a prompt depends on (seed, prompt, i) only,
+    up to floating-point rounding. Raises EngineError when the model folder cannot be loaded.
+    """
+
+    seedable = True
+
+    def __init__(self, spec: EngineSpec):
+        unknown = set(spec.options) - OPTIONS
+        if unknown:
+            raise EngineError(f"transformers engine: unknown options {sorted(unknown)}; known: {sorted(OPTIONS)}")
+        device = spec.options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            dtype = spec.options.get("dtype", "auto")
+            self.tokenizer = AutoTokenizer.from_pretrained(spec.model)
+            self.model = AutoModelForCausalLM.from_pretrained(spec.model, dtype=dtype).to(device).eval()
+        except (OSError, ValueError) as error:
+            first = str(error).splitlines()[0]
+            raise EngineError(
+                f"cannot load model '{spec.model}': {first}. Give a folder with config.json, "
+                "weights and tokenizer, or a hub name on a machine with network."
+            ) from None
+        self._set_up(Path(spec.model).name, spec.system, spec.options.get("batch_size"))
+
+    @classmethod
+    def from_model(
+        cls,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        system: str | None = None,
+        batch_size: int | None = None,
+    ) -> TransformersEngine:
+        """An engine around a loaded model, for instance one that has just been trained; the model is not copied."""
+        engine = cls.__new__(cls)
+        engine.model, engine.tokenizer = model.eval(), tokenizer
+        engine._set_up(name, system, batch_size)
+        return engine
+
+    def _set_up(self, name: str, system: str | None, batch_size: int | None) -> None:
+        self.system = system
+        self.batch_size = int(batch_size or _default_batch(self.model))
+        self.name = engine_name("transformers", name, fingerprint(self.model), system)
+        eos = self.model.generation_config.eos_token_id
+        eos = self.tokenizer.eos_token_id if eos is None else eos
+        if eos is None:
+            raise EngineError(f"{name}: neither generation config nor tokenizer names an end-of-turn token")
+        self.eos = sorted(eos) if isinstance(eos, (list, tuple)) else [eos]
+        special = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+        special |= {*self.tokenizer.all_special_ids, *self.eos}
+        self.hidden = special - set(self.tokenizer.convert_tokens_to_ids(list(THINK)))
+
+    def sample(
+        self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
+    ) -> list[list[Sample]]:
+        """settings.n samples for each prompt, in order; a prompt that fills the model's context gets an error."""
+        started = time.perf_counter()
+        requests = [self._request(prompt, settings) for prompt in prompts]
+        usable = [request for request in requests if request.limit > 0]
+        every, done = len(prompts) * settings.n, (len(prompts) - len(usable)) * settings.n
+
+        def finished(count: int) -> None:
+            nonlocal done
+            done += count
+            if progress:
+                progress(done, every)
+
+        finished(0)
+        if usable:
+            decode(
+                self.model,
+                usable,
+                settings,
+                eos=self.eos,
+                streams=_streams(settings.seed),
+                batch_size=self.batch_size,
+                on_done=finished,
+            )
+        seconds = (time.perf_counter() - started) / max(every, 1)
+        return [[self._sample(request, i, settings, seconds) for i in _numbers(settings)] for request in requests]
+
+    def close(self) -> None:
+        """Lets go of the model; memory returns when nobody else holds it."""
+        self.model = None
+
+    def _request(self, prompt: Prompt, settings: SamplingSettings) -> Request:
+        text = self.tokenizer.apply_chat_template(
+            as_messages(prompt, self.system), tokenize=False, add_generation_prompt=True
+        )
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        context = self.model.config.get_text_config(decoder=True).max_position_embeddings
+        return Request(ids, settings.first, settings.n, min(settings.max_tokens, context - len(ids)))
+
+    def _sample(self, request: Request, index: int, settings: SamplingSettings, seconds: float) -> Sample:
+        if request.limit <= 0:
+            context = self.model.config.get_text_config(decoder=True).max_position_embeddings
+            reason = f"prompt of {len(request.ids)} tokens leaves no room in the context of {context}"
+            return Sample(text="", tokens=0, seconds=0.0, index=index, error=reason)
+        tokens = request.outputs[index]
+        text = self.tokenizer.decode([token for token in tokens if token not in self.hidden])
+        ended = bool(tokens) and tokens[-1] in self.eos
+        return Sample(text=text, tokens=len(tokens), truncated=not ended, seconds=seconds, index=index)
+
+
+def fingerprint(model: PreTrainedModel) -> str:
+    """Eight hex digits of the weights: names, shapes and up to 1024 values of each, so that retraining changes it."""
+    digest = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        flat = weight.detach().reshape(-1)
+        some = flat[:: max(1, flat.numel() // 1024)].float().cpu().numpy().tobytes()
+        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode() + some)
+    return digest.hexdigest()[:8]
+
+
+def _numbers(settings: SamplingSettings) -> range:
+    return range(settings.first, settings.first + settings.n)
+
+
+def _streams(seed: int | None) -> Any:
+    def stream(request: Request, index: int) -> np.random.Generator:
+        return np.random.default_rng(None if seed is None else [seed, int(short_hash(request.ids), 16), index])
+
+    return stream
+
+
+def _default_batch(model: PreTrainedModel) -> int:
+    size = sum(weight.numel() for weight in model.parameters())
+    if size < 50e6:
+        return 512
+    return 64 if model.device.type == "cpu" else 256

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from phi4r_lib.problems.formulas import formula_verdict, spelled_alike
+from phi4r_lib.problems.formulas import formula_verdict, names_several, spelled_alike
 
 
 class Conventions(BaseModel):
@@ -51,12 +51,14 @@ _MONEY_WORDS = frozenset(["dollar", "dollars", "usd", "euro", "euros", "eur", "c
 _WORD = re.compile(r"[a-zA-Z]{2,}(?:[ -]+[a-zA-Z]{2,})*|[a-zA-Z]{3,}")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\{\s*\(?([a-zA-Z][a-zA-Z -]*)\)?\s*\}")
 _NOT_WORDS = frozenset(["inf", "infinity", "oo", "pi", "sqrt", "percent", "and", "or", "xy"])
+_BASE = re.compile(r"(\d+)(?:_\s*\{?(\d+)\}?)?", re.ASCII)
 _SERIES = re.compile(r"-?\d+(?:\s+-?\d+)+", re.ASCII)
 
 
 def clean(text: str, conventions: Conventions) -> str:
     """The answer without dressing that never matters, and with the conventions on percent and thousands applied."""
-    text = text.strip().replace("\u2212", "-").replace("\u00a0", " ").replace(",\\!", ",").replace("{,}", ",")
+    text = text.strip().replace("\u2212", "-").replace("\u00a0", " ").replace("{,}", ",")
+    text = re.sub(r",\\!\s*", ",", text)
     if text.startswith("\\(") and text.endswith("\\)"):
         text = text[2:-2].strip()
     money = text.startswith("$") and not text.endswith("$")
@@ -123,10 +125,14 @@ def easy_verdict(answer: str, gold: str, conventions: Conventions) -> str | None
         return "wrong"
     if right is not None and value is not None:
         return _numbers(value, right, decimals="." in answer + gold)
+    known = _percents(answer, gold) or _bases(answer, gold)
+    if known:
+        return known
     texts = _texts(answer, gold, value, right)
     if texts is None and spelled_alike(answer, gold):
         return "right"
-    return texts or formula_verdict(answer, gold)
+    several = (right is not None and names_several(answer)) or (value is not None and names_several(gold))
+    return texts or ("wrong" if several else formula_verdict(answer, gold))
 
 
 def for_referee(text: str, conventions: Conventions) -> str:
@@ -148,6 +154,33 @@ def _numbers(value: Fraction, right: Fraction, decimals: bool) -> str | None:
     if value.denominator == right.denominator == 1 and not decimals:
         return "wrong"
     return "wrong" if abs(right - value) > Fraction(1, 100_000) else None  # math-verify rounds: near misses are its own
+
+
+def _percents(answer: str, gold: str) -> str | None:
+    """Numbers with a percent sign, where 10% may stand for 10 and for 0.1."""
+    readings = []
+    for text in (answer, gold):
+        bare = _PERCENT.sub("", text)
+        value = exact_value(bare) if "/0" not in bare and "{0" not in bare else None
+        if value is None:
+            return None
+        readings.append((bare != text, value))
+    (signed, ours), (marked, theirs) = readings
+    if not (signed or marked):
+        return None
+    pairs = [(ours, theirs)] + [(ours / 100, theirs)] * (not marked) + [(ours, theirs / 100)] * (not signed)
+    if any(one == other for one, other in pairs):
+        return "right"
+    return "wrong" if all(abs(one - other) > Fraction(1, 1000) for one, other in pairs) else None
+
+
+def _bases(answer: str, gold: str) -> str | None:
+    """52_8 against 52_{8}, 52_7 or 52: a base that is left out is no fault, another base is."""
+    ours, theirs = _BASE.fullmatch(answer), _BASE.fullmatch(gold)
+    if not (ours and theirs) or not (ours[2] or theirs[2]):
+        return None
+    same = ours[1].lstrip("0") == theirs[1].lstrip("0") and (not ours[2] or not theirs[2] or ours[2] == theirs[2])
+    return "right" if same else "wrong"
 
 
 def _texts(answer: str, gold: str, value: Fraction | None, right: Fraction | None) -> str | None:

@@ -43,6 +43,15 @@ def _spelling(text: str) -> str | None:
     return re.sub(r"\s+", "", _SPACING.sub("", text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac"))
 
 
+def names_several(text: str) -> bool:
+    """True for what cannot equal one number: an interval, a union, a plus-minus pair, a list of different values."""
+    text = _SPACING.sub(" ", text).strip()
+    if re.search(r"\\(?:pm|cup)(?![a-zA-Z])", text) or re.fullmatch(r"[(\[].*\\infty.*[)\]]", text):
+        return True
+    parts = [_values(part) for part in _split(text)]
+    return len(parts) > 1 and None not in parts and len({part.numbers[0] for part in parts}) > 1
+
+
 def formula_verdict(answer: str, gold: str) -> str | None:
     """ "right" or "wrong" where values at a few points tell, else None."""
     ours, theirs = _shape(answer), _shape(gold)

@@ -44,7 +44,8 @@ class EdgeRule:
     `error` is the largest posterior probability of a wrong class that a decision may have; `max_samples` the most
     answers of the weak model a seed gets. `prior` None means: Jeffreys' prior in `classify`, in `find_edge` a Beta
     fitted on the first `pilot` answers of every seed. `batch` is the least number of answers a seed gets a round.
-    lo, hi, error are shares of 1; the report publishes none of them.
+    `price` (in wrong decisions an answer, 0 = off) gives a seed up early, as undecided, when further answers are not
+    worth it (see stopping.posterior_stop). lo, hi, error are shares of 1; the report publishes none of them.
     """
 
     lo: float
@@ -54,12 +55,15 @@ class EdgeRule:
     prior: BetaPrior | None = None
     pilot: int = 4
     batch: int = 1
+    price: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.lo < self.hi <= 1:
             raise ValueError(f"need 0 <= lo < hi <= 1, got lo={self.lo}, hi={self.hi}")
         if not 0 < self.error < 0.5:
             raise ValueError(f"error must lie between 0 and 0.5, got {self.error}")
+        if not 0 <= self.price < 1:
+            raise ValueError(f"price is a share of a wrong decision, between 0 and 1, got {self.price}")
         if min(self.max_samples, self.pilot, self.batch) < 1:
             raise ValueError("max_samples, pilot and batch must be at least 1")
 
@@ -236,7 +240,7 @@ def _run_rounds(states, rule, sampler, wanted, progress) -> tuple[EdgeRule, list
         rounds.append({"seeds": len(first), "samples": drawn})
         rule = replace(rule, prior=_pilot_prior(live))
     prior = rule.prior or BetaPrior()
-    policy = posterior_stop(rule.lo, rule.hi, rule.error, rule.max_samples, prior)
+    policy = posterior_stop(rule.lo, rule.hi, rule.error, rule.max_samples, prior, rule.price)
     while True:
         _settle(live, policy, rule)
         going = [state for state in live if not state.decision]
@@ -259,7 +263,7 @@ def _pilot_prior(live: Sequence[SeedState]) -> BetaPrior:
 def _settle(live: Sequence[SeedState], policy: np.ndarray, rule: EdgeRule) -> None:
     for state in live:
         code = policy[state.judged, state.right] if state.judged else GO_ON
-        if code not in (GO_ON, UNDECIDED):
+        if code != GO_ON:
             state.decision = DECISIONS[code]
         elif state.drawn >= rule.max_samples:
             state.decision = DECISIONS[UNDECIDED]

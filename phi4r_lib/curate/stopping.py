@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 DECISIONS = ("hard", "edge", "easy", "undecided")
 HARD, EDGE, EASY, UNDECIDED = range(4)
@@ -50,17 +51,26 @@ def fit_prior(successes: Sequence[int], samples: Sequence[int] | int) -> BetaPri
 def class_posterior(successes, samples, lo: float, hi: float, prior: BetaPrior = BetaPrior()) -> np.ndarray:  # noqa: B008
     """P(hard), P(edge), P(easy) given the counts, on the last axis; hard means p <= lo, easy means p >= hi.
 
-    Counts broadcast; the posterior is Beta(a + successes, b + samples - successes), read off with scipy.stats.beta.
+    Counts broadcast; the posterior is Beta(a + successes, b + samples - successes), read off with scipy's betainc.
     """
     s, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(samples, float))
-    beta = stats.beta(prior.a + s, prior.b + n - s)
-    hard, easy = beta.cdf(lo), beta.sf(hi)
+    a, b = prior.a + s, prior.b + n - s
+    hard, easy = special.betainc(a, b, lo), special.betaincc(a, b, hi)
     return np.stack([hard, np.clip(1 - hard - easy, 0, 1), easy], axis=-1)
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     """All states up to `size` samples as (samples, successes) arrays of shape (size + 1, size + 1)."""
     return np.indices((size + 1, size + 1))
+
+
+@lru_cache(maxsize=16)
+def _chances(size: int, lo: float, hi: float, prior: BetaPrior) -> np.ndarray:
+    """class_posterior of every state up to `size` samples, shape (size + 1, size + 1, 3); kept, because all rules ask."""
+    n, s = _grid(size)
+    chance = class_posterior(np.minimum(s, n), n, lo, hi, prior)
+    chance.flags.writeable = False
+    return chance
 
 
 def _only_states(policy: np.ndarray) -> np.ndarray:
@@ -114,19 +124,24 @@ def posterior_stop(
     error: float,
     max_samples: int,
     prior: BetaPrior = BetaPrior(),  # noqa: B008
+    price: float = 0.0,
     forced: bool = False,
 ) -> np.ndarray:
     """Stops as soon as one class has posterior probability >= 1 - error, at the latest at max_samples.
 
-    A decision before max_samples is wrong with probability at most `error` (over problems drawn from the prior). What
-    is still open at max_samples is "undecided", or, with `forced`, the class with the largest posterior.
+    A decision is then wrong with probability at most `error` (over problems drawn from the prior). With a `price` a
+    problem is also given up as soon as the Bayes-optimal policy (`optimal`) finds that more samples are not worth that
+    price each, in units of a wrong decision (this combination is ours). What is given up or still open at max_samples
+    is "undecided", or, with `forced`, the class with the largest posterior.
     """
-    n, s = _grid(max_samples)
-    chance = class_posterior(np.minimum(s, n), n, lo, hi, prior)
+    chance = _chances(max_samples, lo, hi, BetaPrior(*prior))
     policy = np.where(chance.max(-1) >= 1 - error, chance.argmax(-1), GO_ON)
-    last = chance[-1].argmax(-1) if forced else UNDECIDED
-    policy[-1] = np.where(policy[-1] == GO_ON, last, policy[-1])
-    return _only_states(policy)
+    if price > 0:
+        ends = optimal(lo, hi, price, max_samples, prior) != GO_ON
+    else:
+        ends = np.arange(max_samples + 1)[:, None] == max_samples
+    left = chance.argmax(-1) if forced else UNDECIDED
+    return _only_states(np.where((policy == GO_ON) & ends, left, policy))
 
 
 def in_batches(policy: np.ndarray, batch: int) -> np.ndarray:
@@ -157,8 +172,7 @@ def optimal(
 
     V(n, s) = min(1 - max_k P(k | n, s), cost + E V(n + 1, .)), on the lattice up to max_samples.
     """
-    n, s = _grid(max_samples)
-    chance = class_posterior(np.minimum(s, n), n, lo, hi, prior)
+    chance = _chances(max_samples, lo, hi, BetaPrior(*prior))
     return _backward(1 - chance.max(-1), chance.argmax(-1), cost, prior)
 
 
@@ -232,16 +246,17 @@ class Evaluation:
 
 def evaluate(policy: np.ndarray, lo: float, hi: float, pass_rate: BetaPrior | float = BetaPrior()) -> Evaluation:  # noqa: B008
     """Expected samples and error of a policy, without simulation; `pass_rate` as in `reach`."""
-    n, s = _grid(len(policy) - 1)
+    size = len(policy) - 1
     ends = np.where(policy == GO_ON, 0.0, reach(policy, pass_rate))
     if isinstance(pass_rate, BetaPrior):
-        truth = class_posterior(np.minimum(s, n), n, lo, hi, pass_rate)
+        truth = _chances(size, lo, hi, pass_rate)
     else:
         truth = np.zeros((*policy.shape, 3)) + np.eye(3)[HARD if pass_rate <= lo else EASY if pass_rate >= hi else EDGE]
     right = np.take_along_axis(truth, np.clip(policy, 0, 2)[..., None], axis=-1)[..., 0]
     decided = np.where(policy == UNDECIDED, 0.0, ends)
     shares = {name: float(ends[policy == code].sum()) for code, name in enumerate(DECISIONS)}
-    return Evaluation(float((ends * n).sum()), float((decided * (1 - right)).sum()), shares["undecided"], shares)
+    samples = float(ends.sum(axis=1) @ np.arange(size + 1))
+    return Evaluation(samples, float((decided * (1 - right)).sum()), shares["undecided"], shares)
 
 
 def kept_value(policy: np.ndarray, lo: float, prior: BetaPrior = BetaPrior()) -> float:  # noqa: B008

@@ -116,8 +116,10 @@ class Grpo(Section):
 class Variance(Section):
     """Notebook 05: independent runs of every model on the benchmark."""
 
+    limit: int | None = Field(default=None, ge=1)
     runs: int = Field(ge=2)
     majority_samples: int = Count
+    teacher_runs: int = Count
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     top_k: int = Field(ge=0)

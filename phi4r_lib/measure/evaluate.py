@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from phi4r_lib.measure.answers import COLUMNS, GROUPS
-from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
-from phi4r_lib.models.store import sample_stored
+from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
+from phi4r_lib.models.store import sample_to_store
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
 from phi4r_lib.problems.schema import Problem
 
@@ -39,7 +39,7 @@ def evaluate(
         engine: anything that answers prompts (see models.engine).
         problems: benchmark items with a gold answer.
         runs: how many independent answers each problem gets; overrides `settings.n`.
-        settings: how to sample. `settings.seed` seeds the whole batch, not each run: runs differ by their draws.
+        settings: how to sample; an engine that can seed draws run i of a problem from (settings.seed, prompt, i).
         folder: where the sample shards live.
         model: the name in the `model` column; the engine's name when None.
 
@@ -52,12 +52,10 @@ def evaluate(
         ValueError: without problems, with fewer than one run, or with a problem that has no gold answer.
     """
     _check_problems(problems, runs)
-    samples = sample_stored(
-        engine, [p.prompt for p in problems], settings.model_copy(update={"n": runs}), folder, progress=progress
-    )
-    seed = settings.seed if getattr(engine, "seeded", True) else None
-    table = _rows(problems, samples, model or engine.name, seed)
-    return _graded(table, {p.id: p.answer for p in problems}, workers)
+    prompts = [(problem.id, problem.prompt) for problem in problems]
+    samples = sample_to_store(engine, prompts, settings.model_copy(update={"n": runs}), folder, progress)
+    table = _table(problems, samples, model or engine.name, settings.seed)
+    return _graded(table, {problem.id: problem.answer for problem in problems}, workers)
 
 
 def _check_problems(problems: Sequence[Problem], runs: int) -> None:
@@ -72,21 +70,14 @@ def _check_problems(problems: Sequence[Problem], runs: int) -> None:
         )
 
 
-def _rows(
-    problems: Sequence[Problem], samples: Sequence[Sequence[Sample]], model: str, seed: int | None
-) -> pd.DataFrame:
-    rows = []
-    for problem, answers in zip(problems, samples, strict=True):
-        fixed = {"model": model, "problem": problem.id, "seed": seed}
-        fixed |= {key: problem.meta[key] for key in GROUPS if key in problem.meta}
-        for run, sample in enumerate(answers):
-            rows.append(
-                fixed
-                | {"run": run, "answer": extract_answer(sample.text), "tokens": sample.tokens}
-                | {"truncated": sample.truncated, "error": sample.error}
-            )
-    table = pd.DataFrame(rows)
-    table["seed"] = table["seed"].astype("Int64")
+def _table(problems: Sequence[Problem], samples: pd.DataFrame, model: str, seed: int | None) -> pd.DataFrame:
+    table = samples.rename(columns={"key": "problem", "index": "run"}).assign(model=model)
+    table["answer"] = [extract_answer(text) for text in table["text"]]
+    table["seed"] = pd.Series(seed, index=table.index, dtype="Int64").where(table["seeded"].astype(bool))
+    for group in GROUPS:
+        known = {problem.id: problem.meta[group] for problem in problems if group in problem.meta}
+        if known:
+            table[group] = table["problem"].map(known)
     return table
 
 

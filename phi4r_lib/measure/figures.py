@@ -96,7 +96,7 @@ def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
         errors = np.clip([rows["mean"] - rows["low"], rows["high"] - rows["mean"]], 0, None)
         axis.errorbar(place, rows["mean"], errors, ls="none", capsize=2, ms=5, label=model, **_style(index))
     axis.set(xlabel=xlabel, ylabel="accuracy", ylim=(-0.03, 1.03))
-    rotate = max(len(str(group)) for group in order) > 5
+    rotate = sum(len(str(group)) for group in order) > 60
     axis.set_xticks(
         range(len(order)), [str(g) for g in order], rotation=35 if rotate else 0, ha="right" if rotate else "center"
     )
@@ -220,7 +220,7 @@ def misranking(errors: pd.DataFrame) -> Figure:
     axis.set_xscale("log", base=2)
     axis.set_xticks(ticks, [str(k) for k in ticks])
     axis.axhline(0.05, color="black", lw=1, ls=":")
-    axis.text(ticks[0], 0.055, "1 in 20", fontsize=8)
+    axis.annotate("1 in 20", (ticks[-1], 0.05), fontsize=8, ha="right", va="bottom")
     axis.set(xlabel="runs averaged for each model", ylabel="probability of the wrong order", ylim=(-0.01, None))
     axis.legend(frameon=False)
     return figure

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, poisson_binom
 
-from phi4r_lib.measure.answers import correct_matrix, of_model, paired
+from phi4r_lib.measure.answers import COLUMNS, correct_matrix, of_model, paired
 from phi4r_lib.measure.intervals import cluster_robust, t_interval
 from phi4r_lib.measure.majority import majority_band, majority_table
 from phi4r_lib.measure.passk import pass_at_k, pass_hat_k
@@ -51,9 +51,9 @@ def predicted_runs(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def problem_table(answers: pd.DataFrame, model: str) -> pd.DataFrame:
-    """One row a problem (index): runs, right, rate, mean tokens, and family and year where known."""
+    """One row a problem (index): runs, right, rate, mean tokens, and every further column of the answers (family, year)."""
     rows = of_model(answers, model)
-    kept = {column: (column, "first") for column in ("family", "year", "steps") if column in rows}
+    kept = {column: (column, "first") for column in rows if column not in COLUMNS}
     spec = {
         "runs": ("correct", "size"),
         "right": ("correct", "sum"),

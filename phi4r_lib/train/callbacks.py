@@ -1,0 +1,155 @@
+"""What happens beside the training steps: metrics on disk, validation by sampling, the best checkpoint, progress.
+
+Not here: the training loops (sft.py, grpo.py) and evaluation with intervals (phi4r_lib.measure).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from phi4r_lib.models.engine import Progress, Sample, SamplingSettings, as_messages
+from phi4r_lib.models.thinking import parse_thinking
+from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.schema import Problem
+
+
+class Journal:
+    """A JSONL file of metrics, one row a line with `kind` ("train" or "validation") and `step`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def rows(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """All rows so far, oldest first, or those of one kind."""
+        if not self.path.exists():
+            return []
+        rows = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        return [row for row in rows if kind in (None, row["kind"])]
+
+    def rewind(self, step: int) -> None:
+        """Forgets what was written after `step`, so that a resumed run has each step once; 0 forgets everything."""
+        kept = [row for row in self.rows() if step and row["step"] <= step]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        partial.replace(self.path)
+
+    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """Appends one row."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+
+
+class JournalCallback(TrainerCallback):
+    """Writes what the trainer logs to the journal and reports the steps done."""
+
+    def __init__(self, journal: Journal, progress: Progress | None = None):
+        self.journal, self.progress = journal, progress
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.journal.rewind(state.global_step)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs and "train_runtime" not in logs and state.is_world_process_zero:
+            values = {key: round(value, 6) for key, value in logs.items() if isinstance(value, (int, float))}
+            self.journal.write("train", state.global_step, values)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.progress:
+            self.progress(state.global_step, state.max_steps)
+
+
+class ValidationCallback(TrainerCallback):
+    """Samples the validation problems before the first step, every `every` steps and at the end.
+
+    With `best` the model of the highest accuracy so far is kept in that folder (the earliest one among equals), which
+    is how a checkpoint is chosen without touching the benchmark.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        tokenizer: PreTrainedTokenizerBase,
+        problems: Sequence[Problem],
+        sampling: SamplingSettings,
+        every: int,
+        system: str | None = None,
+        best: Path | None = None,
+    ):
+        self.journal, self.tokenizer, self.problems, self.sampling = journal, tokenizer, list(problems), sampling
+        self.every, self.system, self.best = every, system, best
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        if state.global_step == 0:
+            self._validate(model, 0)
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
+            self._validate(model, state.global_step)
+
+    def _validate(self, model: PreTrainedModel, step: int) -> None:
+        before = max((row["accuracy"] for row in self.journal.rows("validation")), default=-1.0)
+        values = validate(model, self.tokenizer, self.problems, self.sampling, self.system)
+        if self.best and values["accuracy"] > before:
+            save_model(model, self.tokenizer, self.best)
+        self.journal.write("validation", step, values)
+
+
+def validate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    problems: Sequence[Problem],
+    sampling: SamplingSettings,
+    system: str | None = None,
+) -> dict[str, float | None]:
+    """Accuracy and lengths of a model on problems with gold answers, one seed for every call.
+
+    Returns:
+        accuracy, valid (share with exactly one think block at the start) and truncated as fractions of 1; tokens,
+        tokens_right, tokens_wrong as mean completion tokens (None where there are none); failed: gradings that failed.
+    """
+    from phi4r_lib.models.local import TransformersEngine
+
+    training = model.training
+    engine = TransformersEngine.from_model(model, tokenizer, name="validation")
+    answers = engine.sample([as_messages(problem.prompt, system) for problem in problems], sampling)
+    model.train(training)
+    samples = [sample for group in answers for sample in group]
+    golds = [problem.answer for problem, group in zip(problems, answers, strict=True) for _ in group]
+    return summarise(samples, grade([extract_answer(sample.text) for sample in samples], golds))
+
+
+def summarise(samples: Sequence[Sample], grades: Sequence[Grade]) -> dict[str, float | None]:
+    """The figures of `validate` for graded samples."""
+    right = [sample.tokens for sample, verdict in zip(samples, grades, strict=True) if verdict is Grade.RIGHT]
+    wrong = [sample.tokens for sample, verdict in zip(samples, grades, strict=True) if verdict is not Grade.RIGHT]
+    return {
+        "accuracy": len(right) / len(samples),
+        "tokens": mean([sample.tokens for sample in samples]),
+        "tokens_right": mean(right),
+        "tokens_wrong": mean(wrong),
+        "valid": mean([parse_thinking(sample.text).valid for sample in samples]),
+        "truncated": mean([sample.truncated for sample in samples]),
+        "failed": sum(verdict is Grade.FAILED for verdict in grades),
+    }
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean, or None of nothing."""
+    return sum(values) / len(values) if values else None
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
+    """Writes model (safetensors) and tokenizer to a folder that appears whole or not at all."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    return partial.replace(folder)

@@ -1,0 +1,199 @@
+"""Supervised fine-tuning on teacher traces: token surgery, RoPE doubling, packing, TRL's SFTTrainer.
+
+The report's stage of 8.3B unique tokens (section 3) at any size. Loss on the assistant's turn only, through its
+end-of-turn token; accuracy and length are sampled on validation problems along the way (the report's figure 4).
+Which rows to train on is decided in `phi4r_lib.curate`; reinforcement learning is grpo.py.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+)
+
+from phi4r_lib.models.engine import Progress, SamplingSettings
+from phi4r_lib.models.thinking import add_think_tokens, double_rope_base
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
+from phi4r_lib.train.packing import IGNORE, BlockCollator, encode_conversation, pack
+from phi4r_lib.train.session import digest, read_rows, resume_point, training_device, write_card
+from phi4r_lib.train.settings import SftSettings
+
+
+@dataclass(frozen=True)
+class SftReport:
+    """What a training run came to; tokens are counted once, `passes` over them follow the settings."""
+
+    model: Path
+    metrics: Path
+    rows: int
+    too_long: int  # rows dropped because they do not fit a block
+    tokens: int
+    target_tokens: int  # tokens with loss
+    blocks: int
+    fill: float  # share of the blocks' places that hold tokens
+    steps: int
+    seconds: float
+    resumed: bool
+
+
+def prepare_model(model_dir: Path | str, settings: SftSettings) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Loads a base model in float32, with think tokens and the doubled RoPE base; weights keep their shapes."""
+    config = AutoConfig.from_pretrained(model_dir)
+    if settings.double_rope:
+        double_rope_base(config)
+    tokenizer = AutoTokenizer.from_pretrained(model_dir)
+    model = AutoModelForCausalLM.from_pretrained(model_dir, config=config, dtype="float32")
+    add_think_tokens(model, tokenizer, init=settings.think_init)
+    tokenizer.model_max_length = config.max_position_embeddings
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model, tokenizer
+
+
+def run_sft(
+    model_dir: Path | str,
+    files: Sequence[Path | str],
+    out: Path | str,
+    settings: SftSettings,
+    *,
+    validation: Sequence[Problem] = (),
+    system: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> SftReport:
+    """Trains on conversations and writes out/model, out/metrics.jsonl; continues where a killed call stopped.
+
+    Args:
+        model_dir: the base model, with Phi-4's placeholder tokens (or with think tokens already).
+        files: JSONL files of rows with `messages` that end with the assistant's turn.
+        validation: problems with gold answers, sampled every `eval_every` steps (the first `eval_problems`).
+        system: message put before validation prompts and before rows that have none.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        ValueError: a row that cannot be trained on, with what to do.
+    """
+    from trl import SFTTrainer
+
+    started, out = time.perf_counter(), Path(out)
+    inputs = {"base": str(model_dir), "data": digest([*files, model_dir]), "seed": seed, "system": system}
+    checkpoint = resume_point(out, settings, inputs)
+    model, tokenizer = prepare_model(model_dir, settings)
+    rows = read_rows([Path(file) for file in files], "messages")
+    pairs, too_long = _encode(rows, tokenizer, settings, system, seed)
+    blocks = pack(pairs, settings.block)
+    journal = Journal(out / "metrics.jsonl")
+    callbacks: list[Any] = [JournalCallback(journal, progress)]
+    if validation:
+        sampling = SamplingSettings(
+            n=settings.eval_samples,
+            temperature=settings.eval_temperature,
+            max_tokens=settings.eval_max_tokens,
+            seed=seed,
+        )
+        problems = list(validation)[: settings.eval_problems]
+        callbacks.append(ValidationCallback(journal, tokenizer, problems, sampling, settings.eval_every, system))
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(out, settings, seed, device),
+        train_dataset=blocks,
+        processing_class=tokenizer,
+        data_collator=BlockCollator(tokenizer.pad_token_id, settings.block),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    tokens = sum(len(ids) for ids, _ in pairs)
+    report = SftReport(
+        model=save_model(trainer.accelerator.unwrap_model(trainer.model), tokenizer, out / "model"),
+        metrics=journal.path,
+        rows=len(pairs),
+        too_long=too_long,
+        tokens=tokens,
+        target_tokens=sum(label != IGNORE for _, labels in pairs for label in labels),
+        blocks=len(blocks),
+        fill=tokens / (len(blocks) * settings.block),
+        steps=trainer.state.global_step,
+        seconds=time.perf_counter() - started,
+        resumed=checkpoint is not None,
+    )
+    _card(report, model_dir, settings, journal, [Path(file).name for file in files])
+    return report
+
+
+def _encode(rows, tokenizer, settings: SftSettings, system: str | None, seed: int):
+    """(ids, labels) of each row in random order, and how many rows were too long for a block."""
+    random.Random(seed).shuffle(rows)
+    pairs = []
+    for row in rows[: settings.limit]:
+        messages = row["messages"]
+        if system and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": system}, *messages]
+        try:
+            pairs.append(encode_conversation(messages, tokenizer))
+        except ValueError as error:
+            raise ValueError(f"training row {row.get('id', '?')}: {error}") from None
+    fitting = [pair for pair in pairs if len(pair[0]) <= settings.block]
+    if not fitting:
+        raise ValueError(f"no training row fits a block of {settings.block} tokens; raise sft.block or add rows")
+    return fitting, len(pairs) - len(fitting)
+
+
+def _arguments(out: Path, settings: SftSettings, seed: int, device: str):
+    from trl import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(out / "checkpoints"),
+        num_train_epochs=settings.passes,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_length=settings.block,
+        bf16=True,  # autocast: weights and optimizer stay in float32
+        gradient_checkpointing=settings.checkpointing,
+        dataset_kwargs={"skip_prepare_dataset": True},  # packed here, block by block (see packing.py)
+        remove_unused_columns=False,
+        logging_steps=1,
+        save_steps=settings.eval_every,
+        save_total_limit=1,
+        seed=seed,
+        use_cpu=training_device(device) == "cpu",
+        dataloader_pin_memory=False,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _card(report: SftReport, model_dir, settings: SftSettings, journal: Journal, names: list[str]) -> None:
+    lines = [
+        f"Supervised fine-tuning of `{Path(model_dir).name}` on {report.rows:,} teacher traces from {', '.join(names)}.",
+        f"{report.tokens:,} tokens, {report.target_tokens:,} with loss (assistant turn through its end), "
+        f"{report.steps} steps.",
+        "Think tokens `<think>` and `</think>` take the ids of two unused placeholders; "
+        + ("the RoPE base and the context are doubled." if settings.double_rope else "RoPE is left as it was."),
+    ]
+    rows = journal.rows("validation")
+    if rows:
+        last = rows[-1]
+        lines.append(
+            f"Validation after step {last['step']}: accuracy {last['accuracy']:.1%} on {settings.eval_problems} problems "
+            f"(temperature {settings.eval_temperature}), {last['tokens']:.0f} tokens a completion. Used to watch training."
+        )
+    write_card(report.model, "SFT model", Path(model_dir).name, lines, settings)

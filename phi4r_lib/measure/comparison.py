@@ -2,8 +2,9 @@
 
 `compare` gives the difference with an interval for problems like these, an exact test and a Bayesian probability;
 `equivalence` asks the opposite question (the same up to a margin); `compare_models` does all pairs with Holm's correction.
-For one run a problem McNemar's test and Newcombe's interval come along. Not here: testing while data still arrive
-(sequential.py). Two intervals that overlap do not show that two models are equal: read the interval of the difference.
+For one run a problem McNemar's test and Newcombe's interval come along. Not here: those tests themselves (paired.py),
+testing while data still arrive (sequential.py). Two intervals that overlap do not show that two models are equal: read
+the interval of the difference.
 """
 
 from __future__ import annotations
@@ -11,31 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from phi4r_lib.measure.intervals import Interval, cluster_robust, t_interval, wilson
+from phi4r_lib.measure.intervals import Interval, cluster_robust, t_interval
+from phi4r_lib.measure.paired import McNemar, bayesian_bootstrap, mcnemar, newcombe, sign_flip
 from phi4r_lib.measure.scores import Missing, Scores, Table, read_scores
-
-SIGN_FLIP_WORK = 50_000_000  # additions allowed for the exact sign-flip distribution, about a second
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Tests on the problems that only one of two models solved (one run each): two-sided exact, mid-p, one-sided."""
-
-    only_a: int
-    only_b: int
-    exact: float
-    mid_p: float
-    one_sided: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +36,7 @@ class Comparison:
         se: standard error behind the interval. level: of the interval.
         data_noise: variance of the true difference between problems (omega^2, may be negative by chance; NaN if unknown).
         prediction_noise: variance that the runs add to the difference of one problem; NaN for one run a problem.
+        within_a, within_b: variance of one answer of A and B, as in `decompose`; what power.advise asks for.
         correlation: of the problem means of A and B; NaN if one of them does not vary.
         mean_a, mean_b: the two scores. problems: their number.
         better, worse: problems where A's rate is above, below B's.
@@ -66,6 +54,8 @@ class Comparison:
     level: float
     data_noise: float
     prediction_noise: float
+    within_a: float
+    within_b: float
     correlation: float
     mean_a: float
     mean_b: float
@@ -83,6 +73,16 @@ class Comparison:
     def established(self) -> bool:
         """True if both the exact test and the interval exclude equality at the level of the interval."""
         return self.p_value < 1 - self.level and not self.low <= 0 <= self.high
+
+    @property
+    def se_fixed(self) -> float:
+        """Standard error for these very problems, where only the runs vary; NaN for one run a problem."""
+        return math.sqrt(self.prediction_noise / self.problems)
+
+    def these_problems(self) -> Interval:
+        """Interval for these very problems (normal, only the runs vary); NaN ends for one run a problem."""
+        half = float(stats.norm.ppf((1 + self.level) / 2)) * self.se_fixed
+        return Interval(float(np.maximum(-1, self.difference - half)), float(np.minimum(1, self.difference + half)))
 
 
 def _pair(a: Table, b: Table) -> tuple[Scores, Scores]:
@@ -123,7 +123,8 @@ def compare(
     means_a, means_b = left.means, right.means
     d = means_a - means_b
     interval, se, p_t = _interval(d, level, clusters)
-    noise = float(np.mean(left.variances / left.runs + right.variances / right.runs))
+    within_a, within_b = left.borrowed_variances, right.borrowed_variances
+    noise = float(np.mean(within_a / left.runs + within_b / right.runs))
     varies = np.ptp(means_a) > 0 and np.ptp(means_b) > 0
     table = _table(left, right)
     return Comparison(
@@ -136,6 +137,8 @@ def compare(
         level=level,
         data_noise=float(d.var(ddof=1)) - noise,
         prediction_noise=noise,
+        within_a=float(within_a.mean()),
+        within_b=float(within_b.mean()),
         correlation=float(np.corrcoef(means_a, means_b)[0, 1]) if varies else math.nan,
         mean_a=float(means_a.mean()),
         mean_b=float(means_b.mean()),
@@ -153,7 +156,8 @@ def compare(
 
 def _interval(d: np.ndarray, level: float, clusters: Sequence[Any] | None) -> tuple[Interval, float, float]:
     if np.ptp(d) < 1e-12:
-        return _constant(float(d[0]), d.size, 1 - level), 0.0, 1.0 if abs(d[0]) < 1e-12 else math.nan
+        units = d.size if clusters is None else len({str(name) for name in clusters})
+        return _constant(float(d[0]), units, 1 - level), 0.0, 1.0 if abs(d[0]) < 1e-12 else math.nan
     if clusters is None:
         se, df = float(d.std(ddof=1)) / math.sqrt(d.size), d.size - 1
         interval = t_interval(d, level)
@@ -186,101 +190,6 @@ def _table(left: Scores, right: Scores) -> tuple[int, int, int, int] | None:
     if not np.isin(np.concatenate([a, b]), (0, 1)).all():
         return None
     return tuple(int(((a == x) & (b == y)).sum()) for x, y in ((1, 1), (1, 0), (0, 1), (0, 0)))
-
-
-def sign_flip(
-    d: Sequence[float] | np.ndarray, *, one_sided: bool = False, resamples: int = 20_000, seed: int = 0
-) -> float:
-    """Sign-flip permutation test of paired differences: P(|sum of +-d_i| >= observed), or sum >= observed if one_sided.
-
-    Differences of rates are fractions with a small common denominator, so the whole distribution is built exactly by
-    adding one problem at a time; where no such denominator exists scipy.stats.permutation_test samples it.
-    Valid when A and B are interchangeable on each problem. Raises ValueError for no differences or missing ones.
-    """
-    d = np.asarray(d, dtype=float)
-    if d.size == 0 or not np.isfinite(d).all():
-        raise ValueError("needs at least one paired difference, none missing")
-    steps = _lattice(d)
-    if steps is None:
-        return _sampled_sign_flip(d, one_sided, resamples, seed)
-    sizes = np.abs(steps)
-    total, observed = int(sizes.sum()), int(steps.sum())
-    chance = np.zeros(total + 1)  # chance[t]: the problems that keep a plus sign add up to t, the sum is 2t - total
-    chance[0] = 1.0
-    for size in sizes[sizes > 0]:
-        moved = np.zeros_like(chance)
-        moved[size:] = chance[: chance.size - size]
-        chance = (chance + moved) / 2
-    sums = 2 * np.arange(total + 1) - total
-    extreme = sums >= observed if one_sided else np.abs(sums) >= abs(observed)
-    return min(1.0, float(chance[extreme].sum()))
-
-
-def _lattice(d: np.ndarray) -> np.ndarray | None:
-    parts = [Fraction(float(x)).limit_denominator(5000) for x in d]
-    if max(abs(float(part) - x) for part, x in zip(parts, d, strict=True)) > 1e-9:
-        return None
-    unit = math.lcm(*(part.denominator for part in parts))
-    if d.size * unit * float(np.abs(d).sum()) > SIGN_FLIP_WORK:
-        return None
-    return np.array([int(part * unit) for part in parts], dtype=np.int64)
-
-
-def _sampled_sign_flip(d: np.ndarray, one_sided: bool, resamples: int, seed: int) -> float:
-    found = stats.permutation_test(
-        (d,),
-        lambda x, axis: np.mean(x, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=resamples,
-        batch=2000,
-        alternative="greater" if one_sided else "two-sided",
-        rng=np.random.default_rng(seed),
-    )
-    return float(found.pvalue)
-
-
-def mcnemar(only_a: int, only_b: int) -> McNemar:
-    """Exact McNemar test (statsmodels), its less cautious mid-p variant, and the one-sided p-value for A > B.
-
-    With no problem solved by one model alone all p-values are 1 (mid-p too: nothing speaks against equality).
-    """
-    if only_a < 0 or only_b < 0:
-        raise ValueError("counts of discordant problems must not be negative")
-    n = only_a + only_b
-    exact = min(1.0, float(exact_mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)) if n else 1.0
-    mid = min(1.0, exact - float(stats.binom.pmf(min(only_a, only_b), n, 0.5))) if only_a != only_b else 1.0
-    return McNemar(only_a, only_b, exact, mid, float(stats.binom.sf(only_a - 1, n, 0.5)))
-
-
-def newcombe(both: int, only_a: int, only_b: int, neither: int, level: float = 0.95) -> Interval:
-    """Newcombe's hybrid score interval for the difference of two paired proportions (1998, method 10).
-
-    Wilson limits of both proportions, combined with the correlation phi, whose numerator is reduced by n/2 if positive.
-    Raises ValueError when all counts are 0.
-    """
-    n = both + only_a + only_b + neither
-    first, second = wilson(both + only_a, n, level), wilson(both + only_b, n, level)
-    p_a, p_b = (both + only_a) / n, (both + only_b) / n
-    product = math.prod((both + only_a, only_b + neither, both + only_b, only_a + neither))
-    cross = both * neither - only_a * only_b
-    phi = (max(cross - n / 2, 0) if cross > 0 else cross) / math.sqrt(product) if product else 0.0
-    down, up = p_a - first.low, second.high - p_b
-    low = p_a - p_b - math.sqrt(max(down**2 - 2 * phi * down * up + up**2, 0))
-    up, down = first.high - p_a, p_b - second.low
-    high = p_a - p_b + math.sqrt(max(down**2 - 2 * phi * down * up + up**2, 0))
-    return Interval(max(-1.0, low), min(1.0, high))
-
-
-def bayesian_bootstrap(d: Sequence[float] | np.ndarray, draws: int = 4000, seed: int = 0) -> float:
-    """Posterior probability that the mean difference is positive (ties halved): Dirichlet(1) weights over problems.
-
-    Rubin's Bayesian bootstrap; only differences that were seen can occur, so it is 1 or 0 if all problems agree.
-    """
-    weights = np.random.default_rng(seed).standard_exponential((draws, np.asarray(d).size))
-    means = weights @ np.asarray(d, dtype=float)
-    tolerance = 1e-12 * weights.sum(axis=1)
-    return float((means > tolerance).mean() + 0.5 * (np.abs(means) <= tolerance).mean())
 
 
 @dataclass(frozen=True)

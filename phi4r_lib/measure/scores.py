@@ -56,6 +56,13 @@ class Scores:
         squares = np.nansum((self.values - means[:, None]) ** 2, axis=1)
         return np.divide(squares, runs - 1, out=np.full(self.problems, np.nan), where=runs > 1)
 
+    @property
+    def borrowed_variances(self) -> np.ndarray:
+        """`variances`, where a problem with one verdict borrows the mean of the others; all NaN if none has two."""
+        variances = self.variances
+        known = variances[np.isfinite(variances)]
+        return np.where(np.isnan(variances), known.mean(), variances) if known.size else variances
+
     def filled(self, value: float) -> Scores:
         """The same scores with `value` for every planned answer that has no verdict."""
         return Scores(np.where(self.planned & np.isnan(self.values), value, self.values), self.planned)

@@ -18,7 +18,7 @@ from phi4r_lib.measure.comparison import Comparison, compare
 from phi4r_lib.measure.intervals import Interval
 from phi4r_lib.measure.majority import maj_at_k
 from phi4r_lib.measure.passk import pass_at_k
-from phi4r_lib.measure.scores import Missing, Scores, Table, read_scores
+from phi4r_lib.measure.scores import Missing, Table, read_scores
 
 __all__ = ["Comparison", "Decomposition", "compare", "decompose", "maj_at_k", "pass_at_k", "reread", "run_accuracy"]
 
@@ -95,7 +95,9 @@ def decompose(correct: Table, *, missing: Missing = "bound") -> Decomposition:
     if scores.problems < 2:
         raise ValueError("the variance between problems needs at least two problems")
     means, runs = scores.means, scores.runs
-    variances = _within(scores)
+    variances = scores.borrowed_variances
+    if np.isnan(variances).any():
+        raise ValueError("one run cannot show the variance within problems; give at least two runs a problem")
     within, noise = float(variances.mean()), variances / runs
     spread = float(means.var(ddof=1))
     between = spread - float(noise.mean())
@@ -115,13 +117,6 @@ def decompose(correct: Table, *, missing: Missing = "bound") -> Decomposition:
         best=float(table.filled(1.0).means.mean()),
         df=int((runs - 1).sum()),
     )
-
-
-def _within(scores: Scores) -> np.ndarray:
-    variances = scores.variances
-    if np.isnan(variances).all():
-        raise ValueError("one run cannot show the variance within problems; give at least two runs a problem")
-    return np.where(np.isnan(variances), np.nanmean(variances), variances)
 
 
 def run_accuracy(correct: Table, *, missing: Missing = "wrong") -> np.ndarray:

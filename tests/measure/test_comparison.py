@@ -106,10 +106,10 @@ def test_mirror_image():
 def test_noise_split_adds_up_and_is_unbiased():
     rng = np.random.default_rng(3)
     data, prediction = [], []
-    for _ in range(400):
+    for _ in range(300):
         p = rng.beta(0.5, 0.5, 40)
         q = np.clip(p - 0.1, 0, 1)
-        c = compare(rng.random((40, 5)) < p[:, None], rng.random((40, 8)) < q[:, None])
+        c = compare(rng.random((40, 5)) < p[:, None], rng.random((40, 8)) < q[:, None], draws=10)
         assert c.se**2 * 40 == pytest.approx(c.data_noise + c.prediction_noise)
         data.append(c.data_noise)
         prediction.append(c.prediction_noise)
@@ -193,12 +193,31 @@ def test_several_models():
 def test_test_keeps_its_level():
     rng = np.random.default_rng(9)
     hits = sum(
-        compare(rng.random((30, 2)) < 0.5, rng.random((30, 2)) < 0.5, draws=10).p_value < 0.05 for _ in range(600)
+        compare(rng.random((30, 2)) < 0.5, rng.random((30, 2)) < 0.5, draws=10).p_value < 0.05 for _ in range(400)
     )
-    assert hits / 600 < 0.075
+    assert hits / 400 < 0.075
 
 
 @pytest.mark.parametrize(("a", "b"), [([1, 0], [1, 0, 1]), ([1], [0]), ([[None], [1]], [[1], [1]])])
 def test_refusals(a, b):
     with pytest.raises(ValueError):
         compare(a, b)
+
+
+def test_interval_for_these_problems_ignores_the_choice_of_problems():
+    rng = np.random.default_rng(10)
+    p = rng.beta(0.5, 0.5, 30)
+    q = rng.permutation(p)
+    hits, narrow = 0, 0
+    for _ in range(300):
+        c = compare(rng.random((30, 20)) < p[:, None], rng.random((30, 20)) < q[:, None], draws=10)
+        low, high = c.these_problems()
+        hits += low <= (p - q).mean() <= high
+        narrow += high - low < c.high - c.low
+    assert hits / 300 == pytest.approx(0.95, abs=0.04) and narrow == 300
+    assert math.isnan(compare([1, 0, 1], [0, 0, 1]).these_problems().low)
+
+
+def test_one_verdict_in_one_problem_does_not_spoil_the_split():
+    c = compare([[1], [1, 0], [0, 1]], [[0, 0], [0, 1], [0, 0]])
+    assert c.within_a == pytest.approx(0.5) and math.isfinite(c.data_noise)

@@ -1,13 +1,14 @@
 """maj@k: worked values, brute force over subsets, exact integers, refusals, and the jackknife error."""
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 from math import comb
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom, multinomial
 
 from phi4r_lib.measure.majority import maj_at_k, majority_band, majority_curve, majority_se_fixed, majority_table
 
@@ -137,21 +138,28 @@ def test_undefined_raises(counts, correct, k):
         maj_at_k(counts, correct, k)
 
 
+def expectation(n, k, p):
+    """Mean of the estimate from n votes, over every possible outcome of three answers and an unparsable one."""
+    names = ("a", "b", "c", None)
+    outcomes = [o for o in product(range(n + 1), repeat=4) if sum(o) == n]
+    chances = multinomial(n, p).pmf(outcomes)
+    return chances @ [maj_at_k(dict(zip(names, o, strict=True)), "a", k) for o in outcomes]
+
+
 def test_unbiased_for_fresh_votes():
-    rng = np.random.default_rng(0)
-    p, k = [0.4, 0.3, 0.2, 0.1], 5
-    names = ["a", "b", "c", None]
-    estimates = [maj_at_k(dict(zip(names, rng.multinomial(12, p), strict=True)), "a", k) for _ in range(1000)]
-    truth = [maj_at_k(dict(zip(names, rng.multinomial(k, p), strict=True)), "a", k) for _ in range(4000)]
-    assert np.mean(estimates) == pytest.approx(np.mean(truth), abs=0.02)
+    p = [0.4, 0.3, 0.2, 0.1]
+    for k in (2, 3):
+        assert expectation(6, k, p) == pytest.approx(expectation(k, k, p))
 
 
 def test_jackknife_error_matches_fresh_votes():
-    rng = np.random.default_rng(1)
-    p = [0.45, 0.35, 0.2]
-    draws = [dict(zip("abc", rng.multinomial(40, p).tolist(), strict=True)) for _ in range(120)]
-    spread = np.std([maj_at_k(votes, "a", 5) for votes in draws])
-    assert np.sqrt(np.mean([majority_se_fixed(v, "a", 5) ** 2 for v in draws])) == pytest.approx(spread, rel=0.2)
+    right = np.arange(41)
+    chances = binom.pmf(right, 40, 0.55)
+    votes = [{"a": int(c), "b": 40 - int(c)} for c in right]
+    values = np.array([maj_at_k(v, "a", 5) for v in votes])
+    variance = chances @ values**2 - (chances @ values) ** 2
+    jackknife = chances @ [majority_se_fixed(v, "a", 5) ** 2 for v in votes]
+    assert jackknife == pytest.approx(variance, rel=0.1)
     with pytest.raises(ValueError):
         majority_se_fixed({"a": 2, "b": 1}, "a", 3)
 

@@ -1,0 +1,164 @@
+"""Intervals: worked values, exact coverage of one-run intervals, clusters, bands over a curve, refusals."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from phi4r_lib.measure.intervals import (
+    bca_interval,
+    beta_uniform,
+    clopper_pearson,
+    cluster_robust,
+    jeffreys,
+    normal,
+    simultaneous_band,
+    t_interval,
+    wilson,
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "low", "high"),
+    [
+        (wilson, 0.626943, 0.904949),
+        (clopper_pearson, 0.614333, 0.922864),
+        (beta_uniform, 0.625268, 0.904058),
+        (jeffreys, 0.633387, 0.911933),
+        (normal, 0.656864, 0.943136),
+    ],
+)
+def test_24_of_30(method, low, high):
+    assert method(24, 30) == pytest.approx((low, high), abs=5e-7)
+
+
+def test_all_right_and_all_wrong():
+    assert normal(30, 30) == (1, 1)
+    assert wilson(30, 30) == pytest.approx((0.886487, 1), abs=5e-7)
+    assert clopper_pearson(30, 30) == pytest.approx((0.884297, 1), abs=5e-7)
+    assert clopper_pearson(0, 8).high == pytest.approx(0.369417, abs=5e-7)
+
+
+def coverage(method, n, p):
+    """Exact coverage: the chance of the results whose interval holds p."""
+    s = np.arange(n + 1)
+    holds = [low <= p <= high for low, high in (method(int(x), n) for x in s)]
+    return stats.binom.pmf(s, n, p) @ np.array(holds)
+
+
+def average_coverage(method, n):
+    """Coverage averaged over p ~ U(0, 1): each count has chance 1/(n+1) and posterior Beta(1+s, 1+n-s)."""
+    inside = []
+    for s in range(n + 1):
+        low, high = method(s, n)
+        inside.append(np.diff(stats.beta.cdf([low, high], 1 + s, 1 + n - s))[0])
+    return np.mean(inside)
+
+
+@pytest.mark.parametrize(
+    ("method", "p", "value"),
+    [
+        (normal, 0.9, 80.9),
+        (wilson, 0.9, 97.4),
+        (beta_uniform, 0.9, 97.4),
+        (clopper_pearson, 0.9, 99.2),
+        (normal, 0.97, 59.7),
+        (wilson, 0.97, 94.0),
+    ],
+)
+def test_exact_coverage_at_30(method, p, value):
+    assert round(100 * coverage(method, 30, p), 1) == value
+
+
+@pytest.mark.parametrize(
+    ("method", "n", "value"),
+    [(normal, 30, 87.5), (normal, 15, 81.9), (wilson, 30, 95.2), (beta_uniform, 30, 95.0), (clopper_pearson, 30, 97.3)],
+)
+def test_average_coverage(method, n, value):
+    assert 100 * average_coverage(method, n) == pytest.approx(value, abs=0.15)
+
+
+@pytest.mark.parametrize("bad", [(1, 0), (-1, 5), (6, 5)])
+def test_one_run_refusals(bad):
+    for method in (wilson, clopper_pearson, jeffreys, beta_uniform, normal):
+        with pytest.raises(ValueError):
+            method(*bad)
+    with pytest.raises(ValueError, match="level"):
+        wilson(1, 2, level=95)
+
+
+def test_t_interval_is_the_classical_one():
+    means = np.array([0.2, 0.4, 0.9, 1.0, 0.0])
+    assert t_interval(means) == pytest.approx(stats.ttest_1samp(means, 0).confidence_interval(0.95))
+
+
+def test_bca_is_close_to_t_and_refuses_constants():
+    means = np.random.default_rng(0).beta(2, 2, 60)
+    assert bca_interval(means) == pytest.approx(t_interval(means), abs=0.01)
+    with pytest.raises(ValueError, match="equal"):
+        bca_interval([1.0, 1.0, 1.0])
+
+
+def test_problem_bootstrap_has_the_missing_factor_and_two_levels_count_twice():
+    """Variances for 30 problems x 4 runs with rates from Beta(.5, .5): theory, resampled problems, both, runs only."""
+    n, runs, rng = 30, 4, np.random.default_rng(1)
+    between = within = 0.125
+    theory = (between + within / runs) / n
+    assert theory == pytest.approx(0.00521, abs=5e-6)
+    found = np.zeros(3)
+    for _ in range(300):
+        y = rng.random((n, runs)) < rng.beta(0.5, 0.5, n)[:, None]
+        picks, cells = rng.integers(0, n, (100, n)), rng.integers(0, runs, (100, n, runs))
+        twice = y[picks[:, :, None], cells].mean(axis=(1, 2)).var()
+        only = y[np.arange(n)[None, :, None], cells].mean(axis=(1, 2)).var()
+        found += np.array([y.mean(axis=1)[picks].mean(axis=1).var(), twice, only]) / 300
+    assert found == pytest.approx([theory * (n - 1) / n, 0.00579, within / (n * runs) * (runs - 1) / runs], rel=0.08)
+
+
+def test_cluster_values():
+    scores = [1, 1, 0, 0, 0, 1, 1, 1, 0, 1]
+    families = ["a"] * 3 + ["b"] * 2 + ["c"] * 2 + ["d"] * 3
+    found = cluster_robust(scores, families)
+    assert found.se == pytest.approx(0.1697056, abs=5e-8)
+    assert found.se * np.sqrt(3 / 4) == pytest.approx(0.1469694, abs=5e-8)  # without the small-cluster correction
+    assert np.std(scores, ddof=1) / np.sqrt(10) == pytest.approx(0.1632993, abs=5e-8)
+    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, 3) * found.se)
+    assert found.clusters == 4 and found.few
+
+
+def test_each_problem_its_own_family_is_the_t_interval():
+    means = np.random.default_rng(2).random(50)
+    found = cluster_robust(means, range(50))
+    assert (found.low, found.high) == pytest.approx(t_interval(means)) and not found.few
+
+
+def test_cluster_refusals():
+    with pytest.raises(ValueError, match="two families"):
+        cluster_robust([1, 0], ["a", "a"])
+    with pytest.raises(ValueError, match="one name a problem"):
+        cluster_robust([1, 0, 1], ["a", "b"])
+    with pytest.raises(ValueError, match="missing"):
+        cluster_robust([1, np.nan], ["a", "b"])
+
+
+def test_band_covers_the_whole_curve():
+    rng = np.random.default_rng(3)
+    ks = np.arange(1, 9)
+    truth = 1 - np.array([stats.beta.expect(lambda p, k=k: (1 - p) ** k, args=(1, 1)) for k in ks])
+    inside = pointwise = 0
+    for seed in range(150):
+        p = rng.random(60)
+        band = simultaneous_band(1 - (1 - p[:, None]) ** ks, seed=seed, resamples=400)
+        inside += ((band.low <= truth) & (truth <= band.high)).all()
+        half = stats.t.ppf(0.975, 59) * band.se
+        pointwise += (np.abs(band.mean - truth) <= half).all()
+    assert inside / 150 > 0.9
+    assert inside >= pointwise
+
+
+def test_band_of_a_flat_curve_and_refusals():
+    band = simultaneous_band(np.ones((5, 3)))
+    assert (band.low == 1).all() and (band.high == 1).all()
+    with pytest.raises(ValueError):
+        simultaneous_band(np.ones((1, 3)))
+    with pytest.raises(ValueError):
+        simultaneous_band(np.array([[1, np.nan], [0, 1]]))

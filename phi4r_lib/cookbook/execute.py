@@ -60,6 +60,7 @@ def execute(job: dict[str, Any]) -> str | None:
             engine_name="reporting",
             kernel_name="python3",
             cwd=job["cwd"],
+            start_timeout=600,  # a busy machine takes its time to start a kernel
             progress_bar=False,
             log_output=True,
         )

@@ -24,7 +24,7 @@ def write(out: Path) -> Path:
     results = {path.parent.name: state.read_json(path) for path in sorted(out.glob("[0-9][0-9]_*/results.json"))}
     pages = render_notebooks(out)
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(f"{out.name}: the {run.get('profile', {}).get('name', 'unknown')} profile"),
+        title=escape(f"Run {out.name}, profile {run.get('profile', {}).get('name', 'unknown')}"),
         facts=facts(run),
         verdict=verdict(results.get("05_variance", {})),
         status=status_table(run, pages),

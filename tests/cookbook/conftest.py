@@ -1,0 +1,40 @@
+"""A house of its own for every test: profiles, tiny data files and notebooks built on the spot."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARAMETERS = 'profile = "cpu"\nout = "runs/cpu"\noverrides = {}'
+OPEN = "from phi4r_lib.cookbook.run import open_run\nrun = open_run(profile, out, overrides)"
+
+
+class House:
+    """A repository in a temporary folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copytree(ROOT / "notebooks" / "profiles", root / "notebooks" / "profiles")
+        (root / "data").mkdir()
+        row = '{"id": "a", "domain": "math", "prompt": "1+1?", "source": "test", "licence": "MIT"}\n'
+        (root / "data" / "seeds.jsonl").write_text(row)
+
+    def notebook(self, name: str, *cells: str, parameters: str = PARAMETERS, tag: str = "parameters") -> Path:
+        """Writes a notebook: parameters, open_run, then the given cells."""
+        sources = [parameters, OPEN, *cells]
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        book.cells[0].metadata["tags"] = [tag]
+        path = self.root / "notebooks" / name
+        nbformat.write(book, path)
+        return path
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """An empty house; PHI4R_HOME points at it."""
+    monkeypatch.setenv("PHI4R_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return House(tmp_path)

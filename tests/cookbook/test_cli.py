@@ -1,0 +1,94 @@
+"""The phi4r command as a user types it: exit codes, one clear message, nothing written on bad input."""
+
+import pytest
+
+from phi4r_lib.cookbook.cli import main
+
+ROW = '{"id": "a", "domain": "math", "prompt": "1+1?", "source": "test", "licence": "MIT"}\n'
+
+
+def phi4r(capsys, *args):
+    """(exit code, stdout, stderr)"""
+    try:
+        code = main(list(args))
+    except SystemExit as stop:
+        code = stop.code
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["run", "--profile", "cpuu"], "Did you mean 'cpu'"),
+        (["run", "--set", "edge.limt=3"], "did you mean 'edge.limit'"),
+        (["run", "--set", "edge.limit=lots"], "valid integer"),
+        (["run", "--set", "edge.limit"], "section.key=value"),
+        (["run", "--only", "42"], "no notebook '42'"),
+        (["run", "--from", "x"], "there is no notebook"),
+        (["run", "--seeds", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["run", "--seeds", "bad.jsonl"], "bad.jsonl:2"),
+        (["run", "--map", "prompt=question"], "--seeds"),
+        (["run", "--seeds", "good.jsonl", "--map", "prompt"], "ours=theirs"),
+        (["run", "--seeds", "good.jsonl", "--map", "prompt=question"], "'question'"),
+        (["run", "--out", "good.jsonl"], "is a file"),
+        (["plan", "--profile", "cpuu"], "unknown profile"),
+        (["status"], "phi4r run"),
+        (["report", "--out", "nowhere"], "no run in"),
+        (["validate", "bad.jsonl"], "bad.jsonl:2"),
+        (["validate", "nowhere.yaml"], "does not exist"),
+        (["frobnicate"], "invalid choice"),
+        ([], "required"),
+    ],
+)
+def test_user_errors_exit_2_with_one_message(house, capsys, args, says):
+    house.notebook("01_edge.ipynb")
+    (house.root / "good.jsonl").write_text(ROW)
+    (house.root / "bad.jsonl").write_text(ROW + '{"id": "b"}\n')
+    code, out, err = phi4r(capsys, *args)
+    assert code == 2
+    assert says in err and "Traceback" not in err and out == ""
+    assert not (house.root / "runs").exists()
+
+
+def test_help_has_examples_and_exit_codes(capsys):
+    code, out, _ = phi4r(capsys, "--help")
+    assert code == 0 and "phi4r run --profile smoke" in out and "exit codes" in out
+
+
+def test_validate_accepts_good_files(house, capsys):
+    (house.root / "good.jsonl").write_text(ROW)
+    assert phi4r(capsys, "validate", "good.jsonl")[0] == 0
+    (house.root / "mine.yaml").write_text("extends: cpu\n")
+    assert phi4r(capsys, "validate", "mine.yaml")[0] == 0
+    (house.root / "foreign.jsonl").write_text('{"question": "1+1?", "gold": "2"}\n')
+    code, out, _ = phi4r(capsys, "validate", "foreign.jsonl", "--map", "prompt=question", "--map", "answer=gold")
+    assert code == 0 and "1 with an answer" in out
+
+
+def test_plan_says_what_would_run_and_writes_nothing(house, capsys):
+    house.notebook("01_edge.ipynb")
+    code, out, _ = phi4r(capsys, "plan", "--set", "edge.limit=33")
+    assert code == 0 and "no results yet" in out and "limit 33" in out and "no recorded run" in out
+    assert not (house.root / "runs").exists()
+
+
+def test_run_status_report_and_failure(house, capsys):
+    """A run from seeds of one's own, to the report; then a failing notebook gives exit code 1."""
+    house.notebook(
+        "01_edge.ipynb",
+        "n = len(run.problems('seeds'))",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.savefig(run.folder('01_edge/figures') / 'a_line.png')",
+        "run.write_results('01_edge', {'seeds': n})",
+    )
+    (house.root / "own.jsonl").write_text('{"question": "<b>?"}\n{"question": "2?"}\n')
+    args = ["run", "--seeds", "own.jsonl", "--map", "prompt=question"]
+    code, out, _ = phi4r(capsys, *args)
+    assert code == 0 and "report: runs/cpu/report.html" in out and "figures: runs/cpu/01_edge/figures" in out
+    page = (house.root / "runs/cpu/report.html").read_text()
+    assert "data:image/png;base64," in page and "01_edge.html" in page and "<td>seeds</td><td>2</td>" in page
+    code, out, _ = phi4r(capsys, "status")
+    assert code == 0 and "done" in out
+    house.notebook("02_rewrite.ipynb", "run.need('01_edge/nothing.jsonl')")
+    code, out, _ = phi4r(capsys, *args)
+    assert code == 1 and "kept" in out and "run notebooks/01_edge.ipynb first" in out
+    assert "FAILED" in out and "failed" in (house.root / "runs/cpu/report.html").read_text()

@@ -1,0 +1,111 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.profile import UserError
+from phi4r_lib.cookbook.run import MissingArtefact, check_parameters, open_run
+
+
+def test_open_run_records_what_the_run_is(house):
+    run = open_run("cpu", "runs/x", {"edge.limit": 5})
+    manifest = json.loads((house.root / "runs/x/run.json").read_text())
+    assert run.out == house.root / "runs/x"
+    assert manifest["profile"]["edge"]["limit"] == 5
+    assert {"python", "torch", "trl"} <= set(manifest["versions"])
+    assert manifest["seeds"]["profile"] == run.profile.seed
+
+
+def test_paths_do_not_depend_on_the_working_directory(house, monkeypatch):
+    monkeypatch.chdir(house.root / "notebooks")
+    run = open_run("cpu", "runs/x")
+    assert run.out == house.root / "runs/x"
+    assert run.path("data/seeds.jsonl") == house.root / "data/seeds.jsonl"
+
+
+def test_missing_artefact_names_the_notebook(house):
+    house.notebook("01_edge.ipynb")
+    run = open_run("cpu", "runs/x")
+    with pytest.raises(MissingArtefact, match=r"01_edge\.ipynb first \(or: phi4r run --profile cpu --only 01"):
+        run.need("01_edge/edge.jsonl")
+    (run.folder("01_edge") / "edge.jsonl").write_text("{}")
+    assert run.need("01_edge/edge.jsonl").read_text() == "{}"
+
+
+def test_missing_file_of_the_repository_is_named(house):
+    with pytest.raises(MissingArtefact, match="data/nothing"):
+        open_run("cpu", "runs/x").path("data/nothing")
+
+
+def test_problems_apply_the_mapping_to_seeds(house):
+    (house.root / "own.jsonl").write_text('{"question": "2+2?", "level": 3}\n')
+    run = open_run("cpu", "runs/x", {"data.seeds": "own.jsonl", "data.map": {"prompt": "question"}})
+    (problem,) = run.problems("seeds")
+    assert (problem.prompt, problem.id, problem.meta) == ("2+2?", "own-1", {"level": 3})
+
+
+def test_results_are_plain_json_and_mark_the_notebook_done(house):
+    run = open_run("cpu", "runs/x")
+    path = run.write_results("01_edge", {"share": np.float64(0.5), "counts": np.arange(3), "none": float("nan")})
+    results = json.loads(path.read_text())
+    assert (results["share"], results["counts"], results["none"]) == (0.5, [0, 1, 2], None)
+    assert state.read_json(run.out / "run.json")["notebooks"]["01"]["status"] == "done"
+    assert not list(run.out.rglob("*.partial"))
+
+
+def test_two_profiles_never_share_a_folder(house):
+    open_run("cpu", "runs/x").write_results("01_edge", {})
+    with pytest.raises(UserError, match="holds a run of profile 'cpu'"):
+        open_run("smoke", "runs/x")
+    assert state.read_json(house.root / "runs/x/run.json")["profile"]["name"] == "cpu"
+
+
+def test_a_file_is_no_run_folder(house):
+    with pytest.raises(UserError, match="is a file"):
+        open_run("cpu", "data/seeds.jsonl")
+
+
+def test_table_shows_units_and_origins(house):
+    table = open_run("cpu", "runs/x", {"edge.limit": 5}).table("edge")
+    assert table.loc["limit", "value"] == 5
+    assert all(table["unit and origin"])
+
+
+def shell(injected, **names):
+    return SimpleNamespace(user_ns={"In": ["", "x = 1", "# Parameters\n" + injected], **names})
+
+
+def test_papermill_parameter_that_no_notebook_knows():
+    with pytest.raises(UserError, match="unknown parameter 'profle'"):
+        check_parameters(shell('profle = "smoke"\n', profle="smoke", profile="cpu"))
+
+
+def test_papermill_parameter_that_the_notebook_overwrote():
+    with pytest.raises(UserError, match="tag the parameters cell"):
+        check_parameters(shell('profile = "smoke"\n', profile="cpu"))
+
+
+def test_papermill_parameters_that_arrived():
+    check_parameters(
+        shell('profile = "smoke"\noverrides = {"edge.limit": 3}\n', profile="smoke", overrides={"edge.limit": 3})
+    )
+
+
+def test_fingerprint_sees_code_settings_and_inputs_but_not_prose_or_later_settings(house):
+    path = house.notebook("01_edge.ipynb", "1")
+    out = house.root / "runs/x"
+
+    def mark(**overrides):
+        run = open_run("cpu", "runs/x", {"data.seeds": "data/seeds.jsonl"} | overrides)
+        return state.fingerprint("01", run.profile, out)
+
+    first = mark()
+    assert mark() == first
+    assert mark(**{"grpo.steps": 3}) == first
+    assert mark(**{"edge.limit": 3})["settings"] != first["settings"]
+    (house.root / "data/seeds.jsonl").write_text("changed")
+    assert mark()["data"] != first["data"]
+    path.write_text(path.read_text().replace('"1"', '"2"'))
+    assert mark()["notebook"] != first["notebook"]

@@ -1,0 +1,159 @@
+"""Real notebooks through real papermill: what must be true whatever a notebook does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from phi4r_lib.cookbook import runner, show, state
+from phi4r_lib.cookbook.profile import UserError, load_profile
+
+RESULTS = "run.write_results('{}', {{'n': 1}})"
+
+
+def target(house, **overrides):
+    return runner.Target("cpu", load_profile("cpu", overrides), house.root / "runs/cpu", overrides)
+
+
+def run(house, force=False, **overrides):
+    """Runs all notebooks; returns (succeeded, {number: last state told})."""
+    told = {}
+    done = runner.run_notebooks(
+        runner.choose(), target(house, **overrides), lambda book, facts: told.update({book.number: facts}), force
+    )
+    return done, told
+
+
+def record(house, number):
+    return state.read_json(house.root / "runs/cpu/run.json")["notebooks"][number]
+
+
+def test_run_resume_and_rerun_of_what_changed(house):
+    house.notebook(
+        "01_edge.ipynb", "run.folder('01_edge').joinpath('edge.jsonl').write_text('x')", RESULTS.format("01_edge")
+    )
+    house.notebook(
+        "02_rewrite.ipynb", "run.need('01_edge/edge.jsonl'); import time; time.sleep(1)", RESULTS.format("02_rewrite")
+    )
+    done, told = run(house)
+    assert done and [facts["state"] for facts in told.values()] == ["done", "done"]
+    assert record(house, "01")["peak_mb"] > 20
+    assert (house.root / "runs/cpu/notebooks/02_rewrite.ipynb").is_file()
+    done, told = run(house)
+    assert done and [facts["state"] for facts in told.values()] == ["kept", "kept"]
+    assert runner.outdated("01", target(house, **{"rewrite.limit": 3})) is None
+    assert runner.outdated("02", target(house, **{"rewrite.limit": 3})) == "settings changed"
+    earlier = house.root / "runs/cpu/01_edge/results.json"
+    earlier.write_text(earlier.read_text() + "\n")
+    assert runner.outdated("02", target(house)) == "inputs changed"
+    earlier.unlink()
+    assert runner.outdated("01", target(house)) == "no results yet"
+
+
+def test_killed_kernel_is_a_failure_and_old_results_do_not_count(house):
+    house.notebook(
+        "01_edge.ipynb", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", RESULTS.format("01_edge")
+    )
+    stale = house.root / "runs/cpu/01_edge/results.json"
+    stale.parent.mkdir(parents=True)
+    stale.write_text('{"n": 0}')
+    done, told = run(house)
+    assert not done
+    assert told["01"]["state"] == "failed" and "memory" in told["01"]["message"]
+    assert not stale.exists()
+    assert stale.with_name("results.previous.json").read_text() == '{"n": 0}'
+
+
+def test_quiet_exit_before_the_last_cell_is_a_failure(house):
+    house.notebook("01_edge.ipynb", "import sys; sys.exit(0)", RESULTS.format("01_edge"))
+    done, told = run(house)
+    assert not done and told["01"]["state"] == "failed"
+    assert record(house, "01")["status"] == "failed"
+
+
+def test_failing_cell_is_shown_and_nothing_outlives_it(house):
+    """One notebook: a detached child, file sockets instead of ports, a progress-bar flood, then an error."""
+    house.notebook(
+        "01_edge.ipynb",
+        "import subprocess\nchild = subprocess.Popen(['sleep', '600'], start_new_session=True)\nprint('child', child.pid)",
+        "from ipykernel.connect import get_connection_info\nprint('transport', get_connection_info(unpack=True)['transport'])",
+        "import time\nfrom tqdm import tqdm\nfor _ in tqdm(range(300)):\n    time.sleep(0.002)",
+        "print('flushed before the crash')\n1 / 0",
+    )
+    house.notebook("02_rewrite.ipynb", RESULTS.format("02_rewrite"))
+    done, told = run(house)
+    assert not done and list(told) == ["01"]
+    assert "ZeroDivisionError" in told["01"]["message"] and "1 / 0" in told["01"]["message"]
+    log = (house.root / "runs/cpu/notebooks/01_edge.log").read_text()
+    assert "transport ipc" in log and "flushed before the crash" in log
+    assert log.count("it/s") < 10
+    child = int(log.partition("child ")[2].split()[0])
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_interrupt_ends_everything_with_130(house):
+    house.notebook("01_edge.ipynb", "import time; print('asleep'); time.sleep(600)")
+    command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run"]
+    log = house.root / "runs/cpu/notebooks/01_edge.log"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (log.is_file() and "asleep" in log.read_text()):
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+    assert record(house, "01")["status"] == "interrupted"
+    homes = [p for p in psutil.process_iter() if _home_of(p) == str(house.root) and p.pid != os.getpid()]
+    assert homes == []
+
+
+def _home_of(process):
+    try:
+        return process.environ().get("PHI4R_HOME")
+    except (psutil.Error, OSError):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "tag", "missing"),
+    [
+        ('profil = "cpu"\nout = "runs/cpu"\noverrides = {}', "parameters", "profile"),
+        ('profile = "cpu"\nout = "runs/cpu"\noverrides = {}', "parameter", "out, overrides, profile"),
+    ],
+)
+def test_notebook_that_would_run_its_defaults_is_refused(house, parameters, tag, missing):
+    house.notebook("01_edge.ipynb", RESULTS.format("01_edge"), parameters=parameters, tag=tag)
+    with pytest.raises(UserError, match=missing):
+        run(house)
+    assert not (house.root / "runs").exists()
+
+
+def test_defaults_that_contain_an_equals_sign_are_seen(house):
+    parameters = 'profile = "cpu"\nout = "runs/a=b"\noverrides = {"data.map": {"answer_type": "=number"}}'
+    runner.check(house.notebook("01_edge.ipynb", parameters=parameters))
+
+
+def test_one_runner_at_a_time(house):
+    house.notebook("01_edge.ipynb")
+    with runner.locked(house.root / "runs/cpu"), pytest.raises(UserError, match="another `phi4r run`"):
+        run(house)
+
+
+def test_unknown_notebook_is_named(house):
+    house.notebook("01_edge.ipynb")
+    with pytest.raises(UserError, match="01_edge"):
+        runner.choose(only=["07"])
+
+
+def test_plain_log_gets_a_line_every_few_seconds_not_a_flood(house, capsys):
+    progress = show.Progress(every_s=1000)
+    book = runner.Notebook("01", house.notebook("01_edge.ipynb"))
+    for cell in range(50):
+        progress(book, {"state": "running", "cell": cell, "cells": 50, "seconds": 1.0, "peak_mb": 2.0})
+    progress(book, {"state": "done", "seconds": 3.0, "peak_mb": 4.0})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "cell 1/50" in lines[0] and "done in 3 s" in lines[1]

@@ -1,0 +1,131 @@
+"""Every notebook end to end with the smoke profile, through the command that users type; about two minutes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from phi4r_lib.cookbook.profile import load_profile
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+LOCAL = {number: path for number, path in NOTEBOOKS.items() if number <= "05"}
+MODELS = ROOT / "data" / "models" / "tiny-base" / "config.json"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        len(LOCAL) < 6 or not MODELS.is_file(), reason="notebooks 00 to 05 or the tiny models are missing"
+    ),
+]
+
+
+def command(*args, cwd=ROOT):
+    return subprocess.run([sys.executable, "-m", *args], cwd=cwd, capture_output=True, text=True, timeout=840)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Run folder of a whole smoke run and what the command printed."""
+    out = tmp_path_factory.mktemp("runs") / "smoke"
+    done = command("phi4r_lib.cookbook.cli", "run", "--profile", "smoke", "--out", str(out))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return out, done.stdout
+
+
+def manifest(out):
+    return json.loads((out / "run.json").read_text())
+
+
+def test_every_notebook_is_done_with_results(smoke):
+    out, printed = smoke
+    notebooks = manifest(out)["notebooks"]
+    assert set(notebooks) >= set(LOCAL)
+    assert {facts["status"] for facts in notebooks.values()} == {"done"}
+    assert all(list(out.glob(f"{number}_*/results.json")) for number in LOCAL)
+    assert "report: " in printed
+
+
+def test_memory_stays_below_four_gigabytes(smoke):
+    assert max(facts["peak_mb"] for facts in manifest(smoke[0])["notebooks"].values()) < 4000
+
+
+def test_variance_results_have_the_agreed_shape(smoke):
+    results = json.loads((smoke[0] / "05_variance" / "results.json").read_text())
+    runs = load_profile("smoke").variance.runs
+    assert set(results["models"]) >= {"base", "sft", "grpo"}
+    for facts in results["models"].values():
+        assert len(facts["run_accuracy"]) == runs
+        assert all(0 <= accuracy <= 1 for accuracy in facts["run_accuracy"])
+        assert facts["mean"] == pytest.approx(sum(facts["run_accuracy"]) / runs, abs=1e-6)
+        assert {"se_fixed", "se_population", "mean_tokens"} <= set(facts)
+    for pair in results["comparisons"]:
+        assert pair["low"] <= pair["difference"] <= pair["high"]
+        means = {name: facts["mean"] for name, facts in results["models"].items()}
+        assert pair["difference"] == pytest.approx(means[pair["a"]] - means[pair["b"]], abs=1e-6)
+
+
+def test_artefacts_are_where_the_design_says(smoke):
+    out = smoke[0]
+    for name in ("01_edge/edge.jsonl", "02_rewrite/rewrites.jsonl", "02_rewrite/traces.jsonl", "02_rewrite/rl.jsonl"):
+        assert (out / name).is_file(), name
+    for stage in ("03_sft", "04_grpo"):
+        assert (out / stage / "model" / "config.json").is_file()
+        assert list((out / stage / "model").glob("*.safetensors"))
+        assert (out / stage / "metrics.jsonl").is_file()
+    assert list((out / "02_rewrite" / "sft").glob("*.jsonl"))
+    assert list((out / "05_variance" / "figures").glob("*.png"))
+    assert not list(out.rglob("*.pkl"))
+    assert not list(out.rglob("*.partial"))
+
+
+def test_artefacts_load_with_common_tools(smoke):
+    from datasets import load_dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    out = smoke[0]
+    answers = pd.read_parquet(out / "05_variance" / "answers.parquet")
+    assert len(answers) > 0
+    rows = load_dataset(
+        "json", data_files=str(out / "02_rewrite" / "traces.jsonl"), split="train", cache_dir=str(out / "cache")
+    )
+    assert len(rows) > 0
+    model = AutoModelForCausalLM.from_pretrained(out / "04_grpo" / "model")
+    tokenizer = AutoTokenizer.from_pretrained(out / "04_grpo" / "model")
+    assert model.config.vocab_size >= len(tokenizer)
+
+
+def test_report_shows_every_notebook_and_figure(smoke):
+    page = (smoke[0] / "report.html").read_text()
+    for path in LOCAL.values():
+        assert f"notebooks/{path.stem}.html" in page
+        assert (smoke[0] / "notebooks" / f"{path.stem}.html").is_file()
+    assert "data:image/png;base64," in page
+
+
+def test_second_run_keeps_everything(smoke):
+    out, _ = smoke
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")}
+    again = command("phi4r_lib.cookbook.cli", "run", "--profile", "smoke", "--out", str(out))
+    assert again.returncode == 0 and again.stdout.count("kept") >= len(LOCAL)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")} == before
+
+
+def test_plain_papermill_from_another_directory(tmp_path):
+    notebook, out = LOCAL["00"], tmp_path / "plain"
+    args = ["-p", "profile", "smoke", "-p", "out", str(out), "--no-progress-bar"]
+    done = command("papermill", str(notebook), str(tmp_path / "00.ipynb"), *args, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert manifest(out)["profile"]["name"] == "smoke"
+
+
+def test_plain_papermill_with_a_mistyped_parameter_fails(tmp_path):
+    notebook, out = LOCAL["00"], tmp_path / "plain"
+    args = ["-p", "profle", "smoke", "-p", "out", str(out), "--no-progress-bar"]
+    done = command("papermill", str(notebook), str(tmp_path / "00.ipynb"), *args, cwd=tmp_path)
+    assert done.returncode != 0 and "unknown parameter 'profle'" in done.stderr
+    assert not os.path.exists(out)

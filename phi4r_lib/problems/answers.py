@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from phi4r_lib.problems.exact import Conventions, clean, easy_verdict, for_referee, sort_key
+from phi4r_lib.problems.exact import Conventions, clean, easy_verdict, explosive, for_referee, sort_key
 from phi4r_lib.problems.referee import compare_hard
 
 __all__ = ["Conventions", "Grade", "Plurality", "extract_answer", "grade", "plurality"]
@@ -28,6 +28,10 @@ _NUMBER_THEN_PROSE = re.compile(
     re.DOTALL,
 )
 _TAIL_TOKENS = re.compile(r"(?:\s*<\|[^|<>]{1,40}\|>)+\s*$")
+
+
+_MOST_REMEMBERED = 1 << 16
+_remembered: dict[tuple[str, str, bool], str] = {}  # (answer, gold, relations) -> verdict, of this process
 
 
 class Grade(Enum):
@@ -85,6 +89,8 @@ def _stated(text: str) -> str | None:
         return None
     rest = _TAIL_TOKENS.sub("", text[forms[-1].end() :]).strip()
     stated = _SENTENCE_END.split(rest, maxsplit=1)[0].strip().strip("*_ ")
+    if len(stated) > 2 and stated[0] == stated[-1] == "$":
+        stated = stated.strip("$ ")
     prose = _NUMBER_THEN_PROSE.fullmatch(stated)
     return prose.group(1) if prose else stated
 
@@ -124,11 +130,15 @@ def grade(
 
 
 def _text(value: object) -> str:
+    """The answer as text, "" for None; of a text with boxes only the last box counts."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise TypeError(f"answers and golds are texts or None, found {type(value).__name__}")
-    return str(value)
+    text = str(value)
+    if len(text) <= 100_000 and ("\\boxed" in text or "\\fbox" in text):
+        return extract_answer(text) or ""
+    return text
 
 
 @lru_cache(maxsize=1 << 16)
@@ -140,12 +150,21 @@ def _easy(answer: str, gold: str, conventions: Conventions) -> str | None:
         return "wrong"
     if len(answer) > conventions.max_chars:
         return "failed"
-    return easy_verdict(clean(answer, conventions), clean(gold, conventions), conventions)
+    verdict = easy_verdict(clean(answer, conventions), clean(gold, conventions), conventions)
+    return verdict or ("failed" if explosive(answer) or explosive(gold) else None)
 
 
 def _hard(pairs: list[tuple[str, str]], timeout_s: float, workers: int | None, conventions: Conventions) -> list[str]:
+    """Verdicts of the referees; right and wrong are remembered, FAILED is not, as it may depend on the time limit."""
     cleaned = [(for_referee(answer, conventions), for_referee(gold, conventions)) for answer, gold in pairs]
-    return compare_hard(cleaned, timeout_s, workers, conventions.relations_as_intervals)
+    relations = conventions.relations_as_intervals
+    unknown = [pair for pair in dict.fromkeys(cleaned) if (*pair, relations) not in _remembered]
+    verdicts = dict(zip(unknown, compare_hard(unknown, timeout_s, workers, relations) if unknown else [], strict=True))
+    verdicts |= {pair: _remembered[(*pair, relations)] for pair in cleaned if pair not in verdicts}
+    if len(_remembered) > _MOST_REMEMBERED:
+        _remembered.clear()
+    _remembered.update({(*pair, relations): verdicts[pair] for pair in unknown if verdicts[pair] != "failed"})
+    return [verdicts[pair] for pair in cleaned]
 
 
 def plurality(

@@ -52,6 +52,9 @@ _WORD = re.compile(r"[a-zA-Z]{2,}(?:[ -]+[a-zA-Z]{2,})*|[a-zA-Z]{3,}")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\{\s*\(?([a-zA-Z][a-zA-Z -]*)\)?\s*\}")
 _NOT_WORDS = frozenset(["inf", "infinity", "oo", "pi", "sqrt", "percent", "and", "or", "xy"])
 _BASE = re.compile(r"(\d+)(?:_\s*\{?(\d+)\}?)?", re.ASCII)
+_EXPLOSIVE = re.compile(  # a tower of three powers, 5-digit exponents, 10000!, (9!)!, a long run of signs
+    r"(?:(?:\^|\*\*)[\w{(.\\]+){3}|(?:\^|\*\*)[{(]*-?\d{5}|\d{5}[)}]*!|![)}]+!|[-+]{20}", re.ASCII
+)
 _SERIES = re.compile(r"-?\d+(?:\s+-?\d+)+", re.ASCII)
 
 
@@ -133,6 +136,15 @@ def easy_verdict(answer: str, gold: str, conventions: Conventions) -> str | None
         return "right"
     several = (right is not None and names_several(answer)) or (value is not None and names_several(gold))
     return texts or ("wrong" if several else formula_verdict(answer, gold))
+
+
+def explosive(text: str) -> bool:
+    """True for what algebra would only choke on: power towers, giant exponents and factorials, nesting beyond 40."""
+    depth = deepest = 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        deepest = max(deepest, depth)
+    return deepest > 40 or _EXPLOSIVE.search(text.replace(" ", "")) is not None
 
 
 def for_referee(text: str, conventions: Conventions) -> str:

@@ -41,12 +41,21 @@ def _limit(kind: int, value: int) -> None:
 
 
 def _judge():
-    from math_verify import parse, verify
+    from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, normalize_latex
+    from math_verify import verify
+    from math_verify.parser import parse_latex_cached
     from sympy import Basic, MatrixBase, nan, zoo
+
+    rules = NormalizationConfig(units=True, malformed_operators=True, nits=True, boxed="last")
 
     @lru_cache(maxsize=PARSED)
     def parsed(text: str) -> list:
-        return parse("\\boxed{" + text + "}", parsing_timeout=None)
+        """What math_verify.parse gives for \\boxed{text}, but never a number picked out of a text it cannot read."""
+        latex = normalize_latex("\\boxed{" + text + "}", config=rules)
+        try:
+            return [parse_latex_cached(latex), latex]
+        except Exception:
+            return [latex]
 
     def verdict(answer: str, gold: str, relations: bool) -> str:
         try:

@@ -133,7 +133,7 @@ def _probe(path: str) -> str | None:
     """Tries the real command once; None when it works, else bubblewrap's own words."""
     limits = _limits(5, 256, 1, 8)
     with _files("print('contained')", "") as (folder, program, given):
-        result = _watch([path, *_contained(program, limits, 1)[1:]], folder, given, 30, 1000, True)
+        result = _watch([path, *_contained(program, limits, 1)[1:]], folder, given, 60, 1000, True)
     if result.status == "ok" and result.stdout.strip() == "contained":
         return None
     return (result.stderr.strip() or result.status).splitlines()[-1]

@@ -86,7 +86,7 @@ class TransformersEngine:
         self.eos = sorted(eos) if isinstance(eos, (list, tuple)) else [eos]
         special = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
         special |= {*self.tokenizer.all_special_ids, *self.eos}
-        self.hidden = special - set(self.tokenizer.convert_tokens_to_ids(list(THINK)))
+        self.hidden = special - {i for tag in THINK if (i := self.tokenizer.get_vocab().get(tag)) is not None}
 
     def sample(
         self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None

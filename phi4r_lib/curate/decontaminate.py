@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from phi4r_lib.curate import fingerprints as fp
 from phi4r_lib.curate.overlap import NumberIndex, ShapeIndex, number_index, shape_index
 
-Rule = Literal["exact", "short", "containment", "numbers", "embedding", "judge"]
+Rule = Literal["exact", "short", "containment", "numbers", "embedding", "judge", "n-gram"]
 RULES: tuple[Rule, ...] = ("exact", "short", "containment", "numbers", "embedding", "judge")
 COLUMNS = 1 << 20  # width of the hashed TF-IDF space
 Judge = Callable[[str, str], bool]
@@ -38,13 +38,13 @@ class DecontaminationSettings:
 
     ngram: int = 3  # words in a masked n-gram
     containment: float = 0.45  # least share of an item's IDF weight that stands in the text
-    words: float = 1.25  # least containment + TF-IDF cosine
+    words: float = 0.62  # least mean of containment and TF-IDF cosine
     containment_alone: float = 0.9  # enough without the cosine: the whole item inside a long text
-    numbers: float = 0.5  # least Jaccard similarity of the multisets of numbers
-    numbers_weight: float = 0.4  # what that similarity adds to the cosine
-    evidence: float = 0.5  # least cosine + numbers_weight * similarity, beside equal answers
+    numbers: float = 0.5  # least Jaccard similarity of the multisets of numbers (1 is not counted)
+    numbers_weight: float = 0.3  # weight of that similarity in the evidence, the rest is the cosine's
+    evidence: float = 0.36  # least evidence beside equal answers
     numbers_alone: float = 0.8  # the same two when an answer is missing on either side
-    evidence_alone: float = 0.75
+    evidence_alone: float = 0.54
     short_words: int = 8  # items below this many tokens match only verbatim (inside the text too)
     most_numbers: int = 12  # texts with more numbers have no number signature
     templates: Literal["flag", "allow"] = "flag"
@@ -54,7 +54,17 @@ class DecontaminationSettings:
     embedding: float = 0.85  # least cosine of embeddings
 
     def __post_init__(self) -> None:
-        for name in ("containment", "containment_alone", "numbers", "numbers_alone", "survivors", "embedding"):
+        for name in (
+            "containment",
+            "words",
+            "containment_alone",
+            "evidence",
+            "evidence_alone",
+            "numbers",
+            "numbers_alone",
+            "survivors",
+            "embedding",
+        ):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"decontamination setting {name} must lie in (0, 1], not {getattr(self, name)}")
         if self.templates not in ("flag", "allow"):
@@ -65,7 +75,12 @@ class DecontaminationSettings:
 
 @dataclass(frozen=True)
 class Match:
-    """Training text train_index meets benchmark item eval_index by a rule of RULES; score in (0, 1], rule-specific."""
+    """Training text train_index meets benchmark item eval_index by a rule of RULES.
+
+    score in (0, 1]: 1 for exact and short; for containment the mean of containment and cosine (or containment where it
+    is enough alone); for numbers the weighted mean of cosine and number similarity; for embedding its cosine; for judge
+    the score of the rule that came close.
+    """
 
     train_index: int
     eval_index: int
@@ -194,7 +209,7 @@ def scan(
     texts: Iterable[str],
     answers: Iterable[str | None] | None = None,
     *,
-    batch_size: int = 4096,
+    batch_size: int = 2048,
     embed: Embed | None = None,
     judge: Judge | None = None,
 ) -> Iterator[Match]:
@@ -272,29 +287,29 @@ def _word_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, mas
     settings = index.settings
     named = fp.mask_names(batch.codes)
     windows, items, shares = index.shapes.contained(batch, named, same_numbers=settings.templates == "allow")
-    cosines = _cosines(index, batch, masked, windows, items)
-    hit = (shares >= settings.containment_alone) | (
-        (shares >= settings.containment) & (shares + cosines >= settings.words)
-    )
-    close = shares + cosines >= settings.words * settings.survivors
-    for place in np.flatnonzero(hit | close):
+    means = (shares + _cosines(index, batch, masked, windows, items)) / 2
+    scores = np.where(shares >= settings.containment_alone, shares, means)
+    hit = (shares >= settings.containment) & (scores >= settings.words)
+    for place in np.flatnonzero(hit | (scores >= settings.words * settings.survivors)):
         rule = "containment" if hit[place] else None
-        yield int(document[windows[place]]), int(items[place]), rule, float(shares[place])
+        yield int(document[windows[place]]), int(items[place]), rule, float(scores[place])
 
 
 def _number_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, masked: np.ndarray, keys: np.ndarray):
     """The same numbers with similar words: a paraphrase. Stricter where the answers cannot be compared."""
     settings = index.settings
+    answered = bool(keys.all() and index.answers.all())
     for numbers, looked_up, least in (
         (index.with_answer, keys, settings.evidence),
-        (index.without_answer, np.zeros_like(keys), settings.evidence_alone),
+        *([] if answered else [(index.without_answer, np.zeros_like(keys), settings.evidence_alone)]),
     ):
         windows, items, jaccard = numbers.similar(batch, looked_up)
         keep = jaccard == 1 if settings.templates == "allow" else np.ones(len(items), dtype=bool)
         if numbers is index.without_answer:  # different known answers are different questions
             keep &= (keys[windows] == 0) | (index.answers[items] == 0)
         windows, items, jaccard = windows[keep], items[keep], jaccard[keep]
-        scores = _cosines(index, batch, masked, windows, items) + settings.numbers_weight * jaccard
+        weight = settings.numbers_weight
+        scores = (1 - weight) * _cosines(index, batch, masked, windows, items) + weight * jaccard
         for place in np.flatnonzero(scores >= least * settings.survivors):
             rule = "numbers" if scores[place] >= least else None
             yield int(document[windows[place]]), int(items[place]), rule, float(min(1.0, scores[place]))

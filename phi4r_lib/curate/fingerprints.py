@@ -6,6 +6,7 @@ one core. Not here: which fingerprints make a match (decontaminate.py) and near-
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -166,6 +167,7 @@ def ngram_hashes(batch: Batch, codes: np.ndarray, n: int) -> tuple[np.ndarray, n
     return mix(hashes[inside]), owners[:size][inside]
 
 
+@functools.lru_cache(maxsize=65_536)
 def answer_key(answer: str | None) -> int:
     """Hash under which equal answers meet: 18, 18.0, $18, 36/2 and \\boxed{18} agree; 0 for no answer.
 
@@ -227,17 +229,25 @@ class KeyTable:
     bitmap: np.ndarray
     shift: np.uint64
 
-    def look_up(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All (position in hashes, entry) pairs with equal hash."""
+    def rows(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(positions in hashes that are known, their row in keys)."""
         asked = np.flatnonzero(self.bitmap[(hashes >> self.shift).astype(np.int64)])
         if not len(asked) or not len(self.keys):
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         row = np.minimum(np.searchsorted(self.keys, hashes[asked]), len(self.keys) - 1)
         found = self.keys[row] == hashes[asked]
-        asked, row = asked[found], row[found]
+        return asked[found], row[found]
+
+    def look_up(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All (position in hashes, entry) pairs with equal hash."""
+        asked, row = self.rows(hashes)
         many = self.starts[row + 1] - self.starts[row]
-        within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-        return np.repeat(asked, many), self.entries[np.repeat(self.starts[row], many) + within]
+        return np.repeat(asked, many), self.entries[ranges(self.starts[row], many)]
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """starts[0], starts[0] + 1, ... for lengths[0] steps, then the same for the others, end to end."""
+    return np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
 
 
 def key_table(hashes: np.ndarray) -> KeyTable:

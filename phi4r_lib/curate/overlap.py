@@ -9,16 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from phi4r_lib.curate import fingerprints as fp
+
+UNSEARCHED = 0.15  # share of an item's weight, in its most common n-grams, that is only looked at for candidates
 
 
 @dataclass(frozen=True)
 class ShapeIndex:
     """Masked n-grams of a benchmark; items with the same set of n-grams share one shape.
 
-    Prefix filter: a text that holds a share `least` of a shape's weight must hold one of its heaviest n-grams, namely
-    of those that together weigh more than 1 - least. Only these are searched, so common n-grams cost nothing.
+    The most common n-grams of a shape, together at most UNSEARCHED of its weight, are left out of the inverted index: a
+    text that holds a share `least` of the weight holds `least - UNSEARCHED` of the rest, so no pair is missed, and
+    phrases like "how many does" cost nothing.
     """
 
     n: int
@@ -27,9 +31,8 @@ class ShapeIndex:
     grams: np.ndarray  # n-gram hashes of all shapes end to end, heaviest first within a shape
     weights: np.ndarray  # IDF, as a share of the shape's total
     starts: np.ndarray
-    searched: np.ndarray  # positions in grams that the table looks up
-    owners: np.ndarray  # shape of each searched position
-    table: fp.KeyTable
+    table: fp.KeyTable  # over the searched n-grams
+    postings: sparse.csr_matrix  # row of the table x shape: weight
     numbers: list[dict[int, int]]  # item -> {number code: count}
 
     def contained(self, batch: fp.Batch, masked: np.ndarray, same_numbers: bool) -> tuple[np.ndarray, ...]:
@@ -38,9 +41,7 @@ class ShapeIndex:
         same_numbers: also demand that one side's numbers all stand on the other side (no other instance of a template).
         """
         hashes, owners = fp.ngram_hashes(batch, masked, self.n)
-        where, entry = self.table.look_up(hashes)
-        pairs = np.unique(owners[where] * len(self.items) + self.owners[entry])
-        texts, shapes = pairs // max(1, len(self.items)), pairs % max(1, len(self.items))
+        texts, shapes = self._candidates(hashes, owners, len(batch))
         shares = self._shares(hashes, owners, texts, shapes)
         found = np.flatnonzero(shares >= self.least)
         triples = [
@@ -50,6 +51,29 @@ class ShapeIndex:
         ]
         columns = zip(*triples, strict=True) if triples else ((), (), ())
         return tuple(np.array(column, dtype=kind) for column, kind in zip(columns, (int, int, float), strict=True))
+
+    def _candidates(self, hashes: np.ndarray, owners: np.ndarray, texts: int) -> tuple[np.ndarray, np.ndarray]:
+        """(text, shape) pairs that may reach `least`."""
+        where, row = self.table.rows(hashes)
+        found = sparse.csr_matrix((np.ones(len(row)), (owners[where], row)), shape=(texts, len(self.table.keys)))
+        found.data[:] = 1.0  # an n-gram counts once, however often it stands in the text
+        partial = (found @ self.postings).tocoo()
+        enough = partial.data >= self.least - min(UNSEARCHED, self.least / 2) - 1e-6
+        return partial.row[enough].astype(np.int64), partial.col[enough].astype(np.int64)
+
+    def _shares(self, hashes: np.ndarray, owners: np.ndarray, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+        """Exact containment of each (text, shape) candidate."""
+        if not len(texts):
+            return np.zeros(0)
+        wanted = np.zeros(int(owners.max()) + 1, dtype=bool)
+        wanted[texts] = True
+        keep = wanted[owners]
+        present = fp.mix(hashes[keep] + owners[keep].astype(np.uint64) * fp.GOLDEN)
+        many = self.starts[shapes + 1] - self.starts[shapes]
+        position = fp.ranges(self.starts[shapes], many)
+        asked = fp.mix(self.grams[position] + np.repeat(texts, many).astype(np.uint64) * fp.GOLDEN)
+        weights = np.where(np.isin(asked, present), self.weights[position], 0.0)
+        return np.add.reduceat(weights, np.cumsum(many) - many)
 
     def _instances(self, batch: fp.Batch, text: int, shape: int, same_numbers: bool) -> list[int]:
         if not same_numbers:
@@ -117,10 +141,12 @@ def _weighted(n: int, least: float, items: list[list[int]], kept: list[np.ndarra
     totals = np.bincount(shape, weights, minlength=len(kept))
     weights = weights / totals[shape]
     before = np.cumsum(weights) - weights - shape  # weight of the shape's heavier n-grams; each shape sums to one
-    searched = np.flatnonzero(before <= 1 - least + 1e-6)
-    return ShapeIndex(
-        n, least, items, grams, weights, starts, searched, shape[searched], fp.key_table(grams[searched]), numbers
-    )
+    searched = np.flatnonzero(before <= 1 - min(UNSEARCHED, least / 2) + 1e-6)
+    table = fp.key_table(grams[searched])
+    row = table.rows(grams[searched])[1]
+    size = (len(table.keys), max(1, len(kept)))
+    postings = sparse.csr_matrix((weights[searched], (row, shape[searched])), shape=size)
+    return ShapeIndex(n, least, items, grams, weights, starts, table, postings, numbers)
 
 
 @dataclass(frozen=True)
@@ -140,8 +166,8 @@ class NumberIndex:
         where, entry = self.table.look_up(fp.mix(keys ^ answers[owners]))
         texts, items, shared = owners[where], self.items[entry], shared[where]
         jaccard = shared / (counts[texts] + self.sizes[entry] - shared)
-        order = np.lexsort((-jaccard, items, texts))
-        order = order[jaccard[order] >= self.least]
+        enough = np.flatnonzero(jaccard >= self.least)
+        order = enough[np.lexsort((-jaccard[enough], items[enough], texts[enough]))]
         texts, items, jaccard = texts[order], items[order], jaccard[order]
         first = np.ones(len(texts), dtype=bool)
         first[1:] = (texts[1:] != texts[:-1]) | (items[1:] != items[:-1])

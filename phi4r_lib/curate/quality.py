@@ -18,10 +18,10 @@ from scipy import stats
 from scipy.special import gammaln
 from statsmodels.stats.proportion import proportion_confint
 
+from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.stopping import EASY, EDGE, HARD
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
-from phi4r_lib.models.store import sample_stored
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
 from phi4r_lib.problems.schema import Problem, ProblemFileError
 
@@ -142,7 +142,7 @@ def label_problems(
     (truncated answers left out), truncated, tokens.
     """
     chosen = [problem for problem in problems if problem.id in answers]
-    drawn = sample_stored(engine, [problem.prompt for problem in chosen], settings, folder, progress=progress)
+    drawn = draw(engine, [(problem.id, problem.prompt) for problem in chosen], settings, folder, progress)
     rows, pairs = [], []
     for problem, samples in zip(chosen, drawn, strict=True):
         judged = [extract_answer(s.text) for s in samples if not s.truncated and not s.error]

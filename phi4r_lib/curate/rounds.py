@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Sample, SamplingSettings
-from phi4r_lib.models.store import sample_stored
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
 from phi4r_lib.problems.schema import Problem
 
@@ -65,9 +65,9 @@ class Sampler:
         new: list[tuple[SeedState, Sample]] = []
         for (before, after), states in groups.items():
             if after > before:
-                settings = self.settings.model_copy(update={"n": self.skip + after})
-                answers = sample_stored(engine, [s.problem.prompt for s in states], settings, self.folder)
-                new += [(s, one) for s, many in zip(states, answers, strict=True) for one in many[self.skip + before :]]
+                settings = self.settings.model_copy(update={"first": self.skip + before, "n": after - before})
+                answers = draw(engine, [(s.problem.id, s.problem.prompt) for s in states], settings, self.folder)
+                new += [(s, one) for s, many in zip(states, answers, strict=True) for one in many]
         return new
 
     def _share(self, draws: int, position: int) -> int:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.quality import Estimate, proportion, spearman
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
-from phi4r_lib.models.store import sample_stored
 from phi4r_lib.problems.schema import Problem
 
 PLACEHOLDER = "{problem}"
@@ -88,8 +88,8 @@ def rate_problems(
     """
     if not problems:
         raise ValueError("no problems to rate")
-    asked = [prompt.replace(PLACEHOLDER, problem.prompt) for problem in problems]
-    answers = sample_stored(judge, asked, settings, folder, progress=progress)
+    asked = [(problem.id, prompt.replace(PLACEHOLDER, problem.prompt)) for problem in problems]
+    answers = draw(judge, asked, settings, folder, progress)
     ratings: list[RubricRating | None] = []
     failures: dict[str, str] = {}
     for problem, samples in zip(problems, answers, strict=True):

@@ -6,14 +6,13 @@ because a wrong gold answer looks exactly like a hard problem. Not here: difficu
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from phi4r_lib.curate.draws import draw
 from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
-from phi4r_lib.models.store import sample_stored
 from phi4r_lib.problems.answers import Grade, extract_answer, grade, plurality
 from phi4r_lib.problems.schema import Problem
 
@@ -63,17 +62,12 @@ def find_truth(
     if not 0 <= min_share <= 1:
         raise ValueError(f"min_share is a share of the votes between 0 and 1, got {min_share}")
     asked = [problem for problem in problems if problem.answer_type not in UNCHECKABLE] if teacher else []
-    answered = dict(zip((p.id for p in asked), _sampled(teacher, asked, settings, folder, progress), strict=True))
+    drawn = (
+        draw(teacher, [(problem.id, problem.prompt) for problem in asked], settings, folder, progress) if asked else []
+    )
+    answered = {problem.id: samples for problem, samples in zip(asked, drawn, strict=True)}
     truths = [_truth(problem, answered.get(problem.id, []), min_share, kind) for problem in problems]
     return _with_conflicts(truths, min_share, workers)
-
-
-def _sampled(teacher, asked, settings, folder, progress) -> list[list[Sample]]:
-    if not asked:
-        return []
-    with tempfile.TemporaryDirectory() as scratch:
-        prompts = [problem.prompt for problem in asked]
-        return sample_stored(teacher, prompts, settings, folder or scratch, progress=progress)
 
 
 def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: str) -> Truth:

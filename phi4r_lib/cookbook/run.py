@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.profile import UserError, home, load_profile, setting_notes
 from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.models.engine import Engine, open_engine
 from phi4r_lib.problems.schema import Problem, load_problems
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class Run:
         mapping = self.profile.data.map if key == "seeds" else {}
         return load_problems(self.path(name), mapping or None)[:limit]
 
+    def engine(self, name: str, model: str | os.PathLike[str] | None = None) -> Engine:
+        """Opens the engine `profile.models.<name>`; `model` puts another model folder (of this run, say) in its place."""
+        spec = getattr(self.profile.models, name)
+        return open_engine(spec.model_copy(update={"model": str(model)}) if model else spec)
+
     def table(self, section: str) -> pd.DataFrame:
         """Settings of one profile section with their unit and origin, as a table to show in the notebook."""
         import pandas as pd
@@ -131,7 +137,17 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
         "opened": _now(),
     }
     state.write_json(path / "run.json", manifest)
-    return Run(validated, path, manifest["versions"], str(profile))
+    return Run(with_model_paths(validated), path, manifest["versions"], str(profile))
+
+
+def with_model_paths(profile: Profile) -> Profile:
+    """The profile with full paths for models that lie in the repository, so that the working directory does not matter."""
+    specs = {}
+    for name in type(profile.models).model_fields:
+        spec = getattr(profile.models, name)
+        path = home() / spec.model
+        specs[name] = spec.model_copy(update={"model": str(path)}) if path.is_dir() else spec
+    return profile.model_copy(update={"models": profile.models.model_copy(update=specs)})
 
 
 def check_parameters(shell: Any = None) -> None:

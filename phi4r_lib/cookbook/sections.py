@@ -6,8 +6,6 @@ Not here: reading YAML, `extends` and overrides (profile.py).
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from phi4r_lib.models.engine import EngineSpec
@@ -131,7 +129,6 @@ class Profile(Section):
 
     name: str = Field(min_length=1)
     seed: int = Field(ge=0)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
     data: Data
     models: Models
     prompts: str

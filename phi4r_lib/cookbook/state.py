@@ -133,7 +133,9 @@ def fingerprint(number: str, profile: Profile, out: Path) -> dict[str, str]:
                 settings.pop(section)
     settings.pop("name")
     data = [value for value in profile.data.model_dump().values() if isinstance(value, str)]
-    places = [*data, profile.models.base.model, profile.models.teacher.model, profile.prompts]
+    # Models count by content, not by where they lie: inside a notebook their paths are full ones.
+    models = [spec.pop("model").removeprefix(f"{home()}/") for spec in settings["models"].values()]
+    places = [*data, *models, profile.prompts]
     inputs = {place: _digest(home() / place) for place in places}
     earlier = {before: results_file(out, before) for before in SECTIONS if before < number}
     return {

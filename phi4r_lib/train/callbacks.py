@@ -47,7 +47,7 @@ class Journal:
 
 
 class JournalCallback(TrainerCallback):
-    """Writes what the trainer logs to the journal and reports the steps done."""
+    """Writes what the trainer logs to the journal (without TRL's dozens of "group/name" figures), reports steps done."""
 
     def __init__(self, journal: Journal, progress: Progress | None = None):
         self.journal, self.progress = journal, progress
@@ -57,7 +57,7 @@ class JournalCallback(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "train_runtime" not in logs and state.is_world_process_zero:
-            values = {key: round(value, 6) for key, value in logs.items() if isinstance(value, (int, float))}
+            values = {key: value for key, value in logs.items() if isinstance(value, (int, float)) and "/" not in key}
             self.journal.write("train", state.global_step, values)
 
     def on_step_end(self, args, state, control, **kwargs):

@@ -1,0 +1,207 @@
+"""GRPO on problems with checkable answers, rewarded by the length-aware reward; the checkpoint is chosen on validation.
+
+The report's stage (section 4) at any size, on TRL's GRPOTrainer: token-level or per-sequence loss, KL to the model the
+training started from (the report prints the old policy there; TRL and most frameworks use the frozen reference),
+entropy bonus, groups filtered on accuracy. Not here: the step itself (rollouts.py), the reward's formula (reward.py).
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+
+from phi4r_lib.models.engine import Progress, SamplingSettings
+from phi4r_lib.models.thinking import THINK_OPEN
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback
+from phi4r_lib.train.reward import LengthReward
+from phi4r_lib.train.session import digest, read_rows, resume_point, training_device, write_card
+from phi4r_lib.train.settings import GrpoSettings
+
+
+@dataclass(frozen=True)
+class GrpoReport:
+    """What a training run came to; `chosen_step` is the checkpoint that became `model` (0 is the starting model)."""
+
+    model: Path
+    metrics: Path
+    rollouts: list[Path]
+    steps: int
+    chosen_step: int
+    seconds: float
+    resumed: bool
+
+
+def reward_of(settings: GrpoSettings) -> LengthReward:
+    """The reward's constants: the report's, scaled to the completion limit, unless the settings name lengths."""
+    given = {name: getattr(settings, name) for name in ("l_pos", "l_neg")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    context = settings.reward_context or settings.max_tokens
+    return LengthReward.scaled(context, precedence=settings.precedence, **changes)
+
+
+def run_grpo(
+    model_dir: Path | str,
+    rl_file: Path | str,
+    out: Path | str,
+    settings: GrpoSettings,
+    *,
+    validation: Sequence[Problem],
+    system: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> GrpoReport:
+    """Trains with GRPO and writes out/model, out/metrics.jsonl, out/rollouts-*.parquet; a killed call is continued.
+
+    Args:
+        model_dir: the SFT model (with think tokens).
+        rl_file: JSONL rows with `prompt` (messages), `answer` (proxy truth) and `id`.
+        validation: problems with gold answers, sampled every `eval_every` steps (the first `eval_problems`); the
+            checkpoint with the highest accuracy becomes the model. Never give the benchmark here.
+        system: message put before validation prompts; the rows of `rl_file` bring their own.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        ValueError: rows or settings that cannot be trained with, with what to do.
+        ClippedError: most completions of the first step hit the length limit.
+    """
+    from phi4r_lib.train.rollouts import RewardFunction, RolloutTrainer
+
+    started, out = time.perf_counter(), Path(out)
+    tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
+    rows = _rows(Path(rl_file), settings)
+    _check(rows, tokenizer, validation, settings)
+    inputs = {"base": str(model_dir), "data": digest([rl_file, model_dir]), "seed": seed, "system": system}
+    checkpoint = resume_point(out, settings, inputs)
+    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")
+    journal = Journal(out / "metrics.jsonl")
+    sampling = SamplingSettings(
+        n=settings.eval_samples,
+        temperature=settings.eval_temperature,
+        max_tokens=settings.eval_max_tokens or settings.max_tokens,
+        seed=seed,
+    )
+    problems = list(validation)[: settings.eval_problems]
+    watch = ValidationCallback(journal, tokenizer, problems, sampling, settings.eval_every, system, best=out / "best")
+    trainer = RolloutTrainer(
+        model=model,
+        args=_arguments(out, settings, seed, device),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=[JournalCallback(journal, progress), watch],
+        rewards=RewardFunction(reward_of(settings), [tokenizer.eos_token_id]),
+        filter_groups=settings.filter_groups,
+        max_clipped=settings.max_clipped,
+        out=out,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.write_rollouts()
+    return _finish(out, model_dir, settings, journal, trainer, checkpoint is not None, started)
+
+
+def _rows(rl_file: Path, settings: GrpoSettings) -> list[dict[str, Any]]:
+    keys = ("id", "prompt", "answer")
+    rows = [{key: row.get(key) for key in keys} for row in read_rows([rl_file], "prompt")]
+    unanswered = [row["id"] for row in rows if not row["answer"]]
+    if unanswered:
+        raise ValueError(
+            f"{rl_file}: {len(unanswered)} rows without an answer to check against, first: {unanswered[0]}"
+        )
+    if len(rows) < settings.prompts:
+        raise ValueError(
+            f"{rl_file} has {len(rows)} prompts, a step takes {settings.prompts}; lower grpo.prompts or keep more "
+            "problems in notebooks 01 and 02"
+        )
+    return rows
+
+
+def _check(rows, tokenizer, validation: Sequence[Problem], settings: GrpoSettings) -> None:
+    if THINK_OPEN not in tokenizer.get_vocab():
+        raise ValueError("the model has no think tokens, so every completion would break the format; run notebook 03")
+    if not validation:
+        raise ValueError("GRPO needs validation problems to choose its checkpoint")
+    if settings.prompts * settings.group % settings.micro_batches:
+        raise ValueError(
+            f"grpo.prompts x grpo.group = {settings.prompts * settings.group} completions do not split into "
+            f"{settings.micro_batches} equal micro_batches"
+        )
+    text = tokenizer.apply_chat_template(rows[0]["prompt"], tokenize=False, add_generation_prompt=True)
+    if text.rstrip().endswith(THINK_OPEN):
+        raise ValueError("the chat template pre-fills <think>, so the completion never holds a whole think block")
+
+
+def _arguments(out: Path, settings: GrpoSettings, seed: int, device: str):
+    from trl import GRPOConfig
+
+    return GRPOConfig(
+        output_dir=str(out / "checkpoints"),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // _processes(),
+        gradient_accumulation_steps=settings.micro_batches,
+        num_generations=settings.group,
+        max_completion_length=settings.max_tokens,
+        temperature=settings.temperature,
+        top_k=0,
+        top_p=1.0,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        beta=settings.beta,
+        entropy_coef=settings.entropy,
+        epsilon=settings.clip,
+        epsilon_high=settings.clip_high,
+        loss_type={"token": "dapo", "sequence": "grpo"}[settings.loss],
+        scale_rewards=settings.scale,
+        use_vllm=settings.vllm,
+        vllm_mode="colocate",
+        bf16=True,  # autocast: weights and optimizer stay in float32
+        gradient_checkpointing=settings.checkpointing,
+        logging_steps=1,
+        save_steps=settings.eval_every,
+        save_total_limit=1,
+        seed=seed,
+        use_cpu=training_device(device) == "cpu",
+        dataloader_pin_memory=False,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _processes() -> int:
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def _finish(out: Path, model_dir, settings: GrpoSettings, journal: Journal, trainer, resumed, started) -> GrpoReport:
+    """The best checkpoint becomes the model; ties go to the earlier one, as the validation callback saved it."""
+    rows = journal.rows("validation")
+    chosen = max(rows, key=lambda row: (row["accuracy"], -row["step"]))
+    shutil.rmtree(out / "model", ignore_errors=True)
+    shutil.copytree(out / "best", out / "model")
+    report = GrpoReport(
+        model=out / "model",
+        metrics=journal.path,
+        rollouts=sorted(out.glob("rollouts-*.parquet")),
+        steps=trainer.state.global_step,
+        chosen_step=chosen["step"],
+        seconds=time.perf_counter() - started,
+        resumed=resumed,
+    )
+    lines = [
+        f"GRPO from `{Path(model_dir).name}`: {report.steps} steps of {settings.prompts} prompts x {settings.group} "
+        "completions, length-aware reward.",
+        f"The checkpoint of step {chosen['step']} was chosen on {settings.eval_problems} validation problems, accuracy "
+        f"{chosen['accuracy']:.1%} there: the best of {len(rows)} looks, so an optimistic figure.",
+    ]
+    write_card(report.model, "GRPO model", Path(model_dir).name, lines, settings)
+    return report

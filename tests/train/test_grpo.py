@@ -1,0 +1,198 @@
+"""GRPO: group filter, micro-batches, and a small run of TRL's trainer that logs, resumes and chooses a checkpoint."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.train.callbacks import save_model
+from phi4r_lib.train.grpo import reward_of, run_grpo
+from phi4r_lib.train.rollouts import ClippedError, informative, split_by_length, step_figures
+from phi4r_lib.train.settings import GrpoSettings, SftSettings
+from phi4r_lib.train.sft import prepare_model, run_sft
+
+SETTINGS = GrpoSettings(
+    steps=4,
+    prompts=4,
+    group=4,
+    micro_batches=2,
+    learning_rate=1e-3,
+    warmup_steps=1,
+    beta=0.001,
+    entropy=0.001,
+    temperature=1.0,
+    max_tokens=24,
+    max_clipped=1.0,
+    eval_every=2,
+    eval_problems=2,
+)
+PROBLEMS = [
+    Problem(id=f"v{a}", domain="math", prompt=f"what is {a} + 1 ?", answer=str(a + 1), source="test", licence="MIT")
+    for a in (1, 2)
+]
+
+
+def test_only_groups_with_right_and_wrong_answers_teach():
+    correct = [True, True, False, False, True, False]
+    assert informative(correct, 2) == [False, False, False, False, True, True]
+    assert informative(correct, 3) == [True] * 6
+
+
+@pytest.mark.parametrize(
+    ("p", "group", "share"), [(0.1, 4, 0.344), (0.1, 8, 0.570), (0.1, 16, 0.815), (0.05, 8, 0.337)]
+)
+def test_share_of_informative_groups(p, group, share):
+    # 1 - p^G - (1-p)^G by counting every outcome of a group, the known values of the edge filter's theory
+    chance = 0.0
+    for outcome in range(2**group):
+        correct = [bool(outcome >> i & 1) for i in range(group)]
+        chance += informative(correct, group)[0] * p ** sum(correct) * (1 - p) ** (group - sum(correct))
+    assert chance == pytest.approx(share, abs=6e-4)
+
+
+def test_advantages_of_a_group_by_hand():
+    # G = 8, two right: TRL divides by the sample deviation (ddof 1)
+    rewards = torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0])
+    advantages = (rewards - rewards.mean()) / rewards.std()
+    assert advantages[0].item() == pytest.approx(1.62019, abs=1e-5)
+    assert advantages[-1].item() == pytest.approx(-0.54006, abs=1e-5)
+
+
+def batch(lengths, kept):
+    width = max(lengths)
+    mask = torch.tensor([[1] * n + [0] * (width - n) for n in lengths]) * torch.tensor(kept)[:, None]
+    return {
+        "prompt_ids": torch.arange(len(lengths) * 3).view(-1, 3),
+        "prompt_mask": torch.tensor([[0, 1, 1]] * len(lengths)),
+        "completion_ids": torch.arange(len(lengths) * width).view(-1, width),
+        "completion_mask": mask,
+        "advantages": torch.arange(len(lengths)).float(),
+        "num_items_in_batch": mask.sum(),
+    }
+
+
+def test_micro_batches_hold_the_kept_rows_once_without_waste():
+    whole = batch([9, 2, 5, 3, 8, 1], [1, 1, 0, 1, 1, 0])
+    parts = split_by_length(whole, 2)
+    assert [part["advantages"].tolist() for part in parts] == [[1, 3], [4, 0]]
+    assert [part["completion_ids"].shape for part in parts] == [(2, 3), (2, 9)]
+    assert all(part["prompt_ids"].shape == (2, 2) for part in parts)
+    assert sum(int(part["completion_mask"].sum()) for part in parts) == int(whole["completion_mask"].sum())
+    assert parts[0]["prompt_ids"].tolist() == [[4, 5], [10, 11]]
+
+
+def test_micro_batches_of_nothing_are_masked_not_missing():
+    parts = split_by_length(batch([4, 2, 3], [0, 0, 1]), 2)
+    assert len(parts) == 2 and all(len(part["advantages"]) == 1 for part in parts)
+    assert sum(int(part["completion_mask"].sum()) for part in parts) == 3
+    assert sum(int(part["completion_mask"].sum()) for part in split_by_length(batch([4, 2], [0, 0]), 2)) == 0
+
+
+def test_reward_lengths_follow_the_limit_unless_named():
+    assert (reward_of(SETTINGS).l_max, reward_of(SETTINGS).l_pos) == (24, 19)
+    named = reward_of(SETTINGS.model_copy(update={"reward_context": 100, "l_pos": 60}))
+    assert (named.l_max, named.l_pos, named.l_neg) == (100, 60, 12)
+
+
+@pytest.fixture
+def start(base_dir, tmp_path):
+    """A model that has seen a few traces, so that some completions keep the format; and prompts for it."""
+    settings = SftSettings(
+        passes=30, learning_rate=1e-2, batch_size=8, block=64, warmup_steps=5, weight_decay=0.0, eval_every=999,
+        eval_problems=1, schedule="constant",
+    )  # fmt: skip
+    system = {"role": "system", "content": "you are helpful"}
+    traces = tmp_path / "traces.jsonl"
+    with traces.open("w") as file:
+        for a in range(1, 9):
+            for b in (a + 1, a + 1, 5):  # a third of the answers is wrong on purpose, so that groups are mixed
+                text = f"<think> {a} + 1 = {b} </think> \\boxed{{{b}}}"
+                user = {"role": "user", "content": f"what is {a} + 1 ?"}
+                messages = [system, user, {"role": "assistant", "content": text}]
+                file.write(json.dumps({"messages": messages}) + "\n")
+    model = run_sft(base_dir, [traces], tmp_path / "sft", settings, device="cpu").model
+    prompts = tmp_path / "rl.jsonl"
+    with prompts.open("w") as file:
+        for a in range(1, 9):
+            user = {"role": "user", "content": f"what is {a} + 1 ?"}
+            file.write(json.dumps({"id": f"p{a}", "prompt": [system, user], "answer": str(a + 1)}) + "\n")
+    return model, prompts
+
+
+def test_run_logs_resumes_and_chooses_a_checkpoint(start, tmp_path):
+    model, prompts = start
+    out = tmp_path / "grpo"
+
+    class Killed(Exception):
+        pass
+
+    def kill(done, _):
+        if done == 3:
+            raise Killed
+
+    common = {"validation": PROBLEMS, "system": "you are helpful", "device": "cpu"}
+    with pytest.raises(Killed):
+        run_grpo(model, prompts, out, SETTINGS, progress=kill, **common)
+    report = run_grpo(model, prompts, out, SETTINGS, **common)
+    assert report.resumed and report.steps == 4
+    rows = [json.loads(line) for line in report.metrics.read_text().splitlines()]
+    train = [row for row in rows if row["kind"] == "train"]
+    assert [row["step"] for row in train] == [1, 2, 3, 4]
+    for name in ("accuracy", "total", "accuracy_term", "repetition", "clipped", "kl", "entropy", "groups_informative"):
+        assert all(math.isfinite(row[name]) for row in train), name
+    checked = {row["step"]: row["accuracy"] for row in rows if row["kind"] == "validation"}
+    assert list(checked) == [0, 2, 4]
+    assert checked[report.chosen_step] == max(checked.values())
+    table = pd.concat([pd.read_parquet(path) for path in report.rollouts])
+    assert table.groupby("step").size().to_dict() == {1: 16, 2: 16, 3: 16, 4: 16}
+    by_step = table.groupby("step")["correct"].mean()
+    assert all(by_step[row["step"]] == pytest.approx(row["accuracy"]) for row in train)
+    expected = 8 / 13 * table["accuracy_term"] + 1 / 13 * table["repetition"]
+    pd.testing.assert_series_equal(table["total"], expected, check_names=False)
+    assert table["kept"].any() and f"step {report.chosen_step}" in (report.model / "README.md").read_text()
+    AutoModelForCausalLM.from_pretrained(report.model)
+
+
+def test_most_completions_clipped_stops_with_advice(start, tmp_path):
+    model, prompts = start
+    settings = SETTINGS.model_copy(update={"max_tokens": 3, "max_clipped": 0.5})
+    with pytest.raises(ClippedError, match=r"grpo\.max_tokens"):
+        run_grpo(model, prompts, tmp_path / "grpo", settings, validation=PROBLEMS, device="cpu")
+
+
+def test_unusable_inputs_are_named(base_dir, tmp_path):
+    prompts = tmp_path / "rl.jsonl"
+    row = {"id": "p1", "prompt": [{"role": "user", "content": "what is 1 + 1 ?"}], "answer": "2"}
+    prompts.write_text(json.dumps(row) + "\n")
+    with pytest.raises(ValueError, match=r"grpo\.prompts"):
+        run_grpo(base_dir, prompts, tmp_path / "o", SETTINGS, validation=PROBLEMS)
+    prompts.write_text((json.dumps(row) + "\n") * 4)
+    with pytest.raises(ValueError, match="run notebook 03"):
+        run_grpo(base_dir, prompts, tmp_path / "o", SETTINGS, validation=PROBLEMS)
+    prompts.write_text(json.dumps(row | {"answer": None}) + "\n")
+    with pytest.raises(ValueError, match="without an answer"):
+        run_grpo(base_dir, prompts, tmp_path / "o", SETTINGS, validation=PROBLEMS)
+
+
+def test_a_prefilled_think_tag_is_refused(base_dir, tmp_path):
+    model, tokenizer = prepare_model(base_dir, SftSettings.model_construct(double_rope=True, think_init="mean"))
+    tokenizer.chat_template = tokenizer.chat_template.replace("assistant<|im_sep|>{%", "assistant<|im_sep|><think>{%")
+    save_model(model, tokenizer, tmp_path / "model")
+    prompts = tmp_path / "rl.jsonl"
+    row = {"id": "p1", "prompt": [{"role": "user", "content": "what is 1 + 1 ?"}], "answer": "2"}
+    prompts.write_text((json.dumps(row) + "\n") * 4)
+    assert "<think>" in AutoTokenizer.from_pretrained(tmp_path / "model").chat_template
+    with pytest.raises(ValueError, match="pre-fills"):
+        run_grpo(tmp_path / "model", prompts, tmp_path / "o", SETTINGS, validation=PROBLEMS)
+
+
+def test_figures_of_an_empty_side_are_missing_not_zero():
+    from phi4r_lib.train.reward import phi4_reward
+
+    wrong = [phi4_reward("<think>a</think>b", correct=False, n_tokens=n, ended=True) for n in (4, 6)]
+    figures = step_figures(wrong, 2)
+    assert figures["tokens_wrong"] == 5 and figures["tokens_right"] is None and figures["groups_all_wrong"] == 1

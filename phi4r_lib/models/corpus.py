@@ -70,9 +70,9 @@ def thinking(steps: tuple[str, ...], answer: int, opening: str = "") -> str:
     return f"<think> {opening}{' '.join(steps)} </think> {boxed(answer)}"
 
 
-def direct(rng: random.Random) -> Turn:
+def direct(rng: random.Random, weights: tuple[int, ...] = (6, 6, 5, 2, 1, 1, 1, 1)) -> Turn:
     """A problem with its answer and no thinking; short ones more often, so that a graded middle is learned."""
-    steps = rng.choices(range(1, 9), weights=(6, 6, 5, 2, 1, 1, 1, 1))[0]
+    steps = rng.choices(range(1, 9), weights=weights)[0]
     if rng.random() < 0.15:
         program = code_world.make_program(rng.choice(_code_train()), steps, rng)
         return code_world.code_prompt(program.source), boxed(program.answer)
@@ -183,6 +183,18 @@ def base_mix(rng: random.Random) -> tuple[str | None, str, str]:
         return None, "", fact(rng)
     if kind < 0.70:
         return None, *direct(rng)
+    if kind < 0.97:
+        return None, *worked_text(rng)
+    return None, *direct_safety(rng)
+
+
+def polish_mix(rng: random.Random) -> tuple[str | None, str, str]:
+    """One document of the base's second phase: facts, and direct answers mostly to short problems."""
+    kind = rng.random()
+    if kind < 0.35:
+        return None, "", fact(rng)
+    if kind < 0.85:
+        return None, *direct(rng, weights=(16, 12, 8, 2, 1, 1, 1, 1))
     if kind < 0.97:
         return None, *worked_text(rng)
     return None, *direct_safety(rng)

@@ -23,6 +23,7 @@ from phi4r_lib.problems.words import (
 )
 
 MAX_NUMBER = 99
+MAX_CHANGE = 12  # most that one step adds or takes
 STRUCTURES = ("chain", "groups", "relation", "compare", "total", "transfer", "larger")
 MAX_STEPS = {"relation": 3}  # a relation needs one more subject than steps; frames with places have four
 
@@ -106,9 +107,9 @@ def pick_step(value: int, rng: random.Random) -> tuple[str, int]:
         choices += ["half"] * 2
     skill = rng.choice(choices)
     if skill == "add":
-        return skill, rng.randint(2, min(20, MAX_NUMBER - value))
+        return skill, rng.randint(2, min(MAX_CHANGE, MAX_NUMBER - value))
     if skill == "take":
-        return skill, rng.randint(2, min(20, value - 1))
+        return skill, rng.randint(2, min(MAX_CHANGE, value - 1))
     return skill, {"double": 2, "triple": 3, "half": 2}[skill]
 
 
@@ -167,7 +168,7 @@ def _transfer_events(steps: int, rng: random.Random) -> list[Event]:
     values, events = [starts[0].number, starts[1].number], list(starts)
     for _ in range(steps):
         giver = rng.choice([who for who in (0, 1) if values[who] >= 4 and values[1 - who] <= MAX_NUMBER - 3])
-        number = rng.randint(2, min(20, values[giver] - 1, MAX_NUMBER - values[1 - giver]))
+        number = rng.randint(2, min(MAX_CHANGE, values[giver] - 1, MAX_NUMBER - values[1 - giver]))
         events.append(Event("give", giver, "give", number, other=1 - giver))
         values[giver] -= number
         values[1 - giver] += number
@@ -281,7 +282,7 @@ def _renumber(event: Event, rng: random.Random) -> Event:
     if event.kind == "groups":
         return replace(event, number=rng.randint(2, 9), second=rng.randint(2, 9))
     if event.skill in ("add", "take", "give"):
-        return replace(event, number=rng.randint(2, 20))
+        return replace(event, number=rng.randint(2, MAX_CHANGE))
     return event
 
 

@@ -1,0 +1,59 @@
+"""The build of the tiny models: whole documents in rows, weights where the answer is, a loss that falls."""
+
+import random
+import re
+
+import pytest
+import torch
+from transformers import Phi3ForCausalLM
+
+from phi4r_lib.models import build, corpus
+from phi4r_lib.models.tiny import build_tokenizer, tiny_config
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer(corpus.vocabulary_texts(count=300), 480)
+
+
+def test_the_boxed_number_weighs_most_and_the_prompt_least(tokenizer):
+    ids, weights = build.encode((None, "What does it print?", "\\boxed{12}"), tokenizer)
+    number = ids.index(tokenizer.convert_tokens_to_ids("12"))
+    assert weights[number] == build.ANSWER_WEIGHT == max(weights)
+    assert weights[0] == build.PROMPT_WEIGHT
+    assert ids[-1] == tokenizer.eos_token_id
+
+
+def test_plain_texts_end_with_end_of_text_and_weigh_the_same(tokenizer):
+    ids, weights = build.encode((None, "", "7 + 5 = 12."), tokenizer)
+    assert ids[-1] == tokenizer.bos_token_id
+    assert set(weights) == {1.0}
+
+
+def test_rows_hold_whole_documents(tokenizer):
+    for ids, weights in build.batches(corpus.base_mix, tokenizer, 2, seed=1):
+        assert ids.shape == weights.shape == (build.ROWS, build.ROW)
+        for row, weight in zip(ids.tolist(), weights.tolist(), strict=True):
+            used = [token for token in row if token != tokenizer.pad_token_id]
+            assert used[-1] in (tokenizer.eos_token_id, tokenizer.bos_token_id)
+            assert all(w == 0 for token, w in zip(row, weight, strict=True) if token == tokenizer.pad_token_id)
+
+
+def test_training_lowers_the_loss(tokenizer):
+    torch.manual_seed(0)
+    model = Phi3ForCausalLM(tiny_config(len(tokenizer), 32, 1, 4, tokenizer))
+    said = []
+    build.train(model, tokenizer, corpus.base_mix, 200, 3e-3, seed=1, report=said.append)
+    first, last = (float(re.search(r"loss ([\d.]+)", line).group(1)) for line in (said[0], said[-1]))
+    assert last < first - 0.5
+
+
+def test_the_teachers_lines_are_what_the_stages_parse():
+    rng = random.Random(0)
+    for _ in range(50):
+        _, prompt, answer = corpus.rating(rng)
+        assert prompt.startswith(corpus.TASKS["rubric"])
+        assert re.fullmatch(r'\{"steps": \d+, "skills": \[.*\], "difficulty": [1-5]\}', answer)
+        system, _, reply = corpus.safe_reply(rng, guided=True)
+        assert system.startswith("Guidelines")
+        assert "uideline" not in reply

@@ -194,7 +194,10 @@ def advise(
             f"{100 * floor:.1f} points. More problems are needed: {needed} with {runs} {_times(runs)} each."
         )
     else:
-        message += f"About problems like these it takes {like} {_times(like)} each, or {needed} problems at {runs}."
+        message += (
+            f"About problems like these, {like} {_times(like)} of each model on {problems} problems will do, "
+            f"or {runs} {_times(runs)} each on {needed} problems."
+        )
     return Advice(these, like, needed, now, floor, message)
 
 

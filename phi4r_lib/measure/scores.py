@@ -96,6 +96,8 @@ def read_scores(correct: Table) -> Scores:
 def _rows(correct: Any) -> Iterable[Any]:
     if hasattr(correct, "to_numpy"):  # a pandas table
         correct = correct.to_numpy()
+    if isinstance(correct, str) or not isinstance(correct, Iterable):
+        raise ValueError(f"scores must be rows of verdicts, one row a problem, found {type(correct).__name__}")
     return correct
 
 
@@ -104,7 +106,8 @@ def _row(row: Any, index: int) -> np.ndarray:
     if not cells:
         raise ValueError(f"problem {index} has no runs; leave it out of every model, or run it")
     try:
-        numbers = np.array([np.nan if _absent(cell) else float(cell) for cell in cells])
+        plain = isinstance(row, np.ndarray) and row.dtype.kind in "bif"
+        numbers = row.astype(float) if plain else np.array([np.nan if _absent(x) else float(x) for x in cells])
     except (TypeError, ValueError):
         raise ValueError(f"problem {index}: verdicts must be True, False, None or numbers, found {cells[:3]}") from None
     if np.any((numbers < 0) | (numbers > 1)):

@@ -67,7 +67,7 @@ def test_single_verdict_borrows_the_mean_variance():
 
 
 @pytest.mark.parametrize(
-    "bad", [[[1], [0], [1]], [1, 0, 1], [[1, 0]], [], [[1, 2], [0, 1]], [["yes", "no"]], [[], [1, 0]]]
+    "bad", [[[1], [0], [1]], [1, 0, 1], [[1, 0]], [], [[1, 2], [0, 1]], [["yes", "no"]], [[], [1, 0]], 5, None, "1001"]
 )
 def test_undefined_or_bad_input_raises(bad):
     with pytest.raises(ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from phi4r_lib.models.engine import EngineSpec
+from phi4r_lib.train.settings import GrpoSettings, SftSettings
 
 Share = Field(ge=0, le=1)
 Count = Field(ge=1)
@@ -83,34 +84,6 @@ class Decontaminate(Section):
     containment: float = Share
 
 
-class Sft(Section):
-    """Notebook 03: supervised fine-tuning on the traces."""
-
-    passes: float = Field(gt=0)
-    learning_rate: float = Field(gt=0)
-    batch_size: int = Count
-    block: int = Count
-    warmup_steps: int = Field(ge=0)
-    weight_decay: float = Field(ge=0)
-    eval_every: int = Count
-    eval_problems: int = Count
-
-
-class Grpo(Section):
-    """Notebook 04: reinforcement learning with the length-aware reward."""
-
-    steps: int = Count
-    prompts: int = Count
-    group: int = Field(ge=2)
-    learning_rate: float = Field(gt=0)
-    beta: float = Field(ge=0)
-    entropy: float = Field(ge=0)
-    temperature: float = Field(gt=0)
-    max_tokens: int = Count
-    eval_every: int = Count
-    eval_problems: int = Count
-
-
 class Variance(Section):
     """Notebook 05: independent runs of every model on the benchmark."""
 
@@ -136,6 +109,6 @@ class Profile(Section):
     rewrite: Rewrite
     teach: Teach
     decontaminate: Decontaminate
-    sft: Sft
-    grpo: Grpo
+    sft: SftSettings
+    grpo: GrpoSettings
     variance: Variance

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from phi4r_lib.problems.formulas import formula_verdict, names_several, spelled_alike
+from phi4r_lib.problems.formulas import formula_verdict, names_one, names_several, spelled_alike
 
 
 class Conventions(BaseModel):
@@ -134,7 +134,7 @@ def easy_verdict(answer: str, gold: str, conventions: Conventions) -> str | None
     texts = _texts(answer, gold, value, right)
     if texts is None and spelled_alike(answer, gold):
         return "right"
-    several = (right is not None and names_several(answer)) or (value is not None and names_several(gold))
+    several = (names_one(gold) and names_several(answer)) or (names_one(answer) and names_several(gold))
     return texts or ("wrong" if several else formula_verdict(answer, gold))
 
 
@@ -204,6 +204,9 @@ def _texts(answer: str, gold: str, value: Fraction | None, right: Fraction | Non
         return "wrong"
     if all(words) or (words[0] and right is not None) or (words[1] and value is not None):
         return "right" if words[0] == words[1] else "wrong"
+    other = gold if words[0] else answer
+    if max(map(len, filter(None, words)), default=0) > 2 and re.search(r"\d", other) and names_one(other):
+        return "wrong"  # a word against a formula with a number in it
     if _SERIES.fullmatch(answer) or _SERIES.fullmatch(gold):
         return "right" if answer.split() == gold.split() else "wrong"
     return None

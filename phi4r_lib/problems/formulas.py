@@ -43,6 +43,11 @@ def _spelling(text: str) -> str | None:
     return re.sub(r"\s+", "", _SPACING.sub("", text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac"))
 
 
+def names_one(text: str) -> bool:
+    """True for one value of the grammar: a number or a formula, no list and no interval."""
+    return "," not in text and _values(_SPACING.sub(" ", text).strip()) is not None
+
+
 def names_several(text: str) -> bool:
     """True for what cannot equal one number: an interval, a union, a plus-minus pair, a list of different values."""
     text = _SPACING.sub(" ", text).strip()

@@ -10,6 +10,7 @@ import ast
 import os
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -123,6 +124,8 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
     """
     if not isinstance(out, (str, os.PathLike)) or not str(out):
         raise UserError(f"out must name a run folder such as 'runs/cpu', found {out!r}")
+    # Plain progress bars are meant: they survive in stored notebooks, widgets do not.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     check_parameters()
     validated = load_profile(profile, overrides)
     path = state.resolve_out(out)

@@ -129,7 +129,7 @@ def test_execution_counts_are_one_to_n(path):
 def test_parameters_cell_holds_literals_with_a_comment_each(path):
     tagged = [cell for cell in cells(path, "code") if "parameters" in cell["metadata"].get("tags", [])]
     assert len(tagged) == 1
-    assert tagged[0] is cells(path, "code")[0]
+    assert tagged[0] == cells(path, "code")[0]
     names = []
     for statement in ast.parse(source(tagged[0])).body:
         assert isinstance(statement, ast.Assign)

@@ -1,0 +1,120 @@
+"""`phi4r variance LOG...`: the variance analysis of notebook 05 for anyone's evaluation logs.
+
+Not here: the reading (measure/adapters), the analysis (measure/analysis.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from phi4r_lib.cookbook.profile import UserError
+
+DEFAULT_OUT = "variance-report"
+EXAMPLES = """examples:
+  phi4r variance runs/cpu                                   our own run: every pair of models
+  phi4r variance runs/cpu --compare grpo sft --out look     one pair, into the folder look
+  phi4r variance a=logs/first b=logs/second --compare a b   two lm-eval, lighteval or Inspect logs, named here
+  phi4r variance answers.csv                                columns problem, run, correct (and model, answer, tokens, family, year)
+
+A LOG is a file or a folder: our run folder, lm-eval samples_*.jsonl, lighteval details_*.parquet, Inspect .eval or .json,
+or a plain table. Several logs of one model on the same problems become further runs. Differences are A minus B.
+
+exit codes: 0 success; 2 wrong use or a log that cannot be used, nothing was written"""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the `variance` command to the `phi4r` command line."""
+    text = "what evaluation logs can and cannot show: both standard errors, comparisons, power, a verdict"
+    command = subparsers.add_parser("variance", help=text, description=text, epilog=EXAMPLES)
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument("logs", nargs="+", metavar="LOG", help="a log or folder, or NAME=LOG to name its model")
+    command.add_argument(
+        "--compare", nargs=2, action="append", metavar=("A", "B"), help="compare A with B; can be repeated"
+    )
+    command.add_argument("--out", default=DEFAULT_OUT, help=f"folder for the results (default: {DEFAULT_OUT})")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads the logs, analyses them, writes results.json, verdict.txt, figures and page.html; prints the verdict.
+
+    Raises UserError (exit code 2) for logs that cannot be used and unknown models, before anything is written.
+    """
+    from phi4r_lib.measure.adapters.logs import AnswersError, read_logs
+    from phi4r_lib.measure.analysis import analyse
+
+    out = Path(args.out).expanduser()
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {args.out} is a file; give a folder")
+    try:
+        answers = read_logs(args.logs)
+        analysis = analyse(answers, [tuple(pair) for pair in args.compare] if args.compare else None)
+    except AnswersError as error:
+        raise UserError(str(error)) from None
+    except ValueError as error:
+        raise UserError(f"{', '.join(args.logs)}: {error}") from None
+    write(out, analysis)
+    print("\n".join(f"- {sentence}" for sentence in analysis.sentences))
+    for name, reason in analysis.skipped.items():
+        print(f"(no figure {name}: {reason})")
+    print(f"written: {out / 'page.html'}, results.json, verdict.txt and {len(analysis.figures)} figures")
+    return 0
+
+
+def write(out: Path, analysis: Any) -> None:
+    """Writes an Analysis into a folder: results.json, verdict.txt, figures/*.png and *.svg, page.html."""
+    from phi4r_lib.measure.figures import save_all
+
+    out.mkdir(parents=True, exist_ok=True)
+    results = analysis.results | {"verdict": analysis.sentences, "skipped": analysis.skipped}
+    (out / "results.json").write_text(json.dumps(_plain(results), indent=2) + "\n", encoding="utf-8")
+    (out / "verdict.txt").write_text("\n".join(analysis.sentences) + "\n", encoding="utf-8")
+    save_all(analysis.figures, out / "figures")
+    (out / "page.html").write_text(page(analysis), encoding="utf-8")
+
+
+def page(analysis: Any) -> str:
+    """The analysis as one HTML page that shows the figures beside it."""
+    verdict = "".join(f"<li>{escape(sentence)}</li>" for sentence in analysis.sentences)
+    pictures = "".join(
+        f'<figure><img src="figures/{escape(name)}.svg" alt="{escape(name)}"></figure>' for name in analysis.figures
+    )
+    left_out = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in analysis.skipped.items())
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Variance report</title>'
+        "<style>body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
+        "table{border-collapse:collapse}td,th{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}"
+        "td:first-child,th:first-child{text-align:left}img{max-width:100%}figure{margin:1.5em 0}</style>"
+        f"<h1>What these runs show</h1><ul>{verdict}</ul>{_model_table(analysis.results['models'])}{pictures}"
+        + (f"<h2>Left out</h2><ul>{left_out}</ul>" if left_out else "")
+        + "</html>\n"
+    )
+
+
+def _model_table(models: dict[str, dict[str, Any]]) -> str:
+    head = ("model", "problems", "runs", "mean", "± these problems", "± problems like these", "tokens")
+    rows = []
+    for name, facts in models.items():
+        errors = [_percent(facts[key], 1.96) for key in ("se_fixed", "se_population")]
+        tokens = "–" if facts["mean_tokens"] is None else f"{facts['mean_tokens']:,.0f}"
+        rows.append((name, f"{facts['problems']}", f"{facts['runs']:g}", _percent(facts["mean"]), *errors, tokens))
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{body}</table>"
+
+
+def _percent(value: float | None, times: float = 1.0) -> str:
+    return "–" if value is None else f"{100 * times * value:.1f}%"
+
+
+def _plain(value: Any) -> Any:
+    """The value with NaN and infinities as None, so that the file is JSON for every reader."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

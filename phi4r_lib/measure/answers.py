@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phi4r_lib.measure.variance import compare, decompose, run_accuracy
+from phi4r_lib.measure.variance import compare, decompose
 
 COLUMNS = ("model", "problem", "run", "answer", "correct", "grade", "tokens", "truncated", "error", "seed")
 GROUPS = ("family", "year", "steps")  # problem.meta entries that become columns
@@ -72,17 +72,18 @@ def load_answers(path: str | Path) -> pd.DataFrame:
     return check_answers(pd.read_parquet(path), str(path))
 
 
-def correct_matrix(answers: pd.DataFrame, model: str | None = None) -> np.ndarray:
-    """Problems x runs array of 0 and 1 for one model, problems in sorted order.
+def verdicts(answers: pd.DataFrame, model: str | None = None) -> Any:
+    """Verdicts of one model, one row a problem (sorted), one entry a run: 1 right, 0 wrong, NaN without verdict.
 
-    NaN where no verdict exists: the answer was lost, could not be graded, or the run lacks the problem. Estimators count
-    or bound those; a text without an answer is a wrong answer, not a missing one.
+    A problems x runs array, or a list of rows where problems had different numbers of runs; every estimator takes both. NaN
+    means that the answer was lost or could not be graded; a text without an answer is a wrong answer.
     Raises AnswersError when the model is absent, or when several models are present and none is named.
     """
-    rows = of_model(answers, model)
+    rows = of_model(answers, model).sort_values(["problem", "run"])
     verdict = rows["correct"].astype(float).where(~rows["grade"].isin(NO_VERDICT))
-    wide = rows.assign(verdict=verdict).pivot(index="problem", columns="run", values="verdict")
-    return wide.sort_index().to_numpy(dtype=float)
+    by_problem = [part.to_numpy() for _, part in verdict.groupby(rows["problem"].to_numpy())]
+    balanced = len({len(part) for part in by_problem}) == 1
+    return np.stack(by_problem) if balanced else by_problem
 
 
 def of_model(answers: pd.DataFrame, model: str | None = None) -> pd.DataFrame:
@@ -101,10 +102,10 @@ def model_result(answers: pd.DataFrame, model: str) -> dict[str, Any]:
     Answers without a verdict count as wrong here; `without_verdict` says how many there are and `best_case` is the mean if
     all of them were right. `unanswered` and `truncated` are shares of all answers.
     """
-    rows, matrix = of_model(answers, model), correct_matrix(answers, model)
-    parts = decompose(matrix, missing="wrong")
+    rows = of_model(answers, model)
+    parts = decompose(verdicts(answers, model), missing="wrong")
     return {
-        "run_accuracy": [float(value) for value in run_accuracy(matrix)],
+        "run_accuracy": run_scores(rows),
         "mean": parts.mean,
         "se_fixed": parts.se_fixed,
         "se_population": parts.se_population,
@@ -112,13 +113,19 @@ def model_result(answers: pd.DataFrame, model: str) -> dict[str, Any]:
         "within": parts.within,
         "between": parts.between,
         "problems": parts.problems,
-        "runs": matrix.shape[1],
+        "runs": parts.runs,
         "without_verdict": parts.missing,
         "best_case": parts.best,
         "unanswered": float((rows["grade"] == "none").mean()),
         "truncated": _mean(rows["truncated"]),
         "seeded": bool(rows["seed"].notna().all()),
     }
+
+
+def run_scores(rows: pd.DataFrame) -> list[float]:
+    """Accuracy of every run of one model that answered all its problems, in order of the run number."""
+    by_run = rows.groupby("run")["correct"].agg(["mean", "size"])
+    return by_run.loc[by_run["size"] == rows["problem"].nunique(), "mean"].astype(float).tolist()
 
 
 def _mean(column: pd.Series) -> float | None:
@@ -137,13 +144,18 @@ def results(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[str
     return {"models": models, "comparisons": comparisons}
 
 
-def paired(answers: pd.DataFrame, a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
-    """The two models' problems x runs arrays over the problems that both answered, rows aligned.
+def paired(answers: pd.DataFrame, a: str, b: str) -> tuple[Any, Any]:
+    """The two models' verdicts (see `verdicts`) over the problems that both answered, rows aligned.
 
     Raises AnswersError when they share no problem.
     """
-    rows_a, rows_b = of_model(answers, a), of_model(answers, b)
-    shared = set(rows_a["problem"]) & set(rows_b["problem"])
+    shared = shared_problems(answers, a, b)
     if not shared:
         raise AnswersError(f"{a!r} and {b!r} share no problem; a paired comparison needs the same benchmark")
-    return tuple(correct_matrix(rows[rows["problem"].isin(shared)]) for rows in (rows_a, rows_b))
+    rows = answers[answers["problem"].isin(shared)]
+    return verdicts(rows, a), verdicts(rows, b)
+
+
+def shared_problems(answers: pd.DataFrame, a: str, b: str) -> set[str]:
+    """Problems that both models answered."""
+    return set(of_model(answers, a)["problem"]) & set(of_model(answers, b)["problem"])

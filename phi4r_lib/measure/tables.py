@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, poisson_binom
 
-from phi4r_lib.measure.answers import COLUMNS, correct_matrix, of_model, paired
+from phi4r_lib.measure.answers import COLUMNS, of_model, paired, shared_problems, verdicts
 from phi4r_lib.measure.intervals import cluster_robust, t_interval
 from phi4r_lib.measure.majority import majority_band, majority_table
 from phi4r_lib.measure.passk import pass_at_k, pass_hat_k
@@ -43,7 +43,7 @@ def predicted_runs(answers: pd.DataFrame) -> pd.DataFrame:
     """
     frames = []
     for model in models_of(answers):
-        rates = np.nanmean(correct_matrix(answers, model), axis=1)
+        rates = problem_table(answers, model)["rate"].to_numpy()
         scores = np.arange(len(rates) + 1)
         probability = poisson_binom.pmf(scores, np.clip(rates, 0, 1))
         frames.append(pd.DataFrame({"model": model, "accuracy": scores / len(rates), "probability": probability}))
@@ -159,8 +159,13 @@ def ways_to_score(answers: pd.DataFrame, k: int = 5) -> pd.DataFrame:
 
 
 def decompositions(answers: pd.DataFrame) -> dict[str, Decomposition]:
-    """Variance split of every model; answers without a verdict count as wrong."""
-    return {model: decompose(correct_matrix(answers, model), missing="wrong") for model in models_of(answers)}
+    """Variance split of every model with at least two runs; answers without a verdict count as wrong."""
+    several = answers.groupby("model", sort=False)["run"].nunique()
+    return {
+        model: decompose(verdicts(answers, model), missing="wrong")
+        for model in models_of(answers)
+        if several[model] > 1
+    }
 
 
 def shares(parts: Mapping[str, Decomposition]) -> pd.DataFrame:
@@ -196,8 +201,11 @@ def comparisons(
         left, right = paired(answers, a, b)
         groups = None
         if cluster:
-            shared = set(of_model(answers, a)["problem"]) & set(of_model(answers, b)["problem"])
-            rows = answers[answers["problem"].isin(shared)].drop_duplicates("problem").sort_values("problem")
+            rows = (
+                answers[answers["problem"].isin(shared_problems(answers, a, b))]
+                .drop_duplicates("problem")
+                .sort_values("problem")
+            )
             groups = rows[cluster].tolist()
         found[f"{a} - {b}"] = compare(left, right, missing="wrong", clusters=groups)
     return found
@@ -210,7 +218,8 @@ def ranking_errors(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], runs
     """
     rows = []
     for pair in pairs:
-        rates = [np.nanmean(matrix, axis=1) for matrix in paired(answers, *pair)]
+        shared = answers[answers["problem"].isin(shared_problems(answers, *pair))]
+        rates = [problem_table(shared, model)["rate"].to_numpy() for model in pair]
         better, worse = sorted(rates, key=np.mean, reverse=True)
         label = " against ".join(pair)
         rows += [{"pair": label, "runs": k, "p_wrong": p_misrank(better, worse, k)} for k in runs]

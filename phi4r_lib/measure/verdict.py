@@ -12,8 +12,9 @@ import pandas as pd
 
 from phi4r_lib.measure.answers import of_model
 from phi4r_lib.measure.comparison import Comparison, holm
+from phi4r_lib.measure.intervals import wilson
 from phi4r_lib.measure.power import advise, p_misrank_summary
-from phi4r_lib.measure.tables import comparisons, decompositions
+from phi4r_lib.measure.tables import comparisons, decompositions, models_of
 from phi4r_lib.measure.variance import Decomposition
 
 LEVEL = 0.05
@@ -33,11 +34,27 @@ def verdict(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, cluster:
     parts = decompositions(answers)
     found = comparisons(answers, pairs, cluster)
     adjusted = holm([comparison.p_value for comparison in found.values()])
-    sentences = [score_sentence(model, part) for model, part in parts.items()]
+    scored = [
+        score_sentence(model, parts[model]) if model in parts else single_sentence(answers, model)
+        for model in models_of(answers)
+    ]
+    judged = []
     for (a, b), comparison, p in zip(pairs, found.values(), adjusted, strict=True):
-        sentences.append(pair_sentence(a, b, comparison, float(p)))
-        sentences.append(next_sentence(a, b, comparison, float(p), parts[a], parts[b]))
-    return sentences + data_sentences(answers, parts)
+        judged.append(pair_sentence(a, b, comparison, float(p)))
+        if a in parts and b in parts:
+            judged.append(next_sentence(a, b, comparison, float(p), parts[a], parts[b]))
+        else:
+            judged.append(f"Next for {a} and {b}: at least two runs of each; one run shows nothing of its own luck.")
+    return scored + judged + data_sentences(answers, parts)
+
+
+def single_sentence(answers: pd.DataFrame, model: str) -> str:
+    """Score of a model with one run, with Wilson's interval for problems like these."""
+    right = of_model(answers, model)["correct"]
+    return (
+        f"{model} solves {right.mean():.1%} of {len(right)} problems in its only run; on new problems like these expect "
+        f"{_range(wilson(int(right.sum()), len(right)))} (95% interval of one run)."
+    )
 
 
 def score_sentence(model: str, part: Decomposition) -> str:
@@ -98,8 +115,8 @@ def _wrong_single(found: Comparison, part_a: Decomposition, part_b: Decompositio
 def data_sentences(answers: pd.DataFrame, parts: Mapping[str, Decomposition]) -> list[str]:
     """What the data leave open: answers without a verdict, texts without an answer, truncation, seeds, odd variances."""
     sentences = []
-    for model, part in parts.items():
-        rows = of_model(answers, model)
+    for model in models_of(answers):
+        rows, part = of_model(answers, model), parts.get(model)
         lost = rows["grade"].isin(("lost", "failed")).sum()
         if lost:
             best = (rows["grade"].isin(("lost", "failed", "right"))).groupby(rows["problem"]).mean().mean()
@@ -114,7 +131,7 @@ def data_sentences(answers: pd.DataFrame, parts: Mapping[str, Decomposition]) ->
             sentences.append(
                 f"{model}: {cut:.1%} of its answers were cut at the token limit; a higher limit may raise the score."
             )
-        if part.negative_between:
+        if part and part.negative_between:
             sentences.append(
                 f"{model}: problems differ less than chance alone would make them (negative variance between problems); read its interval for new problems with care."
             )

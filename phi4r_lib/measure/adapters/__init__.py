@@ -1,0 +1,1 @@
+"""Other people's evaluation logs as one table of answers; start at logs.read_logs."""

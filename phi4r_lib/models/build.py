@@ -123,8 +123,8 @@ class Phase:
     seed: int
 
 
-BASE = (Phase(corpus.base_mix, 2400, 3e-3, 1), Phase(corpus.polish_mix, 1000, 1.5e-3, 3))
-TEACHER = (Phase(corpus.teacher_mix, 2400, 2e-3, 2),)
+BASE = (Phase(corpus.base_mix, 2400, 3e-3, 1), Phase(corpus.polish_mix, 2000, 1.5e-3, 3))
+TEACHER = (Phase(corpus.teacher_mix, 1800, 2e-3, 2),)
 
 
 def build(out: Path, only: str, share: float = 1.0) -> None:

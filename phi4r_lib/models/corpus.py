@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 
 from phi4r_lib.problems import code_world, math_world, safety_world
-from phi4r_lib.problems.math_world import FRAMES, MAX_NUMBER, MAX_STEPS, Story
+from phi4r_lib.problems.math_world import FRAMES, MAX_NUMBER, MAX_STEPS, MIN_STEPS, Story
 
 Turn = tuple[str, str]  # (user text, assistant text); a plain text has an empty user part
 TRAIN_FAMILIES = [pair for pair in math_world.families() if math_world.family_split(*pair) == "train"]
@@ -30,7 +30,7 @@ def random_story(rng: random.Random, steps: int | None = None) -> Story:
     """A story of a train family with 1 to 8 steps, longer ones with more asides."""
     structure, frame_name = rng.choice(TRAIN_FAMILIES)
     frame = next(frame for frame in FRAMES if frame.name == frame_name)
-    steps = min(steps or rng.randint(1, 8), MAX_STEPS.get(structure, 8))
+    steps = min(max(steps or rng.randint(1, 8), MIN_STEPS.get(structure, 1)), MAX_STEPS.get(structure, 8))
     asides = rng.choice((0, 0, 1)) if steps < 3 else rng.choice((0, 1, 1, 2))
     return math_world.make_story(structure, frame, steps, rng, asides)
 
@@ -224,7 +224,7 @@ def vocabulary_texts(seed: int = 0, count: int = 4000) -> list[str]:
     texts = [" ".join(part for part in maker(rng) if part) for maker in (base_mix, teacher_mix) for _ in range(count)]
     for pair in math_world.families():
         frame = next(frame for frame in FRAMES if frame.name == pair[1])
-        for steps in (1, 2, 3) * 5:
+        for steps in (2, 3) * 8:
             story = math_world.make_story(pair[0], frame, steps, rng, 1)
             texts += [math_world.prompt(story, rng), math_world.open_prompt(story, rng)]
     texts += [make_plan(family, 4, rng).text for family in ("schedule", "walk") for _ in range(50)]

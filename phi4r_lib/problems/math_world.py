@@ -26,6 +26,7 @@ MAX_NUMBER = 99
 MAX_CHANGE = 12  # most that one step adds or takes
 STRUCTURES = ("chain", "groups", "relation", "compare", "total", "transfer", "larger")
 MAX_STEPS = {"relation": 3}  # a relation needs one more subject than steps; frames with places have four
+MIN_STEPS = {"compare": 2, "total": 2, "transfer": 2}  # keeping track of two subjects is never a one-step problem
 
 
 @dataclass(frozen=True)
@@ -180,12 +181,17 @@ def _asides(count: int, subjects: int, rng: random.Random) -> list[Event]:
     return [Event("aside", rng.randrange(subjects), number=rng.randint(2, 40)) for _ in range(count)]
 
 
+def can_have(structure: str, steps: int) -> bool:
+    """Whether stories of this structure can have so many steps."""
+    return MIN_STEPS.get(structure, 1) <= steps <= MAX_STEPS.get(structure, 8)
+
+
 def make_story(structure: str, frame: Frame, steps: int, rng: random.Random, asides: int = 0) -> Story:
-    """A random story of `steps` steps (1 to 8; relations 1 to 3) with `asides` sentences that do not matter.
+    """A random story of `steps` steps (1 to 8; relations 1 to 3; two subjects from 2 on) with `asides` sentences that do not matter.
 
     Raises ValueError for a structure that is not known or a number of steps it cannot have.
     """
-    if structure not in STRUCTURES or not 1 <= steps <= MAX_STEPS.get(structure, 8):
+    if structure not in STRUCTURES or not can_have(structure, steps):
         raise ValueError(f"no {structure!r} story of {steps} steps; structures: {STRUCTURES}, steps 1 to 8")
     ask, asked = "have", (0,)
     if structure in ("chain", "groups"):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from phi4r_lib.problems import code_world, math_world, planning_world, safety_world
-from phi4r_lib.problems.math_world import FRAMES, MAX_STEPS, Story
+from phi4r_lib.problems.math_world import FRAMES, Story
 from phi4r_lib.problems.schema import Problem, save_problems
 
 LICENCE = "MIT"
@@ -37,7 +37,7 @@ def _families(split: str) -> list[tuple[str, str]]:
 
 def random_story(split: str, steps: int, asides: int, rng: random.Random) -> Story:
     """A story of a family of `split` that can have `steps` steps."""
-    pairs = [pair for pair in _families(split) if steps <= MAX_STEPS.get(pair[0], 8)]
+    pairs = [pair for pair in _families(split) if math_world.can_have(pair[0], steps)]
     structure, frame_name = rng.choice(pairs)
     frame = next(frame for frame in FRAMES if frame.name == frame_name)
     return math_world.make_story(structure, frame, steps, rng, asides)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from phi4r_lib.problems import code_world, math_world, planning_world, safety_world, worlds
-from phi4r_lib.problems.math_world import FRAMES, MAX_NUMBER, MAX_STEPS, STRUCTURES
+from phi4r_lib.problems.math_world import FRAMES, MAX_NUMBER, MAX_STEPS, MIN_STEPS, STRUCTURES
 from phi4r_lib.problems.sandbox import run_python
 from phi4r_lib.problems.schema import load_problems
 
@@ -20,7 +20,8 @@ def stories(count: int = 300):
     rng = random.Random(7)
     for number in range(count):
         structure = STRUCTURES[number % len(STRUCTURES)]
-        steps = 1 + number % MAX_STEPS.get(structure, 8)
+        low, high = MIN_STEPS.get(structure, 1), MAX_STEPS.get(structure, 8)
+        steps = low + number % (high - low + 1)
         yield math_world.make_story(structure, rng.choice(FRAMES), steps, rng, number % 3), rng
 
 
@@ -51,7 +52,9 @@ def test_steps_count_the_difficulty():
         assert len(math_world.work(math_world.make_story("chain", FRAMES[0], steps, rng)).skills) == steps
 
 
-@pytest.mark.parametrize(("structure", "steps"), [("chain", 0), ("chain", 9), ("relation", 4), ("ballad", 2)])
+@pytest.mark.parametrize(
+    ("structure", "steps"), [("chain", 0), ("chain", 9), ("relation", 4), ("total", 1), ("ballad", 2)]
+)
 def test_impossible_stories_are_refused(structure, steps):
     with pytest.raises(ValueError, match="steps"):
         math_world.make_story(structure, FRAMES[0], steps, random.Random(0))

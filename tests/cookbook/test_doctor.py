@@ -1,0 +1,37 @@
+from importlib import metadata
+
+from phi4r_lib.cookbook import doctor
+
+
+def test_packages_tell_the_tested_version_from_another_and_from_none(tmp_path):
+    pins = tmp_path / "constraints.txt"
+    pins.write_text(f"# a comment\nPyYAML=={metadata.version('pyyaml')}\n")
+    assert doctor.packages(pins).level == "ok"
+    pins.write_text("PyYAML==0.1\n")
+    finding = doctor.packages(pins)
+    assert finding.level == "warning" and "tested 0.1" in finding.text
+    pins.write_text("no-such-package-at-all==1\n")
+    finding = doctor.packages(pins)
+    assert finding.level == "missing" and "pip install" in finding.advice
+
+
+def test_missing_models_say_how_to_get_them(house):
+    findings = doctor.files("cpu")
+    assert [finding.level for finding in findings] == ["missing", "missing"]
+    assert "make models" in findings[1].advice
+
+
+def test_threads_that_differ_from_the_cores_are_noticed(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "9999")
+    assert doctor.cores().level == "warning"
+
+
+def test_doctor_ends_with_a_verdict_and_its_exit_code(capsys):
+    code = doctor.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert code == (1 if any(line.startswith("missing") for line in lines) else 0)
+    assert "ready" in lines[-1] if code == 0 else "put right" in lines[-1]
+
+
+def test_every_finding_that_is_not_ok_gives_advice():
+    assert all(finding.advice for finding in doctor.findings() if finding.level != "ok")

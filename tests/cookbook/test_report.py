@@ -1,0 +1,54 @@
+import json
+import re
+
+from phi4r_lib.cookbook import report, state
+
+MODELS = {
+    "base": {"run_accuracy": [0.1, 0.2], "mean": 0.15, "se_fixed": 0.01, "se_population": 0.02, "mean_tokens": 4.0},
+    "sft": {"run_accuracy": [0.5, 0.5], "mean": 0.5, "se_fixed": None, "se_population": 0.03, "mean_tokens": 50.0},
+}
+PAIR = {"a": "sft", "b": "base", "difference": 0.35, "low": 0.3, "high": 0.4, "p_value": 1e-9}
+
+
+def page_of(house, results, message=None):
+    out = house.root / "runs/cpu"
+    state.update_notebook(out, "05", status="failed" if message else "done", seconds=3.0, peak_mb=5, message=message)
+    state.write_json(out / "05_variance/results.json", results)
+    return report.write(out).read_text()
+
+
+def test_models_and_differences_stand_in_the_page(house):
+    page = page_of(house, {"models": MODELS, "comparisons": [PAIR]})
+    assert "<b>15.0%</b>" in page and "+35.0 points" in page and "+30.0 to +40.0 points" in page
+    assert "&lt; 0.0001" in page
+    assert page.count("<circle") == 4
+
+
+def test_headline_is_shown_first_and_text_is_escaped(house):
+    page = page_of(house, {"headline": {"kept <seeds>": 1234}, "other": 9}, message="<script>alert(1)</script>")
+    assert "kept &lt;seeds&gt;" in page and "1,234" in page and "<td>other</td>" not in page
+    assert "<script>alert" not in page
+
+
+def test_page_of_a_run_without_results_still_opens(house):
+    out = house.root / "runs/cpu"
+    state.write_json(out / "run.json", {})
+    page = report.write(out).read_text()
+    assert "No result of notebook 05 yet" in page and not re.search(r"\$[a-z]+", page)
+
+
+def test_broken_notebook_does_not_stop_the_report(house):
+    (house.root / "runs/cpu/notebooks").mkdir(parents=True)
+    (house.root / "runs/cpu/notebooks/01_edge.ipynb").write_text('{"cells": [')
+    assert page_of(house, {"n": 1}).count("01_edge.html") == 0
+
+
+def test_equal_runs_are_stacked_not_hidden():
+    heights = re.findall(r'cy="(\d+)"', report.dots([0.5, 0.5, 0.5], "base"))
+    assert len(set(heights)) == 3
+
+
+def test_results_are_read_not_changed(house):
+    page_of(house, {"models": MODELS, "comparisons": []})
+    stored = json.loads((house.root / "runs/cpu/05_variance/results.json").read_text())
+    assert stored["models"] == MODELS

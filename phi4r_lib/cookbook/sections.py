@@ -46,14 +46,23 @@ class Edge(Section):
     """Notebook 01: which seeds lie at the edge of the base model's ability."""
 
     limit: int | None = Field(ge=1)
+    wanted: int | None = Field(ge=1)
     teacher_samples: int = Count
+    teacher_temperature: float = Field(ge=0)
+    teacher_max_tokens: int = Count
     min_share: float = Share
     lo: float = Share
     hi: float = Share
     error: float = Field(gt=0, lt=0.5)
     max_samples: int = Count
+    pilot: int = Count
+    batch: int = Count
+    price: float = Field(ge=0, lt=1)
     temperature: float = Field(ge=0)
     max_tokens: int = Count
+    label_problems: int = Field(ge=0)
+    label_samples: int = Field(ge=8)
+    rubric_problems: int = Field(ge=0)
 
 
 class Rewrite(Section):

@@ -159,8 +159,9 @@ def load_edge(path: str | Path, decision: str | None = None) -> list[EdgeRow]:
         try:
             rows.append(EdgeRow(**json.loads(line)))
         except ValueError as error:
+            first = "; ".join(str(error).splitlines()[:3])
             raise ProblemFileError(
-                f"{path}:{number}: not a row of notebook 01 ({error}); run notebook 01 again"
+                f"{path}:{number}: not a row of notebook 01 ({first}); run notebook 01 again"
             ) from None
     return [row for row in rows if decision is None or row.decision == decision]
 

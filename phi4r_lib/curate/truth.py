@@ -84,7 +84,7 @@ def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: 
         "tokens": sum(sample.tokens for sample in samples),
     }
     if problem.answer is not None:
-        return Truth(problem.id, problem.answer, "gold", "the seed carries its answer", **counts)
+        return Truth(problem.id, _final(problem.answer), "gold", "the seed carries its answer", **counts)
     if problem.answer_type in UNCHECKABLE:
         return Truth(
             problem.id, None, "none", f"answer type '{problem.answer_type}' cannot be checked; rewrite it first"
@@ -97,6 +97,11 @@ def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: 
     if vote.answer is None or share < min_share:
         return Truth(problem.id, None, "none", f"{found}, fewer than the share {min_share:g}", **counts)
     return Truth(problem.id, vote.answer, kind, f"{found} on {vote.answer}", **counts)
+
+
+def _final(gold: str) -> str:
+    """The gold answer itself; of a worked solution (GSM8K's "#### 7", a box) only the answer at its end."""
+    return (extract_answer(gold) or gold) if "####" in gold or "boxed" in gold else gold
 
 
 def _with_conflicts(truths: list[Truth], min_share: float, workers: int | None) -> list[Truth]:

@@ -254,3 +254,9 @@ def test_truths_must_match_the_problems():
         find_edge(seeds(3), CoinEngine("weak", graded), RULE, truths=truths)
     with pytest.raises(ValueError, match="min_share"):
         find_truth(seeds(2), teacher(), SamplingSettings(n=4), min_share=1.5)
+
+
+def test_gold_of_a_worked_solution_is_its_last_line():
+    problem = seeds(1)[0].model_copy(update={"answer": "She has 3 + 4 = 7.\n#### 7"})
+    [truth] = find_truth([problem], None, SamplingSettings())
+    assert (truth.kind, truth.answer) == ("gold", "7")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from statsmodels.stats.proportion import proportion_confint
 
 from phi4r_lib.curate.decontaminate import Match
@@ -236,8 +237,8 @@ def attack(name: str, texts: Sequence[str], answers: Sequence[str | None] | None
 
 
 def common_words(texts: Iterable[str]) -> frozenset[str]:
-    """Words that occur uncapitalised somewhere in the texts, hence are no names."""
-    return frozenset(word for text in texts for word in re.findall(r"\b[a-z]+\b", text))
+    """Function words and words that occur uncapitalised somewhere in the texts, hence are no names."""
+    return ENGLISH_STOP_WORDS | frozenset(word for text in texts for word in re.findall(r"\b[a-z]+\b", text))
 
 
 Detector = Callable[[Sequence[str], Sequence[str | None]], list[Match]]  # training texts and answers -> matches

@@ -38,11 +38,11 @@ class DecontaminationSettings:
 
     ngram: int = 3  # words in a masked n-gram
     containment: float = 0.45  # least share of an item's IDF weight that stands in the text
-    words: float = 0.62  # least mean of containment and TF-IDF cosine
+    words: float = 0.61  # least mean of containment and TF-IDF cosine
     containment_alone: float = 0.9  # enough without the cosine: the whole item inside a long text
     numbers: float = 0.5  # least Jaccard similarity of the multisets of numbers (1 is not counted)
     numbers_weight: float = 0.3  # weight of that similarity in the evidence, the rest is the cosine's
-    evidence: float = 0.36  # least evidence beside equal answers
+    evidence: float = 0.385  # least evidence beside equal answers
     numbers_alone: float = 0.8  # the same two when an answer is missing on either side
     evidence_alone: float = 0.54
     short_words: int = 8  # items below this many tokens match only verbatim (inside the text too)
@@ -95,6 +95,7 @@ class BenchmarkIndex:
     settings: DecontaminationSettings
     texts: Sequence[str]
     codes: fp.TokenCodes = field(repr=False)
+    lengths: np.ndarray  # tokens of each item
     answers: np.ndarray  # uint64 key per item, 0 where unknown
     exact: dict[int, list[int]]
     short: dict[int, tuple[fp.KeyTable, np.ndarray]]  # length -> table of whole items, item per entry
@@ -115,10 +116,12 @@ def build_index(
     """Index of benchmark items for `scan`; about 2 kB an item.
 
     texts: the items' questions. answers: their gold answers, None where unknown. survivors: also find the pairs that
-    come close, for an embedding or a judge. Raises ValueError when texts are not strings or the lengths differ.
+    come close, for an embedding or a judge. Raises ValueError when there are none, texts are not strings or lengths differ.
     """
     settings = settings or DecontaminationSettings()
     texts = _checked(texts, "benchmark items")
+    if not texts:
+        raise ValueError("there are no benchmark items to decontaminate against; pass at least one text")
     keys = _answer_keys(answers, len(texts), "benchmark")
     codes = fp.TokenCodes(fp.vocabulary(texts))
     rows = [[codes[token] for token in fp.tokens(text)] for text in texts]
@@ -133,10 +136,10 @@ def build_index(
     tfidf = TfidfTransformer(sublinear_tf=True).fit(counts)
     lowest = settings.containment * (settings.survivors if survivors else 1.0)
     return BenchmarkIndex(
-        settings, texts, codes, keys, exact, _short_items(batch, lengths, settings),
+        settings, texts, codes, lengths, keys, exact, _short_items(batch, lengths, settings),
         shape_index(batch, fp.mask_names(batch.codes), lengths >= settings.short_words, settings.ngram, lowest),
         number_index(batch, keys, settings.numbers, settings.most_numbers, np.flatnonzero(keys)),
-        number_index(batch, np.zeros_like(keys), settings.numbers_alone, settings.most_numbers, np.arange(len(keys))),
+        number_index(batch, np.zeros_like(keys), settings.numbers_alone, settings.most_numbers, np.flatnonzero(lengths >= settings.short_words)),
         tfidf, tfidf.transform(counts),
     )  # fmt: skip
 
@@ -288,7 +291,8 @@ def _word_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, mas
     named = fp.mask_names(batch.codes)
     windows, items, shares = index.shapes.contained(batch, named, same_numbers=settings.templates == "allow")
     means = (shares + _cosines(index, batch, masked, windows, items)) / 2
-    scores = np.where(shares >= settings.containment_alone, shares, means)
+    far_longer = np.diff(batch.starts)[windows] >= 2 * index.lengths[items]  # there the cosine says little
+    scores = np.where((shares >= settings.containment_alone) & far_longer, shares, means)
     hit = (shares >= settings.containment) & (scores >= settings.words)
     for place in np.flatnonzero(hit | (scores >= settings.words * settings.survivors)):
         rule = "containment" if hit[place] else None

@@ -1,0 +1,260 @@
+"""What decontamination finds, what it flags wrongly and how fast it is, beside the plain 8-gram rule.
+
+Usage: python benchmarks/decontamination.py                                  the project's own worlds, and speed
+       python benchmarks/decontamination.py --benchmark gsm8k_test.jsonl --paraphrases gsm8k_test_rephrased.jsonl \
+              --negatives gsm8k_train.jsonl [--no-speed]                     real files: thresholds fitted on one half
+       options: [--items 60000] [--documents 8192] [--seed 0] [--worst-fpr 0.0015] [--show-false-positives]
+
+Files are JSONL (or a JSON list) with a question, problem, prompt or text, and an answer that may end in "#### 18".
+Paraphrases stand in the order of the benchmark. With paraphrases and negatives, the two thresholds that matter are
+fitted on even rows and everything is reported on odd rows, always against the whole benchmark. Speed is measured on
+random texts whose word order follows the given texts (the worlds without arguments): processor time of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import random
+import re
+import resource
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from phi4r_lib.curate.attacks import ATTACKS, Attacked, Rate, attack, ngram_rule, rate
+from phi4r_lib.curate.decontaminate import DecontaminationSettings, Match, build_index, scan
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOSE = {"words": 0.45, "evidence": 0.25}  # every candidate threshold lies above these
+GRID = {"words": np.arange(0.56, 0.86, 0.01), "evidence": np.arange(0.30, 0.46, 0.005)}
+Row = tuple[str, str | None]
+
+
+def read_rows(path: str) -> list[Row]:
+    """(question, answer) of each row of a JSONL or JSON file in one of the common layouts."""
+    try:
+        content = Path(path).read_text(encoding="utf-8")
+        rows = json.loads(content) if content.lstrip().startswith("[") else [*map(json.loads, content.splitlines())]
+        return [_row(row) for row in rows]
+    except (OSError, ValueError, AttributeError) as error:
+        sys.exit(f"{path}: cannot be read as rows of questions ({error}); give JSONL with a question or prompt field")
+
+
+def _row(row: dict) -> Row:
+    text = next((row[name] for name in ("prompt", "question", "problem", "text") if row.get(name)), None)
+    if text is None and row.get("Body"):
+        text = f"{row['Body']} {row.get('Question', '')}"
+    if text is None:
+        raise ValueError(f"no prompt, question, problem or text among {sorted(row)}")
+    answer = row.get("answer", row.get("Answer"))
+    if answer is None and "####" in text:
+        text, answer = text.rsplit("####", 1)
+        text = re.sub(r"^\s*Question:\s*|\s*Answer:\s*$", "", text.strip())
+    return text, None if answer is None else str(answer).rsplit("####", 1)[-1].strip()
+
+
+def columns(rows: list) -> tuple[list[str], list[str | None]]:
+    """Texts and answers of rows or attacked items."""
+    pairs = [(row.text, row.answer) if isinstance(row, Attacked) else row for row in rows]
+    return [text for text, _ in pairs], [answer for _, answer in pairs]
+
+
+def disguises(benchmark: list[Row], paraphrases: list[Row], seed: int) -> dict[str, list]:
+    """Attack -> disguised items in benchmark order; the given paraphrases as one more attack."""
+    made = {name: attack(name, *columns(benchmark), seed) for name in ATTACKS}
+    return made | ({"paraphrases given": paraphrases} if paraphrases else {})
+
+
+def scores(index, rows: list, own: bool) -> np.ndarray:
+    """Best score of each row as (word rule, number rule), own: only against the item in the same place."""
+    best = np.zeros((len(rows), 2))
+    for match in scan(index, *columns(rows)):
+        if not own or match.train_index == match.eval_index:
+            column = int(match.rule == "numbers")
+            best[match.train_index, column] = max(best[match.train_index, column], match.score)
+    return best
+
+
+def fit(benchmark: list[Row], made: dict[str, list], negatives: list[Row], worst: float) -> DecontaminationSettings:
+    """Thresholds with the best least recall over attacks on even rows, at a false-positive rate of at most `worst`.
+
+    Among equal choices the highest thresholds, which generalise to fewer false positives.
+    """
+    loose = build_index(*columns(benchmark), DecontaminationSettings(**LOOSE, matches_per_text=1000))
+    wrong = scores(loose, negatives, own=False)[::2]
+    right = {name: scores(loose, rows, own=True)[::2] for name, rows in made.items()}
+
+    def hit(best: np.ndarray, words: float, evidence: float) -> float:
+        return float(((best[:, 0] >= words) | (best[:, 1] >= evidence)).mean())
+
+    choices = [pair for pair in itertools.product(*GRID.values()) if hit(wrong, *pair) <= worst]
+    if not choices:
+        sys.exit(f"no thresholds reach a false-positive rate of {worst} on the first half; allow more with --worst-fpr")
+    total = {pair: round(sum(hit(best, *pair) for best in right.values()), 2) for pair in choices}
+    words, evidence = max(choices, key=lambda pair: (total[pair], sum(pair)))
+    return DecontaminationSettings(words=round(float(words), 3), evidence=round(float(evidence), 3))
+
+
+def show(value: Rate) -> str:
+    """Rate with its Wilson interval."""
+    return f"{value.value:.4f} [{value.low:.4f}, {value.high:.4f}]"
+
+
+def table(benchmark: list[Row], made: dict[str, list], negatives: list[Row], settings, half: slice) -> list[Match]:
+    """Prints recall by attack and false positives for both rules; returns the cascade's matches of the negatives."""
+    index = build_index(*columns(benchmark), settings)
+    rules = {
+        "this cascade": lambda rows: list(scan(index, *columns(rows))),
+        "plain 8-gram": lambda rows: ngram_rule(columns(rows)[0], columns(benchmark)[0]),
+    }
+    print(f"{'recall [95% Wilson interval]':32}" + "".join(f"{name:>26}" for name in rules))
+    for name, rows in made.items():
+        cells = []
+        for rule in rules.values():
+            own = {match.train_index for match in rule(rows) if match.train_index == match.eval_index}
+            chosen = range(len(rows))[half]
+            cells.append(rate(sum(row in own for row in chosen), len(chosen)))
+        print(f"{name:32}" + "".join(f"{show(cell):>26}" for cell in cells))
+    found = {name: rule(negatives) for name, rule in rules.items()}
+    chosen = set(range(len(negatives))[half])
+    wrong = [rate(len({m.train_index for m in hits} & chosen), len(chosen)) for hits in found.values()]
+    print(f"{'false positives on negatives':32}" + "".join(f"{show(cell):>26}" for cell in wrong))
+    whole = [rate(len({m.train_index for m in hits}), len(negatives)) for hits in found.values()]
+    print(f"{'the same on all negatives':32}" + "".join(f"{show(cell):>26}" for cell in whole))
+    share = [rate(len({m.eval_index for m in hits}), len(benchmark)) for hits in found.values()]
+    print(f"{'benchmark items hit by them':32}" + "".join(f"{show(cell):>26}" for cell in share))
+    return found["this cascade"]
+
+
+def random_texts(texts: list[str], count: int, seed: int) -> list[str]:
+    """Texts of 25 to 70 words in which every word follows the two before it as somewhere in the given texts."""
+    rng = random.Random(seed)
+    follow: dict[tuple[str, str], list[str]] = defaultdict(list)
+    openings = []
+    for words in map(str.split, texts):
+        openings.append(words[:2])
+        for first, second, third in zip(words, words[1:], words[2:], strict=False):
+            follow[first, second].append(third)
+    made = []
+    for _ in range(count):
+        words, length = list(rng.choice(openings)), rng.randint(25, 70)
+        while len(words) < length:
+            after = follow.get(tuple(words[-2:]))
+            words += [rng.choice(after)] if after else rng.choice(openings)
+        made.append(" ".join(words))
+    return made
+
+
+def speed(source: list[Row], items: int, documents: int, settings, seed: int) -> None:
+    """Prints documents a second against `items` benchmark items, items and documents from disjoint halves of source."""
+    rng = random.Random(seed)
+    answers = [str(rng.randint(1, 300)) for _ in range(items + documents)]
+    benchmark = random_texts([text for text, _ in source[::2]], items, seed)
+    texts = random_texts([text for text, _ in source[1::2]], documents, seed + 1)
+    start = time.process_time()
+    index = build_index(benchmark, answers[:items], settings)
+    print(
+        f"\nspeed: {documents:,} documents, {np.mean([len(t.split()) for t in texts]):.0f} words each, {items:,} items"
+    )
+    print(f"index of the benchmark built in {time.process_time() - start:.1f} s of processor time")
+    list(scan(index, texts[:1024], answers[items : items + 1024]))  # fills the cache of spellings
+    start = time.process_time()
+    hits = len({match.train_index for match in scan(index, iter(texts), iter(answers[items:]))})
+    _rate_line("this cascade", documents, time.process_time() - start, hits)
+    grams = {gram for text in benchmark for gram in _grams(text)}
+    start = time.process_time()
+    hits = sum(any(gram in grams for gram in _grams(text)) for text in texts)
+    _rate_line("plain 8-gram rule", documents, time.process_time() - start, hits)
+    print(f"peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+def _grams(text: str) -> list[str]:
+    words = text.lower().split()
+    return [" ".join(words[start : start + 8]) for start in range(len(words) - 7)]
+
+
+def _rate_line(name: str, documents: int, seconds: float, hits: int) -> None:
+    speed_ = documents / seconds
+    print(
+        f"{name:20}{speed_:10,.0f} documents/s and core; 1.4 million seeds in {1.4e6 / speed_:5.0f} s; {hits} flagged"
+    )
+
+
+def own_worlds() -> tuple[list[Row], list[Row], list[Row]]:
+    """Benchmark, seeds of disjoint families with their gold answers, and the leaks planted among them."""
+    paths = {
+        name: ROOT / "data" / name for name in ("benchmarks/contest.jsonl", "seeds/math.jsonl", "seeds/gold.jsonl")
+    }
+    try:
+        rows = [[json.loads(line) for line in path.open(encoding="utf-8")] for path in paths.values()]
+    except OSError as error:
+        sys.exit(f"{error}; run in a clone with its data folder, or give --benchmark and --negatives")
+    gold = {row["id"]: row["answer"] for row in rows[2]}
+    seeds = [(row["prompt"], gold[row["id"]], "planted" in row["meta"]) for row in rows[1]]
+    clean, planted = ([(text, answer) for text, answer, leak in seeds if leak == wanted] for wanted in (False, True))
+    return [(row["prompt"], row["answer"]) for row in rows[0]], clean, planted
+
+
+def main() -> None:
+    """Parses the command line and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for name in ("benchmark", "paraphrases", "negatives"):
+        parser.add_argument(f"--{name}")
+    for name, default in {"items": 60_000, "documents": 8192, "seed": 0}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--worst-fpr", type=float, default=0.0015, help="allowed on the fitting half, which holds true twins")
+    parser.add_argument("--no-speed", action="store_true")
+    parser.add_argument("--show-false-positives", action="store_true")
+    args = parser.parse_args()
+    if args.benchmark and not args.negatives:
+        parser.error("--benchmark needs --negatives: texts known not to overlap with it")
+    if args.benchmark:
+        benchmark, negatives = read_rows(args.benchmark), read_rows(args.negatives)
+        source = real_files(args, benchmark, negatives)
+    else:
+        source = worlds(args)
+    if not args.no_speed:
+        speed(source, args.items, args.documents, DecontaminationSettings(), args.seed)
+
+
+def real_files(args, benchmark: list[Row], negatives: list[Row]) -> list[Row]:
+    """Fits on even rows, reports on odd rows; returns the texts that the speed test imitates."""
+    paraphrases = read_rows(args.paraphrases) if args.paraphrases else []
+    if paraphrases and len(paraphrases) != len(benchmark):
+        sys.exit(
+            f"{args.paraphrases}: {len(paraphrases)} rows for {len(benchmark)} items; one a benchmark item, in order"
+        )
+    made = disguises(benchmark, paraphrases, args.seed)
+    settings = fit(benchmark, made, negatives, args.worst_fpr)
+    defaults = DecontaminationSettings()
+    for what, chosen in (("thresholds fitted on even rows", settings), ("the library's defaults", defaults)):
+        print(f"\n{what}: words {chosen.words}, evidence {chosen.evidence}; odd rows of {len(benchmark):,} items")
+        hits = table(benchmark, made, negatives, chosen, slice(1, None, 2))
+    for match in hits if args.show_false_positives else ():
+        text, item = negatives[match.train_index][0], benchmark[match.eval_index][0]
+        print(f"\n{match}\n  text: {text}\n  item: {item}")
+    return negatives + benchmark
+
+
+def worlds(args) -> list[Row]:
+    """Our own worlds: templates are shared on purpose, so other instances of a template are no contamination."""
+    benchmark, clean, planted = own_worlds()
+    settings = dataclasses.replace(DecontaminationSettings(), templates="allow")
+    made = disguises(benchmark, [], args.seed)
+    print(f"own worlds, templates: allow; {len(benchmark)} items, {len(clean)} seeds of other families")
+    table(benchmark, made, clean, settings, slice(None))
+    index = build_index(*columns(benchmark), settings)
+    for what, rows in (("with answers", planted), ("without answers", [(text, None) for text, _ in planted])):
+        found = len({match.train_index for match in scan(index, *columns(rows))})
+        print(f"planted leaks found {what}: {found} of {len(planted)}")
+    return clean + benchmark
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,8 @@ Not here: reading YAML, `extends` and overrides (profile.py).
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from phi4r_lib.models.engine import EngineSpec
@@ -66,12 +68,19 @@ class Edge(Section):
 
 
 class Rewrite(Section):
-    """Notebook 02: open seeds become questions with one checkable answer."""
+    """Notebook 02: open seeds become questions with one checkable answer, and a small set becomes a larger one."""
 
     limit: int | None = Field(ge=1)
+    samples: int = Count
+    paraphrases: int = Field(ge=0)
+    variants: int = Field(ge=0)
+    puzzles: int = Field(ge=0)
+    programs: int = Field(ge=0)
     resolves: int = Count
     min_share: float = Share
-    variants: int = Field(ge=0)
+    max_similarity: float = Share
+    easy: float = Share
+    easy_tries: int = Count
     temperature: float = Field(ge=0)
     max_tokens: int = Count
 
@@ -80,15 +89,32 @@ class Teach(Section):
     """Notebook 02: teacher traces by rejection sampling."""
 
     samples: int = Count
+    min_share: float = Share
     keep: int = Count
-    original_share: float = Share
+    prefer: Literal["shortest", "median", "longest"]
+    max_repeats: float = Share
     temperature: float = Field(ge=0)
     max_tokens: int = Count
+    high_effort: int = Field(ge=0)
+    high_max_tokens: int = Count
+    safety_min_share: float = Share
+
+
+class Mixture(Section):
+    """Notebook 02: which traces and prompts training gets, in which shares."""
+
+    traces: int = Count
+    original_share: float = Share
+    hard_share: float = Share
+    easy_share: float = Share
+    rl: int = Count
 
 
 class Decontaminate(Section):
     """Notebook 02: overlap with the benchmarks and near-duplicates."""
 
+    against: list[str] = Field(min_length=1)
+    templates: Literal["flag", "allow"]
     near_duplicate: float = Share
     containment: float = Share
 
@@ -117,6 +143,7 @@ class Profile(Section):
     edge: Edge
     rewrite: Rewrite
     teach: Teach
+    mixture: Mixture
     decontaminate: Decontaminate
     sft: SftSettings
     grpo: GrpoSettings

@@ -1,0 +1,192 @@
+"""Which traces and prompts go into training, in which shares, and the files that training reads.
+
+Edge problems first, then a settable share of consistent hard ones and a few easy ones; originals and synthetic problems
+in balance; one SFT file a domain, so that each domain can be tuned alone and the files added up later (report 3). Not
+here: whether a single trace is good (teach.py).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from phi4r_lib.curate.decontaminate import BenchmarkIndex, scan
+from phi4r_lib.curate.duplicates import remove_duplicates
+from phi4r_lib.curate.teach import Lesson, TraceRow, conversation
+from phi4r_lib.models.engine import as_messages
+from phi4r_lib.problems.schema import Problem
+
+EXTREMES = (0.2, 0.95)  # shares of original problems below and above which we warn; ours
+CLASSES = ("edge", "undecided", "hard", "easy")  # order in which seeds are taken
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The chosen traces by origin, how many of each class they teach, and what to know about the balance."""
+
+    original: list[TraceRow]
+    synthetic: list[TraceRow]
+    classes: dict[str, int]
+    warnings: list[str] = field(default_factory=list)
+
+
+def compose(
+    lessons: Sequence[Lesson],
+    traces: Sequence[TraceRow],
+    *,
+    size: int,
+    original_share: float,
+    hard_share: float,
+    easy_share: float,
+    seed: int = 0,
+) -> Mixture:
+    """At most `size` kept traces, `original_share` of them of seeds, the rest of problems made from seeds.
+
+    Of the seeds' traces at most `hard_share` belong to hard and `easy_share` to easy seeds; edge and undecided ones come
+    first. Every problem gives one trace before any gives a second. Where one side runs short the whole gets smaller, so
+    that the balance holds, and a warning says so; a share outside EXTREMES is warned of, too. Shares are of 1; the
+    report asks for a balance and publishes no figures, these are ours. Raises ValueError for shares outside [0, 1].
+    """
+    if not all(0 <= share <= 1 for share in (original_share, hard_share, easy_share)):
+        raise ValueError("original_share, hard_share and easy_share lie between 0 and 1")
+    rng = random.Random(seed)
+    kept = _by_problem(traces)
+    seeds = [lesson for lesson in lessons if lesson.kind == "seed"]
+    made = [lesson for lesson in lessons if lesson.kind != "seed"]
+    original = _by_class(seeds, kept, round(size * original_share), hard_share, easy_share, rng)
+    synthetic = _in_turns(made, kept, rng)
+    total = min([size, *_supported(len(original), original_share), *_supported(len(synthetic), 1 - original_share)])
+    count = round(total * original_share)
+    original, synthetic = original[:count], synthetic[: total - count]
+    classes = Counter({lesson.id: lesson.decision for lesson in lessons}[row.problem_id] for row in original)
+    return Mixture(original, synthetic, dict(classes), _warnings(total, size, original_share))
+
+
+def _by_problem(traces: Iterable[TraceRow]) -> dict[str, list[TraceRow]]:
+    kept: dict[str, list[TraceRow]] = defaultdict(list)
+    for row in traces:
+        if row.kept:
+            kept[row.problem_id].append(row)
+    return kept
+
+
+def _in_turns(lessons: Sequence[Lesson], kept: Mapping[str, list[TraceRow]], rng: random.Random) -> list[TraceRow]:
+    """Traces in random order of the problems, the first of each before the second of any."""
+    order = rng.sample(list(lessons), len(lessons))
+    most = max((len(kept.get(lesson.id, ())) for lesson in order), default=0)
+    return [kept[lesson.id][turn] for turn in range(most) for lesson in order if turn < len(kept.get(lesson.id, ()))]
+
+
+def _by_class(seeds, kept, size: int, hard_share: float, easy_share: float, rng: random.Random) -> list[TraceRow]:
+    groups = {name: _in_turns([s for s in seeds if s.decision == name], kept, rng) for name in CLASSES}
+    groups["edge"] += _in_turns([s for s in seeds if s.decision not in CLASSES], kept, rng)
+    first = (groups["edge"] + groups["undecided"])[:size]
+    limits = {"hard": hard_share, "easy": easy_share}
+    # Shares are of what is chosen, so few edge traces leave room for few others: x = share (first + x + y) for both.
+    rest = 1 - hard_share - easy_share
+    whole = min(size, round(len(first) / rest)) if rest > 0 else size
+    chosen = list(first)
+    for name, share in limits.items():
+        chosen += groups[name][: min(round(share * whole), max(0, size - len(chosen)))]
+    return rng.sample(chosen, len(chosen))
+
+
+def _supported(supply: int, share: float) -> list[int]:
+    return [int(supply / share)] if share > 0 else []
+
+
+def _warnings(total: int, size: int, original_share: float) -> list[str]:
+    found = []
+    low, high = EXTREMES
+    if original_share < low:
+        found.append(f"only {original_share:.0%} original problems: the student learns the rewriter's habits; raise it")
+    if original_share > high:
+        found.append(f"{original_share:.0%} original problems: hardly any synthetic ones, so little variety; lower it")
+    if total < size:
+        found.append(f"{total} traces instead of {size}: one side of the balance, or the edge, has no more")
+    return found
+
+
+def sft_row(trace: TraceRow, lesson: Lesson, system: str | None) -> dict[str, Any]:
+    """One training row: our system message, the bare problem, the trace, and the lineage of both."""
+    return {
+        "messages": conversation(lesson.prompt, trace.text.strip(), system),
+        "id": trace.id,
+        "domain": lesson.domain,
+        "parent_id": lesson.parent_id or lesson.id,
+        "problem_id": lesson.id,
+        "kind": lesson.kind,
+        "decision": lesson.decision,
+        "source": lesson.source,
+        "licence": lesson.licence,
+        "model": trace.model,
+        "effort": trace.effort,
+        "answer": lesson.answer,
+        "vote_share": lesson.vote_share,
+        "tokens": trace.tokens,
+    }
+
+
+def rl_rows(lessons: Sequence[Lesson], taught: Iterable[str], *, limit: int, system: str | None, seed: int = 0):
+    """Prompts with proxy truth for GRPO, the first `limit`: edge before hard, not taught by SFT before taught; no easy.
+
+    Same system message as SFT. GRPO itself drops groups that are all right or all wrong, so hard prompts cost samples
+    but do no harm. `overlap` marks prompts that SFT also saw.
+    """
+    taught = set(taught)
+    usable = [lesson for lesson in lessons if lesson.answer is not None and lesson.decision != "easy"]
+    order = random.Random(seed).sample(usable, len(usable))
+    rank = {"edge": 0, "undecided": 1, "new": 1}
+    order.sort(key=lambda lesson: (lesson.id in taught, rank.get(lesson.decision, 2)))
+    return [_rl_row(lesson, system, lesson.id in taught) for lesson in order[:limit]]
+
+
+def _rl_row(lesson: Lesson, system: str | None, overlap: bool) -> dict[str, Any]:
+    lineage = {"parent_id": lesson.parent_id, "source": lesson.source, "licence": lesson.licence, "kind": lesson.kind}
+    about = {"decision": lesson.decision, "vote_share": lesson.vote_share, "overlap": overlap}
+    prompt = as_messages(lesson.prompt, system)
+    return {"prompt": prompt, "answer": lesson.answer, "id": lesson.id, "domain": lesson.domain} | lineage | about
+
+
+def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """One JSON object a line, atomically (temporary file, then rename); returns the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def overlapping(
+    items: Sequence[tuple[str, str, str | None]], index: BenchmarkIndex, benchmark: Sequence[Problem], stage: str
+) -> list[dict[str, Any]]:
+    """One row for every (id, text, answer) that meets a benchmark item: the best rule, its score, the item.
+
+    `benchmark` are the problems that `index` was built from, in order.
+    """
+    texts, answers = [text for _, text, _ in items], [answer for *_, answer in items]
+    found: dict[int, dict[str, Any]] = {}
+    for match in scan(index, texts, answers):
+        item = benchmark[match.eval_index]
+        row = {"id": items[match.train_index][0], "stage": stage, "rule": match.rule, "score": round(match.score, 4)}
+        row |= {"item": item.id, "text": texts[match.train_index], "item_text": item.prompt}
+        found.setdefault(match.train_index, row)  # the first match of a text is its best
+    return list(found.values())
+
+
+def repeating(items: Sequence[tuple[str, str]], threshold: float, stage: str, seed: int = 0) -> list[dict[str, Any]]:
+    """One row for every (id, text) that is a near-duplicate of an earlier one, which `item` names."""
+    found = remove_duplicates([text for _, text in items], threshold=threshold, seed=seed).removed
+    return [
+        {
+            "id": items[one.removed][0], "stage": stage, "rule": "near-duplicate", "score": round(one.similarity, 4),
+            "item": items[one.kept][0], "text": items[one.removed][1], "item_text": items[one.kept][1],
+        }
+        for one in found
+    ]  # fmt: skip

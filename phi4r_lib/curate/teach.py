@@ -1,0 +1,267 @@
+"""Teacher traces by rejection sampling: which worked solutions a student may read.
+
+A trace is kept only if it ended, has exactly one think pair, reaches the proxy truth, does not repeat itself and says
+nothing of the teacher's guidelines; of several good ones the best by length. Answers that the teacher gave for the proxy
+truth are traces already, so nothing is sampled twice. Not here: which problems, and the training files (mixture.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from phi4r_lib.curate.draws import draw
+from phi4r_lib.curate.edge import EdgeRow
+from phi4r_lib.curate.fingerprints import tokens as word_tokens
+from phi4r_lib.curate.rewrite import RewriteRow
+from phi4r_lib.curate.truth import Truth
+from phi4r_lib.models.engine import Engine, Message, Progress, Prompt, SamplingSettings, as_messages
+from phi4r_lib.models.store import prompt_hash, read_samples
+from phi4r_lib.models.thinking import parse_thinking
+from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.schema import Problem
+
+Prefer = Literal["shortest", "median", "longest"]
+GUIDELINE_WORDS = 4  # a run of so many words of the guidelines counts as a leak; ours
+
+
+class Lesson(Problem):
+    """A problem to be taught: `answer` is its proxy truth (None for safety requests), `vote_share` the votes behind it.
+
+    `decision` is the class of notebook 01, or "new" for a problem made here; `kind` is "seed" or the kind of rewrite.
+    """
+
+    vote_share: float = 1.0
+    decision: str = "new"
+    kind: str = "seed"
+
+
+class TraceRow(BaseModel):
+    """One candidate trace with its lineage, kept or dropped with the `reason`.
+
+    `id` names it, `problem_id` its problem, `text` is the completion (think tags kept), `found` the answer in it,
+    `truth` what it was compared with, `tokens` completion tokens, `model` and `settings` made it, at this `effort`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    problem_id: str
+    domain: str
+    text: str
+    found: str | None = None
+    truth: str | None = None
+    effort: str
+    model: str
+    settings: dict[str, Any]
+    index: int
+    tokens: int
+    truncated: bool = False
+    error: str | None = None
+    kept: bool = False
+    reason: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Still in the running: neither kept nor dropped."""
+        return not self.kept and not self.reason
+
+
+def seed_lessons(rows: Iterable[EdgeRow]) -> list[Lesson]:
+    """The seeds of notebook 01 that have a proxy truth."""
+    return [_lesson(r, r.vote_share, r.decision) for r in rows if r.answer is not None]
+
+
+def truth_lessons(problems: Sequence[Problem], truths: Sequence[Truth]) -> list[Lesson]:
+    """Problems with the truths found for them (`truth.find_truth`), those without a truth left out."""
+    pairs = zip(problems, truths, strict=True)
+    return [
+        _lesson(p.model_copy(update={"answer": t.answer}), t.share, "new") for p, t in pairs if t.answer is not None
+    ]
+
+
+def rewrite_lessons(rows: Iterable[RewriteRow]) -> list[Lesson]:
+    """The rewrites that were kept."""
+    return [_lesson(row, row.vote_share, "new", row.kind) for row in rows if row.kept]
+
+
+def _lesson(problem: Problem, share: float, decision: str, kind: str = "seed") -> Lesson:
+    fields = {name: getattr(problem, name) for name in Problem.model_fields}
+    return Lesson(**fields, vote_share=share, decision=decision, kind=kind)
+
+
+def stored_traces(
+    lessons: Sequence[Lesson], teacher: Engine, folder: str | Path, effort: str = "medium"
+) -> list[TraceRow]:
+    """The teacher's answers to these problems that a folder of samples already holds, by problem and number.
+
+    Only answers to the bare prompt by this very model (name, weights, system message) count; whatever their settings.
+    """
+    stored = read_samples(folder)
+    stored = stored[stored["model"] == teacher.name]
+    by_prompt = {digest: rows for digest, rows in stored.groupby("prompt_hash")}
+    found = ((lesson, by_prompt.get(prompt_hash(lesson.prompt))) for lesson in lessons)
+    return [row for lesson, rows in found if rows is not None for row in _stored(lesson, rows, effort)]
+
+
+def _stored(lesson: Lesson, rows: pd.DataFrame, effort: str) -> list[TraceRow]:
+    made = []
+    for row in rows.sort_values(["settings_hash", "index"]).to_dict("records"):
+        settings = json.loads(row["settings"])
+        made.append(_trace(lesson, row, effort, row["model"], settings, f"{row['settings_hash'][:4]}-{row['index']}"))
+    return made
+
+
+def _trace(lesson: Lesson, sample: Mapping[str, Any], effort: str, model: str, settings: dict, name: str) -> TraceRow:
+    return TraceRow(
+        id=f"{lesson.id}.{effort}.{name}", problem_id=lesson.id, domain=lesson.domain, text=sample["text"],
+        found=extract_answer(sample["text"]), truth=lesson.answer, effort=effort, model=model, settings=settings,
+        index=sample["index"], tokens=sample["tokens"], truncated=sample["truncated"], error=sample["error"],
+    )  # fmt: skip
+
+
+def fresh_traces(
+    lessons: Sequence[Lesson],
+    teacher: Engine,
+    settings: SamplingSettings,
+    *,
+    effort: str = "medium",
+    system: str | None = None,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+) -> list[TraceRow]:
+    """settings.n new traces a problem; `system` goes to the teacher only: an effort level, or guidelines.
+
+    `settings.max_tokens` is the length budget of the effort level. `folder` keeps the samples (see models.store).
+    """
+    asked: list[tuple[str, Prompt]] = [(lesson.id, as_messages(lesson.prompt, system)) for lesson in lessons]
+    answers = draw(teacher, asked, settings, folder, progress)
+    about = settings.model_dump(exclude={"n", "first"}) | ({"system": system} if system else {})
+    pairs = [(lesson, sample) for lesson, many in zip(lessons, answers, strict=True) for sample in many]
+    return [_trace(one, s.model_dump(), effort, teacher.name, about, str(s.index)) for one, s in pairs]
+
+
+def reject(rows: Sequence[TraceRow], *, max_repeats: float = 0.3, guidelines: str = "") -> list[TraceRow]:
+    """Drops, with the reason, every trace that must not be learned from; the others stay open.
+
+    In this order: engine fault, length budget used up, not exactly one think pair in front, text of the guidelines, a
+    share of repeated 5-grams above `max_repeats`, no answer or another answer than the truth (where there is one), the
+    same text as an earlier trace of the problem. Rejection sampling against the answer: report 2; the rest is ours.
+    """
+    graded = iter(grade([row.found for row in rows], [row.truth or "" for row in rows]))
+    seen: set[tuple[str, str]] = set()
+    result = []
+    for row in rows:
+        verdict = next(graded)
+        if row.open:
+            reason = _fault(row, max_repeats, guidelines) or _wrong(row, verdict)
+            reason = reason or ("same text as another trace" if (row.problem_id, row.text) in seen else "")
+            row = row.model_copy(update={"reason": reason})
+            seen.add((row.problem_id, row.text))
+        result.append(row)
+    return result
+
+
+def _fault(row: TraceRow, max_repeats: float, guidelines: str) -> str:
+    if row.error:
+        return f"engine fault: {row.error}"
+    if row.truncated:
+        return f"length: no end within the budget of {row.settings.get('max_tokens')} tokens"
+    thinking = parse_thinking(row.text)
+    if not thinking.valid or not thinking.thought or not thinking.solution:
+        return "format: not one think pair with a thought, then a solution"
+    if guidelines and leaks(row.text, guidelines):
+        return "guidelines: speaks of the teacher's guidelines"
+    share = repeated_share(row.text)
+    return f"repetition: {share:.2f} of the 5-grams repeat earlier ones" if share > max_repeats else ""
+
+
+def _wrong(row: TraceRow, verdict: Grade) -> str:
+    if row.truth is None or verdict is Grade.RIGHT:
+        return ""
+    if row.found is None:
+        return "no answer: the solution states none"
+    return "ungraded: the grader gave up" if verdict is Grade.FAILED else "wrong answer: not the proxy truth"
+
+
+def repeated_share(text: str, n: int = 5) -> float:
+    """Share of the n-grams of white-space separated, lower-cased words that occurred before; 0 for a text under n words."""
+    words = text.lower().split()
+    grams = list(zip(*(words[i:] for i in range(n)), strict=False))
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def leaks(text: str, guidelines: str, size: int = GUIDELINE_WORDS) -> bool:
+    """Whether a text speaks of the guidelines: the word itself, or a run of `size` words of them. Ours."""
+    if re.search(r"\bguidelines?\b", text, re.IGNORECASE):
+        return True
+    return bool(_runs(text, size) & _runs(guidelines, size))
+
+
+def _runs(text: str, size: int) -> set[tuple[str, ...]]:
+    words = [word for word in word_tokens(text.lower()) if word.isalpha()]
+    return set(zip(*(words[i:] for i in range(size)), strict=False))
+
+
+def drop_disagreeing(rows: Sequence[TraceRow], min_share: float) -> list[TraceRow]:
+    """For problems without an answer (safety): keeps open only replies that `min_share` of the problem's replies share.
+
+    Replies count as equal when their solutions agree word by word, case aside; right for short fixed replies. Free text
+    never agrees like this: set min_share to 0 and let a judge or a person read a sample. Ours.
+    """
+    said = Counter((row.problem_id, _reply(row)) for row in rows if row.open)
+    asked = Counter(row.problem_id for row in rows)
+    result = []
+    for row in rows:
+        share = said[row.problem_id, _reply(row)] / asked[row.problem_id]
+        if row.open and share < min_share:
+            row = row.model_copy(update={"reason": f"disagreement: {share:.0%} of the replies say this"})
+        result.append(row)
+    return result
+
+
+def _reply(row: TraceRow) -> str:
+    return " ".join(parse_thinking(row.text).solution.lower().split())
+
+
+def pick(rows: Sequence[TraceRow], keep: int, prefer: Prefer = "shortest") -> list[TraceRow]:
+    """Keeps at most `keep` of the open traces of each problem, by length in tokens; the others are dropped with a reason.
+
+    "shortest" teaches to stop, "longest" to explore (report 2: high effort is better but longer), "median" neither.
+    """
+    groups: dict[str, list[TraceRow]] = {}
+    for row in rows:
+        if row.open:
+            groups.setdefault(row.problem_id, []).append(row)
+    chosen = {row.id for group in groups.values() for row in _by_length(group, prefer)[:keep]}
+    return [_picked(row, row.id in chosen, prefer) if row.open else row for row in rows]
+
+
+def _by_length(group: list[TraceRow], prefer: Prefer) -> list[TraceRow]:
+    ordered = sorted(group, key=lambda row: (row.tokens, row.id))
+    if prefer == "longest":
+        return ordered[::-1]
+    middle = ordered[(len(ordered) - 1) // 2].tokens
+    return sorted(ordered, key=lambda row: abs(row.tokens - middle)) if prefer == "median" else ordered
+
+
+def _picked(row: TraceRow, chosen: bool, prefer: Prefer) -> TraceRow:
+    said = f"right, chosen as {prefer}" if row.truth is not None else "well-formed, agreed"
+    return row.model_copy(update={"kept": chosen, "reason": said if chosen else "surplus: another trace was chosen"})
+
+
+def trace_reasons(rows: Iterable[TraceRow]) -> dict[str, int]:
+    """How many traces were kept, and how many went for which reason (its first words)."""
+    return dict(Counter("kept" if row.kept else row.reason.split(":")[0] for row in rows).most_common())
+
+
+def conversation(prompt: str, completion: str, system: str | None) -> list[Message]:
+    """System message of our own, the problem, the trace: what the student trains on. No guidelines, no effort level."""
+    return [*as_messages(prompt, system), {"role": "assistant", "content": completion}]

@@ -6,7 +6,7 @@ Not here: what the commands do (runner.py, report.py, doctor.py, plan.py, and me
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import os
 import signal
 import sys
@@ -32,7 +32,10 @@ exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing wa
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with the house's way to fail: one clear line and exit code 2."""
+    """argparse with the house's way to fail: one clear line and exit code 2; examples keep their lines."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
         """Prints the fault and where to read on; exits with 2."""
@@ -42,7 +45,6 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The command line; `variance` joins when its module is there."""
     top = Parser(prog="phi4r", description="Teach a small model to reason, data first.", epilog=EXAMPLES)
-    top.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     _add_run(commands.add_parser("run", help="run the notebooks in order, resuming where the last run stopped"))
     _add_plan(commands.add_parser("plan", help="show what would run, with counts and expected cost"))
@@ -61,7 +63,7 @@ def parser() -> Parser:
 def _add_run(command: argparse.ArgumentParser) -> None:
     _add_choice(command)
     command.add_argument("--force", action="store_true", help="run again what is already done")
-    command.set_defaults(epilog=EXAMPLES)
+    command.epilog = EXAMPLES
 
 
 def _add_plan(command: argparse.ArgumentParser) -> None:
@@ -224,6 +226,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"phi4r: {error.strerror}: {error.filename}; check the path and who may write there", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -55,6 +55,17 @@ def test_help_has_examples_and_exit_codes(capsys):
     assert code == 0 and "phi4r run --profile smoke" in out and "exit codes" in out
 
 
+def test_help_of_run_keeps_the_lines_of_its_examples(capsys):
+    code, out, _ = phi4r(capsys, "run", "--help")
+    assert code == 0 and "\n  phi4r run --profile smoke " in out
+
+
+def test_folder_that_cannot_be_written_is_one_message(house, capsys):
+    house.notebook("01_edge.ipynb")
+    code, _, err = phi4r(capsys, "run", "--out", "/proc/no/such/run")
+    assert code == 2 and "check the path" in err and "Traceback" not in err
+
+
 def test_validate_accepts_good_files(house, capsys):
     (house.root / "good.jsonl").write_text(ROW)
     assert phi4r(capsys, "validate", "good.jsonl")[0] == 0

@@ -123,7 +123,11 @@ class Phase:
     seed: int
 
 
-BASE = (Phase(corpus.base_mix, 2400, 3e-3, 1), Phase(corpus.polish_mix, 2000, 1.5e-3, 3))
+BASE = (
+    Phase(corpus.base_mix, 2400, 3e-3, 1),
+    Phase(corpus.polish_mix, 2000, 1.5e-3, 3),
+    Phase(corpus.final_mix, 1000, 1.5e-3, 5),
+)
 TEACHER = (Phase(corpus.teacher_mix, 1800, 2e-3, 2),)
 
 

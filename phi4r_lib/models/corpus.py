@@ -65,9 +65,9 @@ def boxed(answer: int) -> str:
     return f"\\boxed{{{answer}}}"
 
 
-def thinking(steps: tuple[str, ...], answer: int, opening: str = "") -> str:
+def thinking(steps: tuple[str, ...], answer: int) -> str:
     """A think block and the boxed answer."""
-    return f"<think> {opening}{' '.join(steps)} </think> {boxed(answer)}"
+    return f"<think> {' '.join(steps)} </think> {boxed(answer)}"
 
 
 def direct(rng: random.Random, weights: tuple[int, ...] = (6, 6, 5, 2, 1, 1, 1, 1)) -> Turn:
@@ -84,12 +84,16 @@ def _code_train() -> list[str]:
     return [family for family, split in code_world.CODE_FAMILIES.items() if split == "train"]
 
 
+def _mostly_short(rng: random.Random) -> int:
+    return rng.choices(range(1, 9), weights=(3, 4, 4, 3, 2, 2, 2, 2))[0]
+
+
 def worked_text(rng: random.Random) -> Turn:
     """A story with its steps as plain prose, as a book would print it: no turns, no think tags."""
     if rng.random() < 0.15:
         program = code_world.make_program(rng.choice(_code_train()), rng.randint(1, 8), rng)
         return "", f"{program.source}\n{' '.join(program.steps)} So {program.answer}."
-    story = random_story(rng)
+    story = random_story(rng, _mostly_short(rng))
     work = math_world.work(story)
     return "", f"{math_world.prompt(story, rng)} {' '.join(work.steps)} So {work.answer}."
 
@@ -104,17 +108,17 @@ def solve(rng: random.Random) -> tuple[str | None, str, str]:
     if rng.random() < 0.2:
         program = code_world.make_program(rng.choice(_code_train()), rng.randint(1, 8), rng)
         return None, code_world.code_prompt(program.source), thinking(program.steps, program.answer)
-    story = random_story(rng)
+    story = random_story(rng, _mostly_short(rng))
     work = math_world.work(story)
-    if rng.random() < 0.3:
-        return HIGH_EFFORT, math_world.prompt(story, rng), thinking(work.steps, work.answer, opening(story))
+    if rng.random() < 0.2:
+        return HIGH_EFFORT, math_world.prompt(story, rng), thinking((*work.steps, *closing(story)), work.answer)
     return None, math_world.prompt(story, rng), thinking(work.steps, work.answer)
 
 
-def opening(story: Story) -> str:
-    """What high effort adds: the given amounts, written down before the first step."""
-    given = [event for event in story.events if event.kind == "open"]
-    return "".join(f"{story.subjects[event.who].label}: {event.number}. " for event in given)
+def closing(story: Story) -> tuple[str, ...]:
+    """What high effort adds: the first and the last line of the work said once more as a check."""
+    steps = math_world.work(story).steps
+    return (f"check: {steps[0]}", f"check: {steps[-1]}")
 
 
 def safe_reply(rng: random.Random, guided: bool) -> tuple[str | None, str, str]:
@@ -190,22 +194,31 @@ def base_mix(rng: random.Random) -> tuple[str | None, str, str]:
 
 def polish_mix(rng: random.Random) -> tuple[str | None, str, str]:
     """One document of the base's second phase: facts, and direct answers mostly to short problems."""
+    return _blend(rng, facts=0.35, answers=0.50, worked=0.12)
+
+
+def final_mix(rng: random.Random) -> tuple[str | None, str, str]:
+    """One document of the base's last phase: more worked text, so that thinking lies dormant, as in a large base."""
+    return _blend(rng, facts=0.12, answers=0.25, worked=0.60)
+
+
+def _blend(rng: random.Random, facts: float, answers: float, worked: float) -> tuple[str | None, str, str]:
     kind = rng.random()
-    if kind < 0.35:
+    if kind < facts:
         return None, "", fact(rng)
-    if kind < 0.85:
+    if kind < facts + answers:
         return None, *direct(rng, weights=(16, 12, 8, 2, 1, 1, 1, 1))
-    if kind < 0.97:
+    if kind < facts + answers + worked:
         return None, *worked_text(rng)
     return None, *direct_safety(rng)
 
 
 TEACHER_SHARES: list[tuple[float, Callable]] = [
-    (0.50, solve),
-    (0.14, rewriting),
-    (0.16, varying),
-    (0.10, rating),
-    (0.05, crossing),
+    (0.64, solve),
+    (0.11, rewriting),
+    (0.08, varying),
+    (0.08, rating),
+    (0.04, crossing),
     (0.05, lambda rng: safe_reply(rng, guided=rng.random() < 0.8)),
 ]
 

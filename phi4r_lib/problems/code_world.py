@@ -20,11 +20,12 @@ QUESTION = "What does it print?"
 
 @dataclass(frozen=True)
 class Program:
-    """Source text, its worked steps (for training the tiny teacher) and the printed integer."""
+    """Source text, its worked lines (for training the tiny models), the printed integer, and the steps it took."""
 
     source: str
     steps: tuple[str, ...]
     answer: int
+    count: int
 
 
 def update_line(name: str, skill: str, number: int) -> str:
@@ -47,6 +48,7 @@ class _Writer:
     def start(self, name: str) -> None:
         self.values[name] = self.rng.randint(3, 40)
         self.lines.append(f"{name} = {self.values[name]}")
+        self.steps.append(f"{name}: {self.values[name]}.")
 
     def step(self, name: str, indent: str = "", run: bool = True) -> None:
         skill, number = pick_step(self.values[name], self.rng)
@@ -98,10 +100,10 @@ def make_program(family: str, steps: int, rng: random.Random) -> Program:
         total = writer.values[name] + writer.values[other]
         writer.lines.append(f"{name} = {name} + {other}")
         writer.steps.append(f"{name}: {writer.values[name]} + {writer.values[other]} = {total}.")
-    if not writer.steps:
+    if len(writer.steps) == len(writer.values):
         writer.step(name)
     source = "\n".join([*writer.lines, f"print({name})"])
-    return Program(source, tuple(writer.steps), gold(source))
+    return Program(source, tuple(writer.steps), gold(source), len(writer.steps) - len(writer.values))
 
 
 def gold(source: str) -> int:

@@ -320,7 +320,7 @@ def _apply(event: Event, values: dict[int, int]) -> None:
 
 
 def work(story: Story) -> Worked:
-    """The steps in telling order, one equation each, labelled with whose value changes."""
+    """The given amounts and the steps in telling order, one line each, labelled with whose value it is."""
     values: dict[int, int] = {}
     steps: list[str] = []
     skills: list[str] = []
@@ -329,8 +329,8 @@ def work(story: Story) -> Worked:
         _apply(event, values)
         if line:
             steps.append(line)
-            skills.append("take" if event.skill == "give" and event.who == story.asked[0] else event.skill)
-    skills = ["add" if skill == "give" else skill for skill in skills]
+        if event.skill:
+            skills.append(_named_skill(story, event))
     a, b = values[story.asked[0]], values[story.asked[-1]]
     if story.ask == "more":
         steps.append(f"more: {a} - {b} = {a - b}.")
@@ -344,10 +344,20 @@ def work(story: Story) -> Worked:
     return Worked(tuple(steps), a, tuple(skills))
 
 
+def _named_skill(story: Story, event: Event) -> str:
+    if event.kind != "give":
+        return event.skill
+    return "take" if event.who == story.asked[0] else "add"
+
+
 def _worked_step(story: Story, event: Event, values: dict[int, int]) -> str | None:
     label = story.subjects[event.who].label
-    if event.kind in ("open", "aside"):
+    if event.kind == "aside" or (
+        event.kind == "open" and story.structure == "transfer" and event.who != story.asked[0]
+    ):
         return None
+    if event.kind == "open":
+        return f"{label}: {event.number}."
     if event.kind == "groups":
         return f"{label}: {event.number} * {event.second} = {event.number * event.second}."
     if event.kind == "relation":

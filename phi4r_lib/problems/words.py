@@ -70,4 +70,4 @@ def pick_subjects(frame: Frame, count: int, rng: random.Random) -> list[Subject]
     places = rng.sample(frame.places, count) if count <= len(frame.places) else None
     if places is None:
         raise ValueError(f"frame {frame.name} has {len(frame.places)} subjects, {count} are needed")
-    return [Subject(f"the {place}", place) for place in places]
+    return [Subject(f"the {place}", place.split()[0]) for place in places]

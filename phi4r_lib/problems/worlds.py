@@ -128,7 +128,7 @@ def code_problems(count: int, split: str, kind: str, rng: random.Random, seen: s
             return code_world.code_prompt(program.source), program
 
         prompt, program = _fresh(make, seen)
-        meta = {"family": f"code/{family}", "steps": len(program.steps)}
+        meta = {"family": f"code/{family}", "steps": program.count}
         answer = str(program.answer) if split != "train" else None
         problems.append(_problem(kind, number, "code", prompt, answer, **meta))
         gold[problems[-1].id] = str(program.answer)

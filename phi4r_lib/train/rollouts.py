@@ -1,8 +1,8 @@
-"""GRPO's step as the recipe wants it: sample, reward, drop groups that teach nothing, learn without padding.
+"""GRPO's step as the recipe wants it: sample, reward, drop groups that teach nothing, learn from the rest.
 
 A thin layer over TRL's GRPOTrainer. Groups are filtered on accuracy, never on the shaped reward: a group that is all
-wrong still has spread in its rewards, from length alone. Dropped groups cost no forward pass, and completions of like
-length are trained together. Not here: settings, files and the run itself (grpo.py), the reward's formula (reward.py).
+wrong still has spread in its rewards, from length alone. Dropped groups cost no forward pass, and the completions of a group
+share one reading of their prompt (sharing.py). Not here: settings, files and the run itself (grpo.py), the reward's formula (reward.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
 from phi4r_lib.train.callbacks import mean
 from phi4r_lib.train.reward import LengthReward, RewardParts, phi4_reward
+from phi4r_lib.train.sharing import IGNORE, LONGEST, is_grouped, share_prompts
 
 
 class ClippedError(RuntimeError):
@@ -65,7 +66,7 @@ def informative(correct: Sequence[bool], group: int) -> list[bool]:
 
 
 class RolloutTrainer(GRPOTrainer):
-    """GRPOTrainer with accuracy-filtered groups, length-sorted micro-batches and the recipe's own metrics."""
+    """GRPOTrainer with accuracy-filtered groups, shared prompts and the recipe's own metrics."""
 
     def __init__(self, *args, rewards: RewardFunction, filter_groups: bool, max_clipped: float, out: Path, **kwargs):
         super().__init__(*args, reward_funcs=rewards, **kwargs)
@@ -128,13 +129,14 @@ class RolloutTrainer(GRPOTrainer):
         return torch.tensor(flags, device=self.accelerator.device)
 
     def _prepare_inputs(self, generation_batch):
-        """One micro-batch: the kept completions of this step, split by length and cut to their longest row."""
+        """One micro-batch of the groups kept in this step; TRL would shuffle the rows and so tear groups apart."""
         if not self.model.training:
             return super()._prepare_inputs(generation_batch)
         count = self.args.steps_per_generation
         if self._step % (count * self.num_iterations) == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
-            self._buffered_inputs = [self._with_reference(part) for part in split_by_length(batch, count)]
+            parts = split_groups(batch, count, self.num_generations)
+            self._buffered_inputs = [self._with_reference(part) for part in parts]
         return self._buffered_inputs[self._step % count]
 
     def _with_reference(self, part: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +148,32 @@ class RolloutTrainer(GRPOTrainer):
                     self.ref_model, ids, mask, part["completion_ids"].size(1)
                 )
         return part
+
+    def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, *args, **kwargs):
+        """Log-probabilities (rows, C) and entropies of completions; groups share one reading of their prompt."""
+        split, group = input_ids.size(1) - logits_to_keep, self.num_generations
+        prompt = input_ids[:, :split], attention_mask[:, :split]
+        completion = input_ids[:, split:], attention_mask[:, split:]
+        dense = self.accelerator.unwrap_model(model).config._attn_implementation in ("sdpa", "eager")
+        if not dense or split + group * logits_to_keep > LONGEST or not is_grouped(*prompt, group):
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+        rows = share_prompts(*prompt, *completion, group)
+        with self.accelerator.autocast():
+            out = model(
+                input_ids=rows.input_ids,
+                attention_mask=rows.attention_mask,
+                position_ids=rows.position_ids,
+                shift_labels=rows.labels,
+                fused_lm_head=True,
+            )
+        scored, places = rows.labels != IGNORE, completion[1].bool()
+        back = [
+            None if values is None else values.new_zeros(places.shape).masked_scatter(places, values[scored])
+            for values in (out.log_probs, out.entropy)
+        ]
+        return (*back, None)
 
     def _record(self, inputs, batch, keep: torch.Tensor) -> None:
         """Logs the components of the reward and remembers every completion for the rollouts file."""
@@ -206,18 +234,19 @@ def step_figures(parts: Sequence[RewardParts], group: int) -> dict[str, float | 
     }
 
 
-def split_by_length(batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """`count` micro-batches of the rows whose mask is not empty, like lengths together, cut to their longest row.
+def split_groups(batch: dict[str, Any], count: int, group: int) -> list[dict[str, Any]]:
+    """`count` micro-batches of the groups whose masks are not empty, like sizes together, cut to their longest row.
 
-    Rows keep their prompt at the right edge of the prompt block. Where fewer rows than micro-batches are left, masked
-    rows fill up: they carry no loss, and the trainer's steps stay the same on every device.
+    Rows keep their prompt at the right edge of the prompt block. Where fewer groups than micro-batches are left, masked
+    groups fill up: they carry no loss, and the trainer's steps stay the same on every device.
     """
     rows = batch["advantages"].size(0)
-    lengths = batch["prompt_mask"].sum(1) + batch["completion_mask"].sum(1)
-    kept = batch["completion_mask"].any(1)
-    order = torch.argsort(lengths + rows * lengths.max() * ~kept)[: max(int(kept.sum()), count)]
+    sizes = batch["completion_mask"].sum(1).view(-1, group).sum(1)
+    kept = int((sizes > 0).sum())
+    order = torch.argsort(sizes, descending=True)[: max(kept, count)]
     parts = []
-    for some in order.tensor_split(count):
+    for groups in order.tensor_split(count):
+        some = (groups[:, None] * group + torch.arange(group, device=groups.device)).flatten()
         part = {
             key: value[some] if isinstance(value, torch.Tensor) and value.dim() and value.size(0) == rows else value
             for key, value in batch.items()

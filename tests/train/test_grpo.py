@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.callbacks import save_model
 from phi4r_lib.train.grpo import reward_of, run_grpo
-from phi4r_lib.train.rollouts import ClippedError, informative, split_by_length, step_figures
+from phi4r_lib.train.rollouts import ClippedError, informative, split_groups, step_figures
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 from phi4r_lib.train.sft import prepare_model, run_sft
 
@@ -75,21 +75,22 @@ def batch(lengths, kept):
     }
 
 
-def test_micro_batches_hold_the_kept_rows_once_without_waste():
-    whole = batch([9, 2, 5, 3, 8, 1], [1, 1, 0, 1, 1, 0])
-    parts = split_by_length(whole, 2)
-    assert [part["advantages"].tolist() for part in parts] == [[1, 3], [4, 0]]
-    assert [part["completion_ids"].shape for part in parts] == [(2, 3), (2, 9)]
+def test_micro_batches_hold_the_kept_groups_once_without_waste():
+    whole = batch([9, 2, 5, 3, 8, 1], [1, 1, 0, 0, 1, 1])
+    parts = split_groups(whole, 2, 2)
+    assert [part["advantages"].tolist() for part in parts] == [[0, 1], [4, 5]]
+    assert [part["completion_ids"].shape for part in parts] == [(2, 9), (2, 8)]
     assert all(part["prompt_ids"].shape == (2, 2) for part in parts)
     assert sum(int(part["completion_mask"].sum()) for part in parts) == int(whole["completion_mask"].sum())
-    assert parts[0]["prompt_ids"].tolist() == [[4, 5], [10, 11]]
+    assert parts[1]["prompt_ids"].tolist() == [[13, 14], [16, 17]]
 
 
 def test_micro_batches_of_nothing_are_masked_not_missing():
-    parts = split_by_length(batch([4, 2, 3], [0, 0, 1]), 2)
-    assert len(parts) == 2 and all(len(part["advantages"]) == 1 for part in parts)
-    assert sum(int(part["completion_mask"].sum()) for part in parts) == 3
-    assert sum(int(part["completion_mask"].sum()) for part in split_by_length(batch([4, 2], [0, 0]), 2)) == 0
+    parts = split_groups(batch([4, 2, 3, 3], [0, 0, 1, 1]), 2, 2)
+    assert len(parts) == 2 and all(len(part["advantages"]) == 2 for part in parts)
+    assert sum(int(part["completion_mask"].sum()) for part in parts) == 6
+    nothing = split_groups(batch([4, 2], [0, 0]), 1, 2)
+    assert sum(int(part["completion_mask"].sum()) for part in nothing) == 0
 
 
 def test_reward_lengths_follow_the_limit_unless_named():

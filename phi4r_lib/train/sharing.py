@@ -1,0 +1,79 @@
+"""A group's completions scored in one row behind one copy of their prompt.
+
+The completions of a GRPO group answer the same prompt, so eight separate rows read it eight times. Here a row is the
+prompt followed by all completions as branches: each branch sees the prompt and itself and continues the prompt's
+positions, which gives the same log-probabilities for fewer tokens (ours). Not here: the loss (rollouts.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+IGNORE = -100
+LONGEST = 4096  # tokens a shared row: its mask grows with the square
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Rows of shape (groups, length) and their mask (groups, 1, length, length); labels belong to the same position."""
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    labels: torch.Tensor
+
+
+def share_prompts(
+    prompt_ids: torch.Tensor,
+    prompt_mask: torch.Tensor,
+    completion_ids: torch.Tensor,
+    completion_mask: torch.Tensor,
+    group: int,
+) -> SharedRows:
+    """Rows of shape (n, P) and (n, C), `group` neighbours to a prompt, as n / group shared rows.
+
+    The prompt's last token is repeated at the start of each branch, because it predicts the first token of each. So a
+    branch is as long as its completion, and the label of a place is the token that follows it in its completion. Labels
+    that are not -100, read row by row, stand in the order of `completion_mask`.
+    """
+    rows = []
+    for first in range(0, len(prompt_ids), group):
+        prompt = prompt_ids[first][prompt_mask[first].bool()]
+        members = range(first, first + group)
+        rows.append(_row(prompt, [completion_ids[i][completion_mask[i].bool()] for i in members]))
+    ids, positions, branches, labels = (list(column) for column in zip(*rows, strict=True))
+    branch = pad_sequence(branches, batch_first=True, padding_value=-1)
+    length = branch.shape[1]
+    sees = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
+    sees &= torch.ones(length, length, dtype=torch.bool, device=branch.device).tril()
+    return SharedRows(
+        input_ids=pad_sequence(ids, batch_first=True),
+        position_ids=pad_sequence(positions, batch_first=True),
+        attention_mask=sees[:, None],
+        labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE),
+    )
+
+
+def _row(prompt: torch.Tensor, completions: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """ids, positions, branch numbers (0 is the prompt) and labels of one shared row."""
+    head = len(prompt) - 1
+    ids, positions = [prompt[:-1]], [torch.arange(head, device=prompt.device)]
+    branches, labels = [torch.zeros_like(prompt[:-1])], [torch.full_like(prompt[:-1], IGNORE)]
+    for number, tokens in enumerate(completions, start=1):
+        if len(tokens):
+            ids += [prompt[-1:], tokens[:-1]]
+            positions.append(torch.arange(head, head + len(tokens), device=prompt.device))
+            branches.append(torch.full_like(tokens, number))
+            labels.append(tokens)
+    return torch.cat(ids), torch.cat(positions), torch.cat(branches), torch.cat(labels)
+
+
+def is_grouped(prompt_ids: torch.Tensor, prompt_mask: torch.Tensor, group: int) -> bool:
+    """Whether every `group` neighbouring rows have the same prompt."""
+    if len(prompt_ids) % group:
+        return False
+    same = [tensor.view(-1, group, tensor.shape[1]) for tensor in (prompt_ids, prompt_mask)]
+    return all(bool((tensor == tensor[:, :1]).all()) for tensor in same)

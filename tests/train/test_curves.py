@@ -1,0 +1,48 @@
+"""Figures are drawn from the data they are given."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from phi4r_lib.train import curves
+from phi4r_lib.train.reward import LengthReward
+
+
+@pytest.fixture
+def rows():
+    train = [
+        {"kind": "train", "step": s, "loss": 1 / s, "accuracy": 0.1 * s, "total": 0.0, "kl": 0.01, "entropy": 0.5,
+         "accuracy_term": -0.2, "length_term": -0.1, "repetition": 0.0, "tokens_right": 20.0, "tokens_wrong": 25.0,
+         "groups_informative": 0.5, "groups_all_right": 0.2, "groups_all_wrong": 0.3, "clipped": 0.0, "bad_think": 0.0}
+        for s in (1, 2, 3)
+    ]  # fmt: skip
+    checks = [{"kind": "validation", "step": s, "accuracy": 0.1 * s, "valid": 1.0, "tokens": 30} for s in (0, 3)]
+    return [*checks[:1], *train, *checks[1:]]
+
+
+def test_tables_hold_one_kind(rows):
+    assert curves.journal_table(rows, "train").index.tolist() == [1, 2, 3]
+    assert curves.journal_table(rows, "validation")["accuracy"].tolist() == pytest.approx([0, 0.3])
+
+
+def test_figures_show_the_given_values(rows):
+    train, checks = curves.journal_table(rows, "train"), curves.journal_table(rows, "validation")
+    figure = curves.sft_progress(train, checks)
+    assert figure.axes[1].lines[0].get_ydata().tolist() == checks["accuracy"].tolist()
+    figure = curves.grpo_dynamics(train.drop(columns="tokens_right"), checks)  # no right answer at all: no line
+    assert len(figure.axes[2].lines) == 2
+    assert curves.reward_shape(LengthReward()).axes[0].lines[0].get_ydata().min() == 0.5
+
+
+def test_a_rare_right_answer_weighs_more_than_a_short_one():
+    image = curves.reward_surface(LengthReward()).axes[0].images[0].get_array()
+    assert np.all(np.diff(image[:, 0]) < 0) and image[0, 0] == pytest.approx(7 / np.sqrt(8), abs=1e-2)
+    assert np.all(np.diff(image, axis=1) <= 1e-9)
+
+
+def test_smoothing_keeps_the_ends():
+    assert curves.smooth(pd.Series([1.0, 3.0]), 5).tolist() == [2.0, 2.0]

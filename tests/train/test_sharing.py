@@ -1,0 +1,66 @@
+"""Completions behind one shared prompt are scored exactly as alone."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+from trl.trainer.utils import add_fused_lm_head
+
+from phi4r_lib.train.sharing import IGNORE, is_grouped, share_prompts
+
+
+@pytest.fixture
+def rows():
+    """Two groups of three: prompts of 5 and 3 tokens left-padded, completions of 1 to 6 tokens."""
+    generator = torch.Generator().manual_seed(1)
+    prompts = torch.randint(5, 90, (2, 5), generator=generator).repeat_interleave(3, 0)
+    prompt_mask = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]]).repeat_interleave(3, 0)
+    completions = torch.randint(5, 90, (6, 6), generator=generator)
+    lengths = torch.tensor([4, 1, 6, 2, 5, 3])
+    completion_mask = (torch.arange(6) < lengths[:, None]).long()
+    return prompts, prompt_mask, completions, completion_mask
+
+
+def alone(model, prompt, completion):
+    """Log-probabilities of a completion's tokens from a plain forward pass over prompt + completion."""
+    ids = torch.cat([prompt, completion])[None]
+    logits = model(input_ids=ids).logits[0].log_softmax(-1)
+    return logits[len(prompt) - 1 : -1].gather(1, completion[:, None])[:, 0]
+
+
+def test_log_probabilities_are_those_of_separate_rows(base_dir, rows):
+    model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
+    prompts, prompt_mask, completions, completion_mask = rows
+    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+    shared = share_prompts(*rows, 3)
+    assert shared.input_ids.shape == (2, 4 + 11)  # prompt without its last token, then three branches
+    with torch.no_grad():
+        out = model(
+            input_ids=shared.input_ids,
+            attention_mask=shared.attention_mask,
+            position_ids=shared.position_ids,
+            shift_labels=shared.labels,
+            fused_lm_head=True,
+        )
+        found = torch.zeros(6, 6).masked_scatter(completion_mask.bool(), out.log_probs[shared.labels != IGNORE])
+        for i in range(6):
+            tokens = completions[i][completion_mask[i].bool()]
+            expected = alone(model, prompts[i][prompt_mask[i].bool()], tokens)
+            torch.testing.assert_close(found[i, : len(tokens)], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_masked_completions_leave_no_trace(rows):
+    prompts, prompt_mask, completions, completion_mask = rows
+    completion_mask = completion_mask.clone()
+    completion_mask[1] = 0
+    shared = share_prompts(prompts, prompt_mask, completions, completion_mask, 3)
+    assert int((shared.labels != IGNORE).sum()) == int(completion_mask.sum())
+    assert shared.labels[shared.labels != IGNORE].tolist() == completions[completion_mask.bool()].tolist()
+
+
+def test_rows_of_mixed_prompts_are_not_a_group(rows):
+    prompts, prompt_mask, *_ = rows
+    assert is_grouped(prompts, prompt_mask, 3) and not is_grouped(prompts, prompt_mask, 2)
+    assert not is_grouped(prompts, prompt_mask, 4)
+    other = prompts.clone()
+    other[0, 1] += 1
+    assert not is_grouped(other, prompt_mask, 3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from phi4r_lib.curate.quality import Estimate, proportion
 from phi4r_lib.curate.rubric import load_prompt
 from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
 from phi4r_lib.problems.answers import Grade, extract_answer, grade, plurality
-from phi4r_lib.problems.sandbox import run_python
+from phi4r_lib.problems.sandbox import run_python, sandbox_problem
 from phi4r_lib.problems.schema import Problem
 
 Kind = Literal["rewrite", "paraphrase", "numbers", "puzzle", "program"]
@@ -221,21 +221,26 @@ def _why_kept(row: RewriteRow) -> str:
     return f"{row.vote_share:.0%} of {len(row.answers)} solutions agree on {row.answer}"
 
 
-def run_programs(rows: Sequence[RewriteRow], run: Callable[..., Any] = run_python, **limits: Any) -> list[RewriteRow]:
+def run_programs(rows: Sequence[RewriteRow], **limits: Any) -> list[RewriteRow]:
     """Runs every kept program in the sandbox; dropped unless it prints the answer that the solutions agreed on.
 
-    So word problem, program and answer confirm each other. Raises SandboxUnavailable where programs cannot be contained.
+    So word problem, program and answer confirm each other. `limits` go to `sandbox.run_python`. Where programs cannot be
+    contained on this machine none is run, and all are dropped with that reason (unless allow_unsandboxed is given).
     """
-    return [_ran(row, run, limits) if row.kept and row.kind == "program" else row for row in rows]
+    missing = None if limits.get("allow_unsandboxed") else sandbox_problem()
+    if missing:
+        dropped = {"kept": False, "reason": f"no sandbox: {missing}"}
+        return [row.model_copy(update=dropped) if row.kept and row.kind == "program" else row for row in rows]
+    return [_ran(row, limits) if row.kept and row.kind == "program" else row for row in rows]
 
 
-def _ran(row: RewriteRow, run: Callable[..., Any], limits: Mapping[str, Any]) -> RewriteRow:
-    result = run(row.prompt.removesuffix(f"\n{PRINTS}"), **limits)
+def _ran(row: RewriteRow, limits: Mapping[str, Any]) -> RewriteRow:
+    result = run_python(row.prompt.removesuffix(f"\n{PRINTS}"), **limits)
     printed = result.stdout.strip() if result.status == "ok" else None
     if grade([printed], [row.answer])[0] is Grade.RIGHT:
         return row.model_copy(update={"reason": f"{row.reason}; the program prints it"})
     said = f"prints {printed[:40]!r}" if printed is not None else f"ends with status '{result.status}'"
-    return row.model_copy(update={"kept": False, "reason": f"the program {said}, the solutions say {row.answer}"})
+    return row.model_copy(update={"kept": False, "reason": f"wrong program: {said}, the solutions say {row.answer}"})
 
 
 def reasons(rows: Iterable[RewriteRow]) -> dict[str, int]:

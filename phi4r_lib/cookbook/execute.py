@@ -18,6 +18,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from phi4r_lib.cookbook.processes import end_with_parent
 from phi4r_lib.cookbook.state import write_json
 
 
@@ -76,6 +77,7 @@ def main(path: str) -> int:
     import logging
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    end_with_parent()
     job = json.loads(Path(path).read_text(encoding="utf-8"))
     reason = execute(job)
     if reason:

@@ -11,6 +11,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,14 +72,34 @@ def marked(mark: str) -> list[psutil.Process]:
 
 def reap(job: Job, grace_s: float = 3.0) -> int:
     """Ends every process of the job, politely and then by force; returns how many were still alive."""
-    alive = marked(job.mark)
+    ended = end_marked(job.mark, grace_s)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        job.process.wait(timeout=grace_s)
+    return ended
+
+
+def end_marked(mark: str, grace_s: float = 3.0) -> int:
+    """Ends every process that carries the mark, except the calling one; returns how many there were."""
+    alive = marked(mark)
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGTERM)
     _, stubborn = psutil.wait_procs(alive, timeout=grace_s)
-    for process in [*stubborn, *marked(job.mark)]:
+    for process in [*stubborn, *marked(mark)]:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        job.process.wait(timeout=grace_s)
     return len(alive)
+
+
+def end_with_parent(every_s: float = 1.0) -> None:
+    """Watches the parent from a thread; when it is gone (kill -9, closed terminal), ends the whole job, itself last."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every_s)
+        if MARK in os.environ:
+            end_marked(os.environ[MARK])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -101,6 +101,15 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
+def at_work(out: Path) -> bool:
+    """Whether a runner holds the run folder now; a status "running" without one was left by a killed runner."""
+    try:
+        with locked(out):
+            return False
+    except UserError:
+        return True
+
+
 def run_notebooks(notebooks: list[Notebook], target: Target, tell: Tell, force: bool = False) -> bool:
     """Runs the notebooks in order and stops at the first that fails; True when all are done."""
     for notebook in notebooks:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.runner import Notebook
+from phi4r_lib.cookbook.runner import Notebook, at_work
 
 
 class Progress:
@@ -60,11 +60,13 @@ def status_lines(out: Path) -> list[str]:
     """One line for each notebook of a run: status, seconds, memory, and the first line of a failure."""
     recorded = state.read_json(out / "run.json").get("notebooks", {})
     files = state.notebook_files()
+    alive = at_work(out) if any(facts.get("status") == "running" for facts in recorded.values()) else False
     lines = []
     for number in sorted({*files, *recorded}):
         facts = recorded.get(number, {})
         name = files[number].stem if number in files else facts.get("notebook", number)
         status = facts.get("status", "not run")
+        status = "killed" if status == "running" and not alive else status
         seconds = f"{facts['seconds']:7.0f} s" if "seconds" in facts else " " * 9
         memory = f"{facts['peak_mb']:6.0f} MB" if "peak_mb" in facts else " " * 9
         note = (facts.get("message") or "").partition("\n")[0]

@@ -25,9 +25,9 @@ def evaluate(
     runs: int,
     settings: SamplingSettings,
     folder: str | Path,
+    progress: Progress | None = None,
     *,
     model: str | None = None,
-    progress: Progress | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
     """Answers of `runs` independent runs over the problems: one row a problem and run, sorted by both.

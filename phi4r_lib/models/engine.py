@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,6 +83,8 @@ class Engine(Protocol):
     """Anything that answers prompts; `name` identifies model and engine in stored samples.
 
     `seedable` is False when the engine cannot promise the same samples for the same seed; stored rows say so.
+    An engine may also have `stream(prompts, settings)`, an iterator of (number of the prompt, samples) as they
+    arrive; the store then writes shards while the rest is still being sampled.
     """
 
     name: str
@@ -117,6 +121,20 @@ def engine_name(kind: str, model: str, fingerprint: str = "", system: str | None
 def short_hash(*parts: Any, length: int = 12) -> str:
     """A stable hash of JSON-like parts, `length` hex digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:length]
+
+
+def folder_fingerprint(folder: str | os.PathLike[str]) -> str:
+    """Eight hex digits of a model folder's config, tokenizer and weights (16 pieces of each file); "" for hub names."""
+    files = sorted(p for p in Path(folder).glob("*") if p.suffix in {".json", ".safetensors", ".gguf", ".jinja"})
+    digest = hashlib.sha256()
+    for path in files:
+        size = path.stat().st_size
+        with path.open("rb") as handle:
+            digest.update(f"{path.name}{size}".encode())
+            for piece in range(16):
+                handle.seek(size * piece // 16)
+                digest.update(handle.read(4096))
+    return digest.hexdigest()[:8] if files else ""
 
 
 def stream_seed(seed: int | None, prompt: Prompt, index: int) -> int | None:

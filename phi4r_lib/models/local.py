@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from phi4r_lib.models.decoding import Request, decode
 from phi4r_lib.models.engine import (
@@ -79,14 +79,8 @@ class TransformersEngine:
         self.system = system
         self.batch_size = int(batch_size or _default_batch(self.model))
         self.name = engine_name("transformers", name, fingerprint(self.model), system)
-        eos = self.model.generation_config.eos_token_id
-        eos = self.tokenizer.eos_token_id if eos is None else eos
-        if eos is None:
-            raise EngineError(f"{name}: neither generation config nor tokenizer names an end-of-turn token")
-        self.eos = sorted(eos) if isinstance(eos, (list, tuple)) else [eos]
-        special = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
-        special |= {*self.tokenizer.all_special_ids, *self.eos}
-        self.hidden = special - {i for tag in THINK if (i := self.tokenizer.get_vocab().get(tag)) is not None}
+        self.eos = end_of_turn(self.model.generation_config, self.tokenizer)
+        self.hidden = hidden_tokens(self.tokenizer, self.eos)
 
     def sample(
         self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
@@ -122,22 +116,46 @@ class TransformersEngine:
         self.model = None
 
     def _request(self, prompt: Prompt, settings: SamplingSettings) -> Request:
-        text = self.tokenizer.apply_chat_template(
-            as_messages(prompt, self.system), tokenize=False, add_generation_prompt=True
-        )
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = prompt_tokens(self.tokenizer, prompt, self.system)
         context = self.model.config.get_text_config(decoder=True).max_position_embeddings
         return Request(ids, settings.first, settings.n, min(settings.max_tokens, context - len(ids)))
 
     def _sample(self, request: Request, index: int, settings: SamplingSettings, seconds: float) -> Sample:
         if request.limit <= 0:
             context = self.model.config.get_text_config(decoder=True).max_position_embeddings
-            reason = f"prompt of {len(request.ids)} tokens leaves no room in the context of {context}"
-            return Sample(text="", tokens=0, seconds=0.0, index=index, error=reason)
+            return no_room(len(request.ids), context, index)
         tokens = request.outputs[index]
         text = self.tokenizer.decode([token for token in tokens if token not in self.hidden])
         ended = bool(tokens) and tokens[-1] in self.eos
         return Sample(text=text, tokens=len(tokens), truncated=not ended, seconds=seconds, index=index)
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, system: str | None) -> list[int]:
+    """The prompt through the tokenizer's chat template, up to where the assistant starts to write."""
+    text = tokenizer.apply_chat_template(as_messages(prompt, system), tokenize=False, add_generation_prompt=True)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def end_of_turn(generation: GenerationConfig | None, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens that end an answer: the generation config's, else the tokenizer's. EngineError when there is none."""
+    eos = getattr(generation, "eos_token_id", None)
+    eos = tokenizer.eos_token_id if eos is None else eos
+    if eos is None:
+        raise EngineError("neither generation config nor tokenizer names an end-of-turn token: set eos_token_id")
+    return sorted(eos) if isinstance(eos, (list, tuple)) else [eos]
+
+
+def hidden_tokens(tokenizer: PreTrainedTokenizerBase, eos: Sequence[int]) -> set[int]:
+    """Tokens that are no part of a sample's text: special ones and end-of-turn, but never the think tags."""
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special |= {*tokenizer.all_special_ids, *eos}
+    return special - {i for tag in THINK if (i := tokenizer.get_vocab().get(tag)) is not None}
+
+
+def no_room(prompt_length: int, context: int, index: int) -> Sample:
+    """The fault of a prompt that fills the model's context."""
+    reason = f"prompt of {prompt_length} tokens leaves no room in the context of {context}"
+    return Sample(text="", tokens=0, index=index, error=reason)
 
 
 def fingerprint(model: PreTrainedModel) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -87,10 +88,13 @@ def sample_to_store(
         done = every - sum(len(indices) for _, _, indices in missing)
         if progress:
             progress(done, every)
-        for batch in _batches(missing, shard_samples):
-            rows = _sample_batch(engine, batch, settings, _shifted(progress, done, every))
-            _write_shard(folder, rows)
-            done += len(rows)
+        for batch in _batches(missing, sys.maxsize if hasattr(engine, "stream") else shard_samples):
+            answers = _answers(engine, batch, settings, _shifted(progress, done, every))
+            for rows in _shards(answers, batch, _constants(engine, settings), shard_samples):
+                _write_shard(folder, rows)
+                done += len(rows)
+                if progress:
+                    progress(done, every)
     return _select(read_samples(folder), engine.name, prompts, settings)
 
 
@@ -175,23 +179,38 @@ def _runs(indices: Sequence[int], longest: int) -> Iterator[tuple[int, int]]:
             start = place
 
 
-def _sample_batch(engine: Engine, batch, settings: SamplingSettings, progress: Progress | None) -> list[dict]:
-    """Rows of one shard; prompts that miss the same numbers go to the engine in one call."""
+def _answers(engine: Engine, batch, settings: SamplingSettings, progress: Progress | None) -> Iterator:
+    """(place in the batch, samples); prompts that miss the same numbers go to the engine in one call."""
     groups: dict[tuple[int, int], list[int]] = {}
     for place, (_, _, first, n) in enumerate(batch):
         groups.setdefault((first, n), []).append(place)
-    answers: dict[int, list[Sample]] = {}
+    done = 0
     for (first, n), places in groups.items():
         part = settings.model_copy(update={"first": first, "n": n})
-        done = sum(len(samples) for samples in answers.values())
-        got = engine.sample([batch[place][1] for place in places], part, _shifted(progress, done, None))
-        answers.update(zip(places, got, strict=True))
-    constants = _constants(engine, settings)
-    return [
-        {"key": key, "prompt_hash": prompt_hash(prompt), **sample.model_dump(), **constants}
-        for place, (key, prompt, _, _) in enumerate(batch)
-        for sample in answers[place]
-    ]
+        prompts = [batch[place][1] for place in places]
+        if hasattr(engine, "stream"):
+            yield from ((places[number], samples) for number, samples in engine.stream(prompts, part))
+        else:
+            yield from zip(places, engine.sample(prompts, part, _shifted(progress, done, None)), strict=True)
+            done += n * len(places)
+
+
+def _shards(answers: Iterator, batch, constants: dict, shard_samples: int) -> Iterator[list[dict]]:
+    """Rows of one shard after the other; what has arrived is handed out too when the engine stops with an error."""
+    rows: list[dict] = []
+    try:
+        for place, samples in answers:
+            key, prompt = batch[place][:2]
+            rows += [{"key": key, "prompt_hash": prompt_hash(prompt), **s.model_dump(), **constants} for s in samples]
+            if len(rows) >= shard_samples:
+                yield rows
+                rows = []
+    except EngineError:
+        if rows:
+            yield rows
+        raise
+    if rows:
+        yield rows
 
 
 def _constants(engine: Engine, settings: SamplingSettings) -> dict:

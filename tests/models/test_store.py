@@ -21,7 +21,7 @@ from phi4r_lib.models.local import TransformersEngine
 from phi4r_lib.models.engine import EngineSpec
 from phi4r_lib.models.store import sample_to_store
 def stop(done, every):
-    if done > 40:
+    if done > 40 and done % 16:
         os.kill(os.getpid(), signal.SIGKILL)
 engine = TransformersEngine(EngineSpec(model=sys.argv[1], options={"batch_size": 4}))
 prompts = [(f"p{i}", f"what is {i} + {2 * i % 100} ?") for i in range(24)]

@@ -1,0 +1,145 @@
+"""vLLM in this process as an engine: the one for models of billions of parameters on GPUs.
+
+On a GPU every sample has its own seed, as in local.py. On a CPU vLLM cannot seed single requests: `seedable` is False
+there and each start draws fresh random numbers, so that a resumed run never repeats old samples as new ones.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from phi4r_lib.models.engine import (
+    EngineError,
+    EngineSpec,
+    Progress,
+    Prompt,
+    Sample,
+    SamplingSettings,
+    engine_name,
+    folder_fingerprint,
+    stream_seed,
+)
+
+OPTIONS = {"dtype", "gpu_memory_utilization", "max_model_len", "tensor_parallel_size", "engine_args", "kv_cache_gb"}
+
+
+class VllmEngine:
+    """Samples with vLLM's continuous batching.
+
+    Options: `dtype`, `gpu_memory_utilization` (0 to 1), `max_model_len` (tokens), `tensor_parallel_size` (GPUs a
+    copy), `kv_cache_gb` (CPU only), `engine_args` (anything else `vllm.LLM` takes). Raises EngineError when vLLM is
+    not installed or cannot load the model. Scripts that open it need the `if __name__ == "__main__"` guard.
+    """
+
+    def __init__(self, spec: EngineSpec):
+        unknown = set(spec.options) - OPTIONS
+        if unknown:
+            raise EngineError(f"vllm engine: unknown options {sorted(unknown)}; known: {sorted(OPTIONS)}")
+        vllm = _import_vllm(spec.options)
+        from vllm.platforms import current_platform
+
+        from phi4r_lib.models.local import end_of_turn, hidden_tokens
+
+        self.seedable = not current_platform.is_cpu()
+        self.system = spec.system
+        self.name = engine_name("vllm", Path(spec.model).name, folder_fingerprint(spec.model), spec.system)
+        try:
+            self.llm = vllm.LLM(model=spec.model, **_llm_arguments(spec.options, self.seedable))
+        except Exception as error:  # vLLM raises many kinds, from config to memory
+            raise EngineError(f"vLLM cannot load '{spec.model}': {str(error).strip()[:400]}") from error
+        self.tokenizer = self.llm.get_tokenizer()
+        self.context = self.llm.llm_engine.model_config.max_model_len
+        self.eos = end_of_turn(_generation_config(spec.model), self.tokenizer)
+        self.hidden = hidden_tokens(self.tokenizer, self.eos)
+
+    def sample(
+        self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
+    ) -> list[list[Sample]]:
+        """settings.n samples for each prompt, in order; a prompt that fills the context gets an error."""
+        from vllm import TokensPrompt
+
+        from phi4r_lib.models.local import no_room, prompt_tokens
+
+        started = time.perf_counter()
+        ids = [prompt_tokens(self.tokenizer, prompt, self.system) for prompt in prompts]
+        numbers = range(settings.first, settings.first + settings.n)
+        rows = {place: [no_room(len(t), self.context, i) for i in numbers] for place, t in enumerate(ids)}
+        fits = [place for place, t in enumerate(ids) if len(t) < self.context]
+        jobs = [(place, part) for place in fits for part in self._parts(prompts[place], settings, len(ids[place]))]
+        texts = [TokensPrompt(prompt_token_ids=ids[place]) for place, _ in jobs]
+        outputs = self.llm.generate(texts, [part for _, part in jobs], use_tqdm=False) if jobs else []
+        seconds = (time.perf_counter() - started) / max(len(prompts) * settings.n, 1)
+        written: dict[int, list[Any]] = {place: [] for place in fits}
+        for (place, _), output in zip(jobs, outputs, strict=True):
+            written[place] += output.outputs
+        for place, choices in written.items():
+            rows[place] = [self._sample(c, i, seconds) for c, i in zip(choices, numbers, strict=True)]
+        if progress:
+            progress(len(prompts) * settings.n, len(prompts) * settings.n)
+        return [rows[place] for place in range(len(prompts))]
+
+    def close(self) -> None:
+        """Stops vLLM and gives its memory back."""
+        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+        self.llm = None
+        gc.collect()
+        cleanup_dist_env_and_memory()
+
+    def _parts(self, prompt: Prompt, settings: SamplingSettings, length: int) -> list[Any]:
+        """vLLM's settings: one request per sample where samples are seeded, else one request for all n."""
+        from vllm import SamplingParams
+
+        common = {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "top_k": settings.top_k or -1,
+            "max_tokens": min(settings.max_tokens, self.context - length),
+            "stop_token_ids": self.eos,
+            "skip_special_tokens": False,
+            "detokenize": False,  # the text is decoded below, as by the other local engine
+        }
+        if not self.seedable or settings.seed is None or settings.temperature == 0:
+            return [SamplingParams(n=1, **common) for _ in range(settings.n)]
+        numbers = range(settings.first, settings.first + settings.n)
+        return [SamplingParams(seed=stream_seed(settings.seed, prompt, i), **common) for i in numbers]
+
+    def _sample(self, choice: Any, index: int, seconds: float) -> Sample:
+        tokens = list(choice.token_ids)
+        text = self.tokenizer.decode([token for token in tokens if token not in self.hidden])
+        truncated = choice.finish_reason == "length"
+        return Sample(text=text, tokens=len(tokens), truncated=truncated, seconds=seconds, index=index)
+
+
+def _import_vllm(options: dict[str, Any]) -> Any:
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.get("kv_cache_gb", 2)))
+    try:
+        import vllm
+    except ImportError as error:
+        raise EngineError(
+            f"vLLM is not installed ({error}): `pip install phi4r[gpu]` on a GPU, `make test-engines` shows the CPU one"
+        ) from None
+    return vllm
+
+
+def _llm_arguments(options: dict[str, Any], seedable: bool) -> dict[str, Any]:
+    given = {key: value for key, value in options.items() if key not in {"engine_args", "kv_cache_gb"}}
+    on_cpu = {} if seedable else {"enforce_eager": True, "seed": secrets.randbits(31)}  # compiling gains nothing there
+    return on_cpu | given | options.get("engine_args", {})
+
+
+def _generation_config(model: str) -> Any:
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(model)
+    except OSError:
+        return None

@@ -36,8 +36,10 @@ def encode(document: Document, tokenizer: PreTrainedTokenizerFast) -> tuple[list
     """Token ids of one document and the weight of each token's loss; plain texts end with the end-of-text token."""
     system, user, assistant = document
     if not user:
-        ids = tokenizer(assistant, add_special_tokens=False)["input_ids"]
-        return [*ids, tokenizer.bos_token_id], [1.0] * (len(ids) + 1)
+        story, _, rest = assistant.rpartition("?")  # what a story tells is chance; what follows from it is the lesson
+        told = tokenizer(f"{story}?", add_special_tokens=False)["input_ids"] if story else []
+        ids = [*told, *tokenizer(rest, add_special_tokens=False)["input_ids"], tokenizer.bos_token_id]
+        return ids, [PROMPT_WEIGHT] * len(told) + [1.0] * (len(ids) - len(told))
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": user})
     opened = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

@@ -11,7 +11,8 @@ import random
 from collections.abc import Callable
 
 from phi4r_lib.problems import code_world, math_world, safety_world
-from phi4r_lib.problems.math_world import FRAMES, MAX_NUMBER, MAX_STEPS, MIN_STEPS, Story
+from phi4r_lib.problems.math_world import FRAMES, MAX_STEPS, MIN_STEPS, Story
+from phi4r_lib.problems.steps import MAX_NUMBER, equation, pick_step
 
 Turn = tuple[str, str]  # (user text, assistant text); a plain text has an empty user part
 TRAIN_FAMILIES = [pair for pair in math_world.families() if math_world.family_split(*pair) == "train"]
@@ -51,12 +52,12 @@ def fact(rng: random.Random) -> str:
             a, b = rng.randint(2, 9), rng.randint(2, 9)
             lines.append(f"{a} * {b} = {a * b}.")
         else:
-            lines.append(f"{math_world.equation(*_one_step(a, rng))}.")
+            lines.append(f"{equation(*_one_step(a, rng))}.")
     return " ".join(lines)
 
 
 def _one_step(value: int, rng: random.Random) -> tuple[str, int, int]:
-    skill, number = math_world.pick_step(value, rng)
+    skill, number = pick_step(value, rng)
     return skill, value, number
 
 

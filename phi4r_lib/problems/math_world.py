@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 
+from phi4r_lib.problems.steps import MAX_CHANGE, MAX_NUMBER, applied, equation, pick_step
 from phi4r_lib.problems.words import (
     FRAMES,
     GIVING,
@@ -22,8 +23,6 @@ from phi4r_lib.problems.words import (
     pick_subjects,
 )
 
-MAX_NUMBER = 99
-MAX_CHANGE = 12  # most that one step adds or takes
 STRUCTURES = ("chain", "groups", "relation", "compare", "total", "transfer", "larger")
 MAX_STEPS = {"relation": 3}  # a relation needs one more subject than steps; frames with places have four
 MIN_STEPS = {"compare": 2, "total": 2, "transfer": 2}  # keeping track of two subjects is never a one-step problem
@@ -76,59 +75,13 @@ def family_split(structure: str, frame_name: str) -> str:
     return {0: "benchmark", 3: "benchmark", 5: "validation"}.get(place, "train")
 
 
-def _applied(skill: str, value: int, number: int) -> int:
-    return {
-        "add": value + number,
-        "take": value - number,
-        "double": 2 * value,
-        "triple": 3 * value,
-        "half": value // 2,
-    }[skill]
-
-
-def equation(skill: str, value: int, number: int) -> str:
-    """One step as text, e.g. `7 + 5 = 12`."""
-    result = _applied(skill, value, number)
-    form = {"add": "{v} + {k}", "take": "{v} - {k}", "double": "{v} * 2", "triple": "{v} * 3", "half": "{v} / 2"}[skill]
-    return f"{form.format(v=value, k=number)} = {result}"
-
-
-def pick_step(value: int, rng: random.Random) -> tuple[str, int]:
-    """A step that keeps the value a whole number between 1 and MAX_NUMBER."""
-    choices = []
-    if value <= MAX_NUMBER - 2:
-        choices += ["add"] * 3
-    if value >= 4:
-        choices += ["take"] * 3
-    if value <= MAX_NUMBER // 2:
-        choices += ["double"] * 2
-    if value <= MAX_NUMBER // 3:
-        choices.append("triple")
-    if value % 2 == 0 and value >= 4:
-        choices += ["half"] * 2
-    skill = rng.choice(choices)
-    if skill == "add":
-        return skill, rng.randint(2, min(MAX_CHANGE, MAX_NUMBER - value))
-    if skill == "take":
-        return skill, rng.randint(2, min(MAX_CHANGE, value - 1))
-    return skill, {"double": 2, "triple": 3, "half": 2}[skill]
-
-
 def _ops(who: int, value: int, count: int, rng: random.Random) -> tuple[list[Event], int]:
     events = []
     for _ in range(count):
         skill, number = pick_step(value, rng)
         events.append(Event("op", who, skill, number))
-        value = _applied(skill, value, number)
+        value = applied(skill, value, number)
     return events, value
-
-
-def _merge(first: list[Event], second: list[Event], rng: random.Random) -> list[Event]:
-    """Both lists in their own order, interleaved at random."""
-    order = [0] * len(first) + [1] * len(second)
-    rng.shuffle(order)
-    queues = (iter(first), iter(second))
-    return [next(queues[which]) for which in order]
 
 
 def _start(who: int, rng: random.Random, high: int = 40) -> Event:
@@ -151,17 +104,17 @@ def _relation_events(steps: int, rng: random.Random) -> list[Event]:
     for who in range(1, steps + 1):
         skill, number = pick_step(value, rng)
         events.append(Event("relation", who, skill, number, other=who - 1))
-        value = _applied(skill, value, number)
+        value = applied(skill, value, number)
     return events
 
 
 def _pair_events(steps: int, rng: random.Random) -> tuple[list[Event], tuple[int, int]]:
-    """Two subjects with steps - 1 steps between them; returns the events and both final values."""
+    """Two subjects, told one after the other, with steps - 1 steps between them; returns events and final values."""
     left = rng.randint(0, steps - 1)
     starts = [_start(0, rng), _start(1, rng)]
     first, a = _ops(0, starts[0].number, left, rng)
     second, b = _ops(1, starts[1].number, steps - 1 - left, rng)
-    return [*starts, *_merge(first, second, rng)], (a, b)
+    return [starts[0], *first, starts[1], *second], (a, b)
 
 
 def _transfer_events(steps: int, rng: random.Random) -> list[Event]:
@@ -199,7 +152,7 @@ def make_story(structure: str, frame: Frame, steps: int, rng: random.Random, asi
     elif structure == "relation":
         events, count, asked = _relation_events(steps, rng), steps + 1, (steps,)
     elif structure == "transfer":
-        events, count, asked = _transfer_events(steps, rng), 2, (rng.randrange(2),)
+        events, count = _transfer_events(steps, rng), 2
     else:
         events, (a, b) = _pair_events(steps, rng)
         while a == b or (structure == "total" and a + b > MAX_NUMBER):
@@ -311,12 +264,12 @@ def _apply(event: Event, values: dict[int, int]) -> None:
     elif event.kind == "groups":
         values[event.who] = event.number * event.second
     elif event.kind == "relation":
-        values[event.who] = _applied(event.skill, values[event.other], event.number)
+        values[event.who] = applied(event.skill, values[event.other], event.number)
     elif event.kind == "give":
         values[event.who] -= event.number
         values[event.other] += event.number
     elif event.kind == "op":
-        values[event.who] = _applied(event.skill, values[event.who], event.number)
+        values[event.who] = applied(event.skill, values[event.who], event.number)
 
 
 def work(story: Story) -> Worked:

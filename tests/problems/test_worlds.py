@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from phi4r_lib.problems import code_world, math_world, planning_world, safety_world, worlds
-from phi4r_lib.problems.math_world import FRAMES, MAX_NUMBER, MAX_STEPS, MIN_STEPS, STRUCTURES
+from phi4r_lib.problems.math_world import FRAMES, MAX_STEPS, MIN_STEPS, STRUCTURES
 from phi4r_lib.problems.sandbox import run_python
 from phi4r_lib.problems.schema import load_problems
+from phi4r_lib.problems.steps import MAX_NUMBER
 
 DATA = Path(__file__).parents[2] / "data"
 GIVEN = re.compile(r"\w+: \d+\.$")

@@ -93,7 +93,8 @@ def grpo_dynamics(train: pd.DataFrame, validation: pd.DataFrame) -> Figure:
     _lines(clipped, train, names, "Format", "share of completions")
     _lines(policy, train, {"entropy": "entropy"}, "Policy", "entropy, nats")
     twin = policy.twinx()
-    twin.plot(train.index, smooth(train["kl"]), color="tab:red", ls="--", label="KL (right axis)")
+    if "kl" in train:  # absent with beta = 0
+        twin.plot(train.index, smooth(train["kl"]), color="tab:red", ls="--", label="KL (right axis)")
     twin.set(ylim=(0, None))
     policy.legend(handles=[*policy.lines[-1:], *twin.lines], fontsize=8)
     for axis in (accuracy, parts, length, groups, clipped):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from phi4r_lib.problems.steps import MAX_CHANGE, MAX_NUMBER, applied, equation, pick_step
 from phi4r_lib.problems.words import (
     FRAMES,
+    GETTING,
     GIVING,
     GROUP_OPENINGS,
     OPENINGS,
@@ -158,7 +159,7 @@ def make_story(structure: str, frame: Frame, steps: int, rng: random.Random, asi
         while a == b or (structure == "total" and a + b > MAX_NUMBER):
             events, (a, b) = _pair_events(steps, rng)
         count, ask = 2, {"compare": "more", "total": "total", "larger": "larger"}[structure]
-        asked = (0, 1) if a >= b else (1, 0)
+        asked = (0, 1) if a >= b or structure == "total" else (1, 0)
     unit, aside_unit = _units(frame, rng)
     for aside in _asides(asides, count, rng):
         events.insert(rng.randint(1, len(events)), aside)
@@ -173,18 +174,22 @@ def _units(frame: Frame, rng: random.Random) -> tuple[str, str]:
 
 def _sentence(story: Story, event: Event, rng: random.Random) -> str:
     who = story.subjects[event.who]
-    other = story.subjects[event.other].name if event.other >= 0 else ""
+    other = story.subjects[event.other] if event.other >= 0 else who
     if event.kind == "aside":
         return f"{who.head} also has {event.number} {story.aside_unit}."
+    gets = event.kind == "give" and event.who != story.asked[0]
+    if gets:
+        who, other = other, who
     forms = {
         "open": OPENINGS,
         "groups": GROUP_OPENINGS,
         "op": PHRASES.get(event.skill, ()),
         "relation": RELATIONS.get(event.skill, ()),
-        "give": GIVING,
+        "give": GETTING if gets else GIVING,
     }[event.kind]
-    form = rng.choice(forms)
-    return form.format(S=who.head, s=who.name, r=other, k=event.number, U=story.unit, a=event.number, b=event.second)
+    return rng.choice(forms).format(
+        S=who.head, s=who.name, r=other.name, k=event.number, U=story.unit, a=event.number, b=event.second
+    )
 
 
 def tell(story: Story, rng: random.Random) -> str:
@@ -255,7 +260,7 @@ def _is_sound(story: Story) -> bool:
         if any(not 1 <= value <= MAX_NUMBER for value in values.values()):
             return False
     a, b = values[story.asked[0]], values[story.asked[-1]]
-    return (story.ask == "have" or a > b) and (story.ask != "total" or a + b <= MAX_NUMBER)
+    return (story.ask in ("have", "total") or a > b) and (story.ask != "total" or a + b <= MAX_NUMBER)
 
 
 def _apply(event: Event, values: dict[int, int]) -> None:

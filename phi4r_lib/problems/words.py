@@ -60,7 +60,8 @@ RELATIONS = {
 }
 OPENINGS = ("{S} has {k} {U}.", "{S} starts with {k} {U}.")
 GROUP_OPENINGS = ("{S} has {a} boxes with {b} {U} in each.", "{S} starts with {a} boxes of {b} {U} each.")
-GIVING = ("{S} gives {k} {U} to {r}.", "{k} {U} go from {s} to {r}.")
+GIVING = ("{S} gives {k} {U} to {r}.", "Then {s} gives {k} {U} to {r}.")
+GETTING = ("{S} gets {k} {U} from {r}.", "Then {s} gets {k} {U} from {r}.")
 
 
 def pick_subjects(frame: Frame, count: int, rng: random.Random) -> list[Subject]:

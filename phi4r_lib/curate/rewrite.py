@@ -25,8 +25,10 @@ from phi4r_lib.problems.sandbox import run_python, sandbox_problem
 from phi4r_lib.problems.schema import Problem
 
 Kind = Literal["rewrite", "paraphrase", "numbers", "puzzle", "program"]
+SAME_NUMBERS = ("rewrite", "paraphrase")  # kinds that must keep the numbers of their parent, and may add others
 SAME_ANSWER = ("rewrite", "paraphrase", "puzzle", "program")  # kinds that must keep the answer of their parent
 PRINTS = "What does it print?"
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FENCE = re.compile(r"```(?:[a-z]*)\n(.*?)```", re.DOTALL)
 _LEAD = re.compile(r"^\s*(?:(?:new )?(?:problem|question)|rewritten \w+)\s*:\s*", re.IGNORECASE)
 
@@ -194,6 +196,20 @@ def _voted(row: RewriteRow, samples: Sequence[Sample], min_share: float) -> Rewr
     return row.model_copy(update=changes)
 
 
+def drop_lost_numbers(rows: Sequence[RewriteRow], parents: Iterable[Problem]) -> list[RewriteRow]:
+    """Drops open rewrites and paraphrases in which a number of the parent is gone: they lost the problem, and may still
+    have one answer. Numbers may be added (a proof needs concrete values). Numbers in words are not seen. Ours."""
+    numbers = {parent.id: Counter(_NUMBER.findall(parent.prompt)) for parent in parents}
+    result = []
+    for row in rows:
+        if row.open and row.kind in SAME_NUMBERS:
+            lost = numbers.get(row.parent_id, Counter()) - Counter(_NUMBER.findall(row.prompt))
+            if lost:
+                row = row.model_copy(update={"reason": f"lost numbers: {', '.join(sorted(lost.elements()))}"})
+        result.append(row)
+    return result
+
+
 def drop_easy(
     rows: Sequence[RewriteRow],
     student: Engine,
@@ -243,27 +259,52 @@ def _ran(row: RewriteRow, limits: Mapping[str, Any]) -> RewriteRow:
     return row.model_copy(update={"kept": False, "reason": f"wrong program: {said}, the solutions say {row.answer}"})
 
 
+def check(
+    rows: Sequence[RewriteRow],
+    parents: Sequence[Problem],
+    teacher: Engine,
+    student: Engine,
+    *,
+    solve: SamplingSettings,
+    tries: SamplingSettings,
+    min_share: float,
+    easy: float,
+    known: Iterable[str] = (),
+    folder: str | Path | None = None,
+) -> list[RewriteRow]:
+    """All checks in order of their price; every row comes back, kept or dropped with its reason.
+
+    Repeats of `known` texts go; `solve.n` solutions of the teacher must agree in a share of `min_share`; no number of the
+    parent may be lost; the student may not answer more than a share `easy` of `tries.n` direct tries right; programs must
+    print the answer. The order puts the solutions before the numbers, so that the notebook can show what each is worth.
+    """
+    rows = solve_again(drop_repeats(rows, known), teacher, solve, min_share=min_share, folder=folder)
+    rows = drop_easy(drop_lost_numbers(rows, parents), student, tries, easy=easy, folder=folder)
+    return run_programs(rows)
+
+
 def reasons(rows: Iterable[RewriteRow]) -> dict[str, int]:
     """How many candidates were kept, and how many went for which reason (its first words)."""
     return dict(Counter("kept" if row.kept else row.reason.split(":")[0] for row in rows).most_common())
 
 
 def precision(rows: Sequence[RewriteRow], gold: Mapping[str, str]) -> dict[str, Estimate]:
-    """Share of candidates whose answer is the parent's gold, with 95% Wilson intervals: what the check is worth.
+    """Share of candidates whose answer is the parent's gold, with 95% Wilson intervals: what the checks are worth.
 
-    "unchecked" takes every candidate with the answer of its first solution (no parse, no solution: wrong); "solved once"
-    those that parse and got an answer; "kept" those that passed every check, with the plurality. Only kinds that must
+    "unchecked" takes every candidate with the answer of its first solution (no question, no solution: wrong); "one
+    answer" those whose solutions agreed, with the plurality; "kept" those that passed every check. Only kinds that must
     keep their parent's answer count, and only parents with gold; a group without any is left out.
     """
     known = [row for row in rows if row.kind in SAME_ANSWER and row.parent_id in gold]
-    first = [row.answers[0] if row.answers else None for row in known]
+    agreed = [row for row in known if row.answers and not row.reason.startswith("no ")]
     groups = {
-        "unchecked": [(answer, row) for answer, row in zip(first, known, strict=True)],
-        "solved once": [(answer, row) for answer, row in zip(first, known, strict=True) if answer is not None],
+        "unchecked": [(row.answers[0] if row.answers else None, row) for row in known],
+        "one answer": [(row.answer, row) for row in agreed],
         "kept": [(row.answer, row) for row in known if row.kept],
     }
     found = {}
-    for name, pairs in ((name, pairs) for name, pairs in groups.items() if pairs):
-        grades = grade([answer for answer, _ in pairs], [gold[row.parent_id] for _, row in pairs])
-        found[name] = proportion(sum(g is Grade.RIGHT for g in grades), len(pairs))
+    for name, pairs in groups.items():
+        if pairs:
+            grades = grade([answer for answer, _ in pairs], [gold[row.parent_id] for _, row in pairs])
+            found[name] = proportion(sum(g is Grade.RIGHT for g in grades), len(pairs))
     return found

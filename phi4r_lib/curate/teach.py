@@ -216,7 +216,7 @@ def drop_disagreeing(rows: Sequence[TraceRow], min_share: float) -> list[TraceRo
     Replies count as equal when their solutions agree word by word, case aside; right for short fixed replies. Free text
     never agrees like this: set min_share to 0 and let a judge or a person read a sample. Ours.
     """
-    said = Counter((row.problem_id, _reply(row)) for row in rows if row.open)
+    said = Counter((row.problem_id, _reply(row)) for row in rows)
     asked = Counter(row.problem_id for row in rows)
     result = []
     for row in rows:

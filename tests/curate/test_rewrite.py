@@ -1,0 +1,188 @@
+"""Rewrites on a teacher that adds numbers and rewrites by rule, with faults put in on purpose."""
+
+import random
+import re
+
+import pytest
+
+from phi4r_lib.curate import rewrite
+from phi4r_lib.models.engine import Sample, SamplingSettings
+from phi4r_lib.problems.schema import Problem
+
+FOUR = SamplingSettings(n=4, max_tokens=64)
+ONE = SamplingSettings(n=1, max_tokens=64)
+
+
+class AddingEngine:
+    """Answers a prompt with the sum of its numbers, right with probability `rate`; "Ask: ..." turns it into a question."""
+
+    seedable = True
+
+    def __init__(self, name="strong", rate=1.0, reply=None):
+        self.name, self.rate, self.reply = name, rate, reply
+
+    def sample(self, prompts, settings, progress=None):
+        numbers = range(settings.first, settings.first + settings.n)
+        return [[self._one(prompt, index) for index in numbers] for prompt in prompts]
+
+    def _one(self, prompt, index):
+        if prompt.startswith("Ask: "):
+            text = self.reply or prompt.removeprefix("Ask: Explain the sum. ") + " What is the sum?"
+            return Sample(text=text, tokens=9, index=index)
+        coin = random.Random(f"{self.name} {prompt} {index}")
+        total = sum(map(int, re.findall(r"\d+", prompt)))
+        said = total if coin.random() < self.rate else 1000 + coin.randrange(100)
+        return Sample(text=f"<think> sum </think> \\boxed{{{said}}}", tokens=5, index=index)
+
+    def close(self):
+        pass
+
+
+def seeds(count):
+    about = {"domain": "math", "source": "test", "licence": "MIT", "answer_type": "open", "meta": {"family": "sums"}}
+    return [
+        Problem(id=f"p{i}", prompt=f"Explain the sum. Ann has {i + 1} nuts. Bob has {i + 5} nuts.", **about)
+        for i in range(count)
+    ]
+
+
+def proposed(count=6, engine=None, **options):
+    return rewrite.propose(seeds(count), engine or AddingEngine(), "Ask: {problem}", ONE, kind="rewrite", **options)
+
+
+@pytest.mark.parametrize(
+    ("reply", "question"),
+    [
+        ("Ann has 3 nuts. How many?", "Ann has 3 nuts. How many?"),
+        ("<think> hm </think> Ann has 3 nuts.\nHow many?", "Ann has 3 nuts. How many?"),
+        ("Problem: Ann has 3 nuts. How many?", "Ann has 3 nuts. How many?"),
+        ("```text\nAnn has 3 nuts. How many?\n```", "Ann has 3 nuts. How many?"),
+        ("Ann says 'I have 3. How many?'", "Ann says 'I have 3. How many?'"),
+    ],
+)
+def test_the_question_is_found_in_a_reply(reply, question):
+    assert rewrite.parse_question(reply) == question
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("", "no reply"),
+        ("<think> I could ask how many 3?", "no reply"),
+        ("Ann has 3 nuts.", "question"),
+        ("How many nuts has Ann?", "number"),
+        ("Is it 3? The answer is \\boxed{3}?", "answer instead"),
+    ],
+)
+def test_what_is_no_question_says_why(reply, reason):
+    with pytest.raises(ValueError, match=reason):
+        rewrite.parse_question(reply)
+
+
+def test_programs_parse_with_their_question_or_say_why():
+    assert rewrite.parse_program("```python\nx = 3\nprint(x)\n```") == "x = 3\nprint(x)\nWhat does it print?"
+    with pytest.raises(ValueError, match="no Python program"):
+        rewrite.parse_program("x = = 3\nprint(x)")
+    with pytest.raises(ValueError, match="prints nothing"):
+        rewrite.parse_program("x = 3")
+
+
+def test_candidates_carry_their_lineage():
+    row = proposed()[0]
+    assert (row.id, row.parent_id, row.kind, row.source, row.licence) == ("p0.rewrite0", "p0", "rewrite", "test", "MIT")
+    assert row.model == "strong" and row.settings["temperature"] == 1.0 and row.tokens == 9
+    assert row.open and row.answer is None and row.meta == {"family": "sums"}
+
+
+def test_copies_and_unparsable_replies_are_dropped_with_the_reason():
+    bad = proposed(engine=AddingEngine(reply="no question here"))
+    assert all(row.reason == "does not parse: does not end with a question" for row in bad)
+    same = proposed(max_similarity=0.3)
+    assert all(row.reason.startswith("copy of its parent") for row in same)
+
+
+def test_repeats_of_known_texts_and_of_each_other_go():
+    rows = proposed(3)
+    known = rows[1].prompt.upper().replace(".", " .")
+    result = rewrite.drop_repeats([*rows, rows[0].model_copy(update={"id": "again"})], [known])
+    assert [row.reason for row in result] == ["", "repeats a known problem", "", "repeats a known problem"]
+
+
+def test_one_answer_on_solving_again_is_asked_for(tmp_path):
+    sure = rewrite.solve_again(proposed(), AddingEngine(), FOUR, min_share=0.75, folder=tmp_path)
+    assert all(row.open and row.vote_share == 1.0 and len(row.answers) == 4 for row in sure)
+    assert [row.answer for row in sure] == [str(2 * i + 6) for i in range(6)]
+    unsure = rewrite.solve_again(proposed(), AddingEngine("poor", rate=0.0), FOUR, min_share=0.75)
+    assert not any(row.open for row in unsure)
+    assert rewrite.reasons(unsure) == {"no single answer": 6}
+
+
+def test_rewrites_that_lost_a_number_go_even_with_one_answer():
+    rows = rewrite.solve_again(proposed(2), AddingEngine(), FOUR, min_share=0.75)
+    rows[0] = rows[0].model_copy(update={"prompt": "Ann has 7 nuts. What is the sum?"})
+    rows[1] = rows[1].model_copy(update={"prompt": "Ann has 2 nuts, Bob 6, Cem 0. What is the sum?"})
+    checked = rewrite.drop_lost_numbers(rows, seeds(2))
+    assert [row.reason for row in checked] == ["lost numbers: 1, 5", ""]
+    variants = [row.model_copy(update={"kind": "numbers"}) for row in rows]
+    assert all(row.open for row in rewrite.drop_lost_numbers(variants, seeds(2)))
+
+
+def test_trivially_easy_candidates_go_and_the_rest_is_kept_with_its_votes():
+    solved = rewrite.solve_again(proposed(), AddingEngine(), FOUR, min_share=0.75)
+    knows_all, knows_none = AddingEngine("base"), AddingEngine("base", rate=0.0)
+    easy = rewrite.drop_easy(solved, knows_all, FOUR, easy=0.8)
+    assert rewrite.reasons(easy) == {"too easy": 6} and easy[0].easy_right == 4
+    kept = rewrite.drop_easy(solved, knows_none, FOUR, easy=0.8)
+    assert rewrite.reasons(kept) == {"kept": 6} and kept[0].reason == "100% of 4 solutions agree on 6"
+
+
+def test_dropped_candidates_cost_no_solutions():
+    class Counting(AddingEngine):
+        calls = 0
+
+        def sample(self, prompts, settings, progress=None):
+            Counting.calls += len(prompts)
+            return super().sample(prompts, settings, progress)
+
+    rows = proposed(4)
+    rows[0] = rows[0].model_copy(update={"reason": "does not parse: test"})
+    rewrite.solve_again(rows, Counting(), FOUR, min_share=0.75)
+    assert Counting.calls == 3
+
+
+def test_precision_rises_with_the_check():
+    shaky = AddingEngine("shaky", rate=0.75)
+    rows = rewrite.solve_again(proposed(80), shaky, FOUR, min_share=0.75)
+    rows = rewrite.drop_easy(rows, AddingEngine("base", rate=0.0), ONE, easy=0.8)
+    gold = {f"p{i}": str(2 * i + 6) for i in range(80)}
+    worth = rewrite.precision(rows, gold)
+    assert worth["one answer"].n == worth["kept"].n
+    assert worth["unchecked"].n == 80 and 0.6 < worth["unchecked"].value < 0.9
+    assert worth["kept"].value == 1.0 and worth["kept"].n < 80
+    assert worth["kept"].low > worth["unchecked"].value
+
+
+def test_programs_are_run_against_the_answer_agreed_on():
+    about = {"domain": "code", "source": "t", "licence": "MIT", "kind": "program", "kept": True, "model": "m"}
+    right = rewrite.RewriteRow(id="a", prompt="x = 3\nprint(x + 4)\nWhat does it print?", answer="7", **about)
+    wrong = right.model_copy(update={"id": "b", "answer": "8"})
+    broken = right.model_copy(update={"id": "c", "prompt": "print(1 / 0)\nWhat does it print?"})
+    done = rewrite.run_programs([right, wrong, broken], allow_unsandboxed=True)
+    assert [row.kept for row in done] == [True, False, False]
+    assert "prints '7'" in done[1].reason and "status 'error'" in done[2].reason
+
+
+def test_a_prompt_file_without_its_placeholder_is_refused(tmp_path):
+    (tmp_path / "rewrite.txt").write_text("Rewrite it.")
+    with pytest.raises(ValueError, match="must contain"):
+        rewrite.load_task(tmp_path, "rewrite")
+
+
+def test_all_checks_in_a_row_settle_every_candidate(tmp_path):
+    options = {"solve": FOUR, "tries": ONE, "min_share": 0.75, "easy": 0.8, "folder": tmp_path}
+    rows = rewrite.check(proposed(), seeds(6), AddingEngine(), AddingEngine("base", rate=0.0), **options)
+    assert rewrite.reasons(rows) == {"kept": 6}
+    again = rewrite.check(
+        proposed(), seeds(6), AddingEngine(), AddingEngine("fresh base"), known=[rows[0].prompt], **options
+    )
+    assert rewrite.reasons(again) == {"too easy": 5, "repeats a known problem": 1}

@@ -93,10 +93,10 @@ class OpenAIEngine:
     def stream(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> Iterator[tuple[int, list[Sample]]]:
         """(number of the prompt, samples) as they arrive; `seconds` is then the request's own time.
 
-        Raises BudgetSpent after the last answer that the budget allowed.
+        Raises BudgetSpent after the last answer that the budget allowed, EngineError after those already in flight.
         """
         numbers = range(settings.first, settings.first + settings.n)
-        halt, spent = threading.Event(), None
+        halt, stop = threading.Event(), None
         with ThreadPoolExecutor(self.options["concurrency"]) as pool:
             waiting = {
                 pool.submit(self._ask, prompt, settings, index, halt): place
@@ -105,15 +105,17 @@ class OpenAIEngine:
             }
             try:
                 for future in as_completed(waiting):
-                    try:
+                    error = future.exception()
+                    if error is None:
                         yield waiting[future], [future.result()]
-                    except BudgetSpent as error:
-                        spent = error
-            finally:  # a fatal fault, or the caller stopped listening
+                    elif stop is None:
+                        stop = error  # what is in flight is paid for, so it is still handed out
+                        if not isinstance(error, BudgetSpent):
+                            halt.set()
+            finally:  # also when the caller stops listening: requests not yet sent end at once
                 halt.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-        if spent:
-            raise spent
+        if stop:
+            raise stop
 
     def close(self) -> None:
         """Closes the connections."""

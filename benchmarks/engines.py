@@ -1,0 +1,77 @@
+"""Generated tokens a second of the local engine and of `generate`, on a tiny model: `python benchmarks/engines.py`.
+
+Prints wall and CPU rates, because a busy machine only changes the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from phi4r_lib.models.engine import SamplingSettings, open_engine
+from phi4r_lib.models.local import TransformersEngine
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def measured(run: Callable[[], int]) -> dict[str, float]:
+    """Tokens, tokens a second of wall time and of CPU time of one run, after a warm-up."""
+    run()
+    wall, cpu = time.perf_counter(), time.process_time()
+    tokens = run()
+    return {
+        "tokens": tokens,
+        "tokens_per_second": round(tokens / (time.perf_counter() - wall)),
+        "tokens_per_cpu_second": round(tokens / (time.process_time() - cpu)),
+    }
+
+
+def with_generate(engine: TransformersEngine, prompts: list[str], settings: SamplingSettings, batch: int) -> int:
+    """The same samples with `generate`: fixed batches, left padding; returns completion tokens, padding not counted."""
+    tokenizer, total = engine.tokenizer, 0
+    texts = [engine.tokenizer.decode(engine._request(prompt, settings).ids) for prompt in prompts]
+    texts = [text for text in sorted(texts, key=len) for _ in range(settings.n)]
+    tokenizer.padding_side = "left"
+    for start in range(0, len(texts), batch):
+        inputs = tokenizer(texts[start : start + batch], return_tensors="pt", padding=True, add_special_tokens=False)
+        inputs.pop("token_type_ids", None)
+        with torch.inference_mode():
+            out = engine.model.generate(**inputs, do_sample=True, top_k=0, max_new_tokens=settings.max_tokens)
+        new = out[:, inputs["input_ids"].shape[1] :]
+        ended = torch.isin(new, torch.tensor(engine.eos))
+        lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, new.shape[1])
+        total += int(lengths.sum())
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=str(ROOT / "data/models/tiny-teacher"))
+    parser.add_argument("--problems", default=str(ROOT / "data/benchmarks/validation.jsonl"))
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--n", type=int, default=8)
+    parser.add_argument("--max-tokens", type=int, default=128)
+    parser.add_argument("--batch", type=int, nargs="+", default=[128, 512])
+    options = parser.parse_args()
+    lines = Path(options.problems).read_text(encoding="utf-8").splitlines()[: options.prompts]
+    prompts = [json.loads(line)["prompt"] for line in lines]
+    settings = SamplingSettings(n=options.n, max_tokens=options.max_tokens)
+
+    def ours(engine: TransformersEngine) -> int:
+        return sum(sample.tokens for row in engine.sample(prompts, settings) for sample in row)
+
+    for dtype in ("float32", "bfloat16"):
+        for batch in options.batch:
+            engine = open_engine({"model": options.model, "options": {"dtype": dtype, "batch_size": batch}})
+            print(f"phi4r     {dtype:9} batch {batch:4}", measured(lambda e=engine: ours(e)), flush=True)
+            theirs = measured(lambda e=engine, b=batch: with_generate(e, prompts, settings, b))
+            print(f"generate  {dtype:9} batch {batch:4}", theirs, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -90,7 +90,7 @@ class Run:
         notes = setting_notes(self.source)
         values = state.plain(getattr(self.profile, section))
         values = values if isinstance(values, dict) else {section: values}
-        rows = [(key, value, notes.get(f"{section}.{key}", "")) for key, value in values.items()]
+        rows = [(key, value, notes.get(f"{section}.{key}", "default")) for key, value in values.items()]
         return pd.DataFrame(rows, columns=["setting", "value", "unit and origin"], dtype=object).set_index("setting")
 
     def write_results(self, folder: str, results: Mapping[str, Any]) -> Path:

@@ -70,9 +70,14 @@ class Run:
             )
         return path
 
-    def problems(self, key: str, limit: int | None = None) -> list[Problem]:
-        """Problems of the file that `profile.data.<key>` names, the first `limit` of them; `data.map` applies to seeds."""
+    def problems(self, key: str, limit: int | None = None, *, optional: bool = False) -> list[Problem]:
+        """Problems of the file that `profile.data.<key>` names, the first `limit` of them; `data.map` applies to seeds.
+
+        An unset key raises MissingArtefact, or gives no problems when `optional`.
+        """
         name = getattr(self.profile.data, key)
+        if name is None and optional:
+            return []
         if name is None:
             raise MissingArtefact(f"data.{key} is not set in profile '{self.profile.name}'; set it to a problems file")
         mapping = self.profile.data.map if key == "seeds" else {}

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.edge import EdgeRow
 from phi4r_lib.curate.fingerprints import tokens as word_tokens
+from phi4r_lib.curate.quality import Estimate, proportion
 from phi4r_lib.curate.rewrite import RewriteRow
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Message, Progress, Prompt, SamplingSettings, as_messages
@@ -260,6 +261,16 @@ def _picked(row: TraceRow, chosen: bool, prefer: Prefer) -> TraceRow:
 def trace_reasons(rows: Iterable[TraceRow]) -> dict[str, int]:
     """How many traces were kept, and how many went for which reason (its first words)."""
     return dict(Counter("kept" if row.kept else row.reason.split(":")[0] for row in rows).most_common())
+
+
+def trace_precision(rows: Iterable[TraceRow], gold: Mapping[str, str]) -> Estimate | None:
+    """Share of the kept traces that end in the gold answer, with its 95% Wilson interval; for measuring only.
+
+    Only problems with gold count; None where there is none.
+    """
+    known = [row for row in rows if row.kept and row.problem_id in gold]
+    grades = grade([row.found for row in known], [gold[row.problem_id] for row in known])
+    return proportion(sum(verdict is Grade.RIGHT for verdict in grades), len(known)) if known else None
 
 
 def conversation(prompt: str, completion: str, system: str | None) -> list[Message]:

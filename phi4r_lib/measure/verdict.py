@@ -69,7 +69,7 @@ def score_sentence(model: str, part: Decomposition) -> str:
 def pair_sentence(a: str, b: str, found: Comparison, p_holm: float) -> str:
     """Whether the difference of a pair is established for problems like these, on these only, or not at all."""
     gap = f"{a} minus {b} is {_signed(found.difference)} points (95% interval {_signed(found.low)} to {_signed(found.high)}"
-    gap += f"; p = {_p(p_holm)} after correction for all pairs)"
+    gap += f"; {_p(p_holm)} after correction for all pairs)"
     if is_established(found, p_holm):
         ahead, behind = (a, b) if found.difference > 0 else (b, a)
         return f"Established: {ahead} is better than {behind} on problems like these. {gap}."
@@ -153,7 +153,7 @@ def _signed(value: float) -> str:
 
 
 def _p(value: float) -> str:
-    return "under 0.0001" if value < 1e-4 else f"{value:.2g}"
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
 
 
 def _share(chance: float) -> str:

@@ -271,6 +271,7 @@ def check(
     easy: float,
     known: Iterable[str] = (),
     folder: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> list[RewriteRow]:
     """All checks in order of their price; every row comes back, kept or dropped with its reason.
 
@@ -278,7 +279,8 @@ def check(
     parent may be lost; the student may not answer more than a share `easy` of `tries.n` direct tries right; programs must
     print the answer. The order puts the solutions before the numbers, so that the notebook can show what each is worth.
     """
-    rows = solve_again(drop_repeats(rows, known), teacher, solve, min_share=min_share, folder=folder)
+    rows = drop_repeats(rows, known)
+    rows = solve_again(rows, teacher, solve, min_share=min_share, folder=folder, progress=progress)
     rows = drop_easy(drop_lost_numbers(rows, parents), student, tries, easy=easy, folder=folder)
     return run_programs(rows)
 

@@ -48,23 +48,30 @@ def compose(
     """At most `size` kept traces, `original_share` of them of seeds, the rest of problems made from seeds.
 
     Of the seeds' traces at most `hard_share` belong to hard and `easy_share` to easy seeds; edge and undecided ones come
-    first. Every problem gives one trace before any gives a second. Where one side runs short the whole gets smaller, so
-    that the balance holds, and a warning says so; a share outside EXTREMES is warned of, too. Shares are of 1; the
-    report asks for a balance and publishes no figures, these are ours. Raises ValueError for shares outside [0, 1].
+    first. Every problem gives one trace before any gives a second. Where one side runs short the other fills up, but not
+    beyond EXTREMES, and a warning says so; shares of 0 and 1 are kept exactly. Shares are of 1; the report asks for a
+    balance and publishes no figures, these are ours. Raises ValueError for shares outside [0, 1].
     """
     if not all(0 <= share <= 1 for share in (original_share, hard_share, easy_share)):
         raise ValueError("original_share, hard_share and easy_share lie between 0 and 1")
-    rng = random.Random(seed)
     kept = _by_problem(traces)
     seeds = [lesson for lesson in lessons if lesson.kind == "seed"]
-    made = [lesson for lesson in lessons if lesson.kind != "seed"]
-    original = _by_class(seeds, kept, round(size * original_share), hard_share, easy_share, rng)
-    synthetic = _in_turns(made, kept, rng)
-    total = min([size, *_supported(len(original), original_share), *_supported(len(synthetic), 1 - original_share)])
-    count = round(total * original_share)
-    original, synthetic = original[:count], synthetic[: total - count]
+    synthetic = _in_turns([one for one in lessons if one.kind != "seed"], kept, random.Random(seed))
+    room = len(_by_class(seeds, kept, size, hard_share, easy_share, random.Random(seed)))
+    count, rest = _counts(size, original_share, room, len(synthetic))
+    original = _by_class(seeds, kept, count, hard_share, easy_share, random.Random(seed))
     classes = Counter({lesson.id: lesson.decision for lesson in lessons}[row.problem_id] for row in original)
-    return Mixture(original, synthetic, dict(classes), _warnings(total, size, original_share))
+    return Mixture(original, synthetic[:rest], dict(classes), _warnings(len(original), rest, size, original_share))
+
+
+def _counts(size: int, share: float, original: int, synthetic: int) -> tuple[int, int]:
+    """How many traces of seeds and of made problems, given how many there are of each."""
+    low = share if share == 1 else min(EXTREMES[0], share)
+    high = share if share == 0 else max(EXTREMES[1], share)
+    limits = [*_supported(original, low), *_supported(synthetic, 1 - high)]
+    total = min([size, original + synthetic, *limits])
+    count = min(original, max(round(total * share), total - synthetic))
+    return count, total - count
 
 
 def _by_problem(traces: Iterable[TraceRow]) -> dict[str, list[TraceRow]]:
@@ -100,15 +107,18 @@ def _supported(supply: int, share: float) -> list[int]:
     return [int(supply / share)] if share > 0 else []
 
 
-def _warnings(total: int, size: int, original_share: float) -> list[str]:
+def _warnings(original: int, synthetic: int, size: int, share: float) -> list[str]:
     found = []
-    low, high = EXTREMES
-    if original_share < low:
-        found.append(f"only {original_share:.0%} original problems: the student learns the rewriter's habits; raise it")
-    if original_share > high:
-        found.append(f"{original_share:.0%} original problems: hardly any synthetic ones, so little variety; lower it")
+    total, (low, high) = original + synthetic, EXTREMES
+    actual = original / total if total else share
+    if abs(actual - share) > 0.02:
+        found.append(f"{actual:.0%} original problems instead of {share:.0%}: there are no more of the other kind")
+    if actual <= low:
+        found.append(f"only {actual:.0%} original problems: the student learns the rewriter's habits; add seeds")
+    if actual >= high:
+        found.append(f"{actual:.0%} original problems: hardly any synthetic ones, so little variety; add rewrites")
     if total < size:
-        found.append(f"{total} traces instead of {size}: one side of the balance, or the edge, has no more")
+        found.append(f"{total} traces instead of {size}: there are no more that the shares allow")
     return found
 
 

@@ -49,20 +49,25 @@ def test_few_edge_seeds_leave_room_for_few_others():
     lessons = [one for one in pool() if one.decision != "edge"] + [lesson(f"edge{i}", "edge") for i in range(5)]
     result = composed(lessons=lessons)
     assert result.classes == {"edge": 5, "hard": 4, "easy": 1}
-    assert len(result.synthetic) == 10 and "10" not in result.classes
-    assert any("20 traces instead of 120" in text for text in result.warnings)
+    assert len(result.synthetic) == 40  # not beyond the extreme share of 0.2
+    assert any("50 traces instead of 120" in text for text in result.warnings)
 
 
-def test_the_balance_holds_when_one_side_runs_short():
-    result = composed(lessons=pool(synthetic=10))
-    assert (len(result.original), len(result.synthetic)) == (10, 10)
-    assert len(result.warnings) == 1
+def test_one_side_fills_up_for_the_other_and_says_so():
+    result = composed(lessons=pool(synthetic=50))
+    assert (len(result.original), len(result.synthetic)) == (60, 50)
+    result = composed(size=80, lessons=pool(synthetic=20))
+    assert (len(result.original), len(result.synthetic)) == (60, 20)
+    assert any("75% original problems instead of 50%" in text for text in result.warnings)
 
 
-@pytest.mark.parametrize(("share", "word"), [(0.1, "raise it"), (1.0, "lower it"), (0.5, None)])
+@pytest.mark.parametrize(
+    ("share", "word"), [(0.1, "add seeds"), (1.0, "add rewrites"), (0.0, "add seeds"), (0.5, None)]
+)
 def test_extreme_balances_are_warned_of(share, word):
-    found = composed(size=40, original_share=share).warnings
-    assert any(word in text for text in found) if word else found == []
+    found = composed(size=40, original_share=share)
+    assert any(word in text for text in found.warnings) if word else found.warnings == []
+    assert len(found.original) == round(40 * share)
 
 
 def test_every_problem_gives_one_trace_before_any_gives_two():

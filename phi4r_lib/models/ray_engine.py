@@ -131,7 +131,7 @@ def _start(address: str | None) -> bool:
         return False
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises its bare class when a process of its own starts too slowly
         raise EngineError(f"Ray did not start at address {address!r}: {error}") from None
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -44,7 +44,7 @@ def evaluate(
         model: the name in the `model` column; the engine's name when None.
 
     Returns:
-        Columns `COLUMNS` plus those of `GROUPS` that the problems carry. `grade` is right, wrong, none (a text without
+        Columns `COLUMNS` plus family (else the domain), year (else 1) and, where known, steps. `grade` is right, wrong, none (a text without
         an answer: wrong), failed (could not be graded) or lost (no text came back, `error` says why); `correct` is True
         for right only. `tokens` counts completion tokens. `seed` is missing where the engine cannot seed.
 
@@ -74,9 +74,9 @@ def _table(problems: Sequence[Problem], samples: pd.DataFrame, model: str, seed:
     table = samples.rename(columns={"key": "problem", "index": "run"}).assign(model=model)
     table["answer"] = [extract_answer(text) for text in table["text"]]
     table["seed"] = pd.Series(seed, index=table.index, dtype="Int64").where(table["seeded"].astype(bool))
-    for group in GROUPS:
-        known = {problem.id: problem.meta[group] for problem in problems if group in problem.meta}
-        if known:
+    for group, otherwise in zip(GROUPS, (None, 1, None), strict=True):
+        known = {p.id: p.meta.get(group, p.domain if group == "family" else otherwise) for p in problems}
+        if any(value is not None for value in known.values()):
             table[group] = table["problem"].map(known)
     return table
 

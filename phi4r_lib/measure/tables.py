@@ -194,7 +194,7 @@ def comparisons(
 ) -> dict[str, Comparison]:
     """Paired comparison of each pair (a, b), a minus b, keyed "a - b"; clustered by family where `cluster` names a column.
 
-    Answers without a verdict count as wrong.
+    Answers without a verdict count as wrong. With a single family the problems themselves stay the independent units.
     """
     found = {}
     for a, b in pairs:
@@ -206,7 +206,7 @@ def comparisons(
                 .drop_duplicates("problem")
                 .sort_values("problem")
             )
-            groups = rows[cluster].tolist()
+            groups = rows[cluster].tolist() if rows[cluster].nunique() > 1 else None
         found[f"{a} - {b}"] = compare(left, right, missing="wrong", clusters=groups)
     return found
 

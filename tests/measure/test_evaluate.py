@@ -61,6 +61,11 @@ def test_one_row_a_problem_and_run_with_grade_tokens_seed_and_groups(engine, tmp
     assert 0 < results(table, [])["models"]["random"]["mean"] < 1
 
 
+def test_problems_without_family_or_year_can_still_be_grouped(engine, tmp_path):
+    table = evaluate(engine, [problem("one"), problem("two")], 2, SETTINGS, tmp_path)
+    assert table["family"].eq("math").all() and table["year"].eq(1).all() and "steps" not in table
+
+
 def test_more_runs_add_to_the_store_and_repeat_nothing(engine, tmp_path):
     first = evaluate(engine, PROBLEMS, 3, SETTINGS, tmp_path)
     stamps = read_samples(tmp_path).set_index(["key", "index"])["sampled_at"]

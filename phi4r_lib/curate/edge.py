@@ -239,7 +239,7 @@ def _run_rounds(states, rule, sampler, wanted, progress) -> tuple[EdgeRule, list
         first = live if wanted is None else live[: max(LEAST_PILOT, 2 * wanted)]
         drawn = sampler.draw([(state, min(rule.pilot, rule.max_samples)) for state in first])
         rounds.append({"seeds": len(first), "samples": drawn})
-        rule = replace(rule, prior=_pilot_prior(live))
+        rule = replace(rule, prior=_pilot_prior(live, rule.pilot))
     prior = rule.prior or BetaPrior()
     policy = posterior_stop(rule.lo, rule.hi, rule.error, rule.max_samples, prior, rule.price)
     while True:
@@ -254,11 +254,17 @@ def _run_rounds(states, rule, sampler, wanted, progress) -> tuple[EdgeRule, list
         rounds.append({"seeds": len(going), "samples": drawn})
 
 
-def _pilot_prior(live: Sequence[SeedState]) -> BetaPrior:
+def _pilot_prior(live: Sequence[SeedState], pilot: int) -> BetaPrior:
+    """The fitted prior, weighing at most as much as one seed's pilot.
+
+    A short pilot of nearly equal seeds fits a very narrow prior, which would decide on its own (ours).
+    """
     judged = [state for state in live if state.judged]
     if len(judged) < 2:
         return BetaPrior()
-    return fit_prior([state.right for state in judged], [state.judged for state in judged])
+    prior = fit_prior([state.right for state in judged], [state.judged for state in judged])
+    shrink = min(1.0, pilot / sum(prior))
+    return BetaPrior(prior.a * shrink, prior.b * shrink)
 
 
 def _settle(live: Sequence[SeedState], policy: np.ndarray, rule: EdgeRule) -> None:

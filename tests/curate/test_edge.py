@@ -260,3 +260,11 @@ def test_gold_of_a_worked_solution_is_its_last_line():
     problem = seeds(1)[0].model_copy(update={"answer": "She has 3 + 4 = 7.\n#### 7"})
     [truth] = find_truth([problem], None, SamplingSettings())
     assert (truth.kind, truth.answer) == ("gold", "7")
+
+
+def test_a_narrow_prior_does_not_decide_alone():
+    weak = CoinEngine("weak", lambda n: 0.0 if n % 10 else 0.5)  # the few solvable seeds all start with 1 of 4
+    report = find_edge(seeds(60), weak, EdgeRule(0.1, 0.8, 0.1, 32, batch=2), teacher=teacher(1.0))
+    assert sum(report.rule.prior) <= report.rule.pilot + 1e-9
+    solvable = [row.decision for row in report.rows if int(row.answer) % 10 == 0]
+    assert "hard" not in solvable and "edge" in solvable

@@ -64,3 +64,29 @@ def test_rows_of_mixed_prompts_are_not_a_group(rows):
     other = prompts.clone()
     other[0, 1] += 1
     assert not is_grouped(other, prompt_mask, 3)
+
+
+def test_gradients_are_those_of_separate_rows(base_dir, rows):
+    model = AutoModelForCausalLM.from_pretrained(base_dir)
+    prompts, prompt_mask, completions, completion_mask = rows
+    weights = torch.arange(1.0, 7.0)  # as advantages: another one for each completion
+    total = sum(
+        weights[i] * alone(model, prompts[i][prompt_mask[i].bool()], completions[i][completion_mask[i].bool()]).sum()
+        for i in range(6)
+    )
+    expected = torch.autograd.grad(total, model.parameters())
+    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+    shared = share_prompts(*rows, 3)
+    out = model(
+        input_ids=shared.input_ids,
+        attention_mask=shared.attention_mask,
+        position_ids=shared.position_ids,
+        shift_labels=shared.labels,
+        fused_lm_head=True,
+    )
+    places = completion_mask.bool()
+    found = out.log_probs.new_zeros(6, 6).masked_scatter(places, out.log_probs[shared.labels != IGNORE])
+    for gradient, other in zip(
+        torch.autograd.grad((weights[:, None] * found).sum(), model.parameters()), expected, strict=True
+    ):
+        torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-4)

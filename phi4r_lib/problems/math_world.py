@@ -156,15 +156,22 @@ def make_story(structure: str, frame: Frame, steps: int, rng: random.Random, asi
         events, count = _transfer_events(steps, rng), 2
     else:
         events, (a, b) = _pair_events(steps, rng)
-        while a == b or (structure == "total" and a + b > MAX_NUMBER):
+        while not _comparable(structure, a, b):
             events, (a, b) = _pair_events(steps, rng)
         count, ask = 2, {"compare": "more", "total": "total", "larger": "larger"}[structure]
-        asked = (0, 1) if a >= b or structure == "total" else (1, 0)
+        asked = (0, 1) if a > b or structure == "total" else (1, 0)
     unit, aside_unit = _units(frame, rng)
     for aside in _asides(asides, count, rng):
         events.insert(rng.randint(1, len(events)), aside)
     subjects = tuple(pick_subjects(frame, count, rng))
     return Story(structure, frame, subjects, unit, aside_unit, tuple(events), ask, asked)
+
+
+def _comparable(structure: str, a: int, b: int) -> bool:
+    """Whether two final values can be put together in one step: the second is at most MAX_CHANGE, as in every step."""
+    if structure == "larger":
+        return a != b
+    return b <= MAX_CHANGE and (a > b if structure == "compare" else a + b <= MAX_NUMBER)
 
 
 def _units(frame: Frame, rng: random.Random) -> tuple[str, str]:
@@ -260,7 +267,8 @@ def _is_sound(story: Story) -> bool:
         if any(not 1 <= value <= MAX_NUMBER for value in values.values()):
             return False
     a, b = values[story.asked[0]], values[story.asked[-1]]
-    return (story.ask in ("have", "total") or a > b) and (story.ask != "total" or a + b <= MAX_NUMBER)
+    structure = {"more": "compare", "total": "total"}.get(story.ask)
+    return _comparable(structure, a, b) if structure else story.ask == "have" or a > b
 
 
 def _apply(event: Event, values: dict[int, int]) -> None:

@@ -129,10 +129,15 @@ def _start(address: str | None) -> bool:
         raise EngineError(f"Ray is not installed ({error}): `pip install phi4r[ray]`") from None
     if ray.is_initialized():
         return False
-    try:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-    except Exception as error:  # Ray raises its bare class when a process of its own starts too slowly
-        raise EngineError(f"Ray did not start at address {address!r}: {error}") from None
+    for left in (2, 1, 0):
+        try:
+            ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+            break
+        except Exception as error:  # Ray gives its own processes 30 s to start, too few on a busy machine
+            ray.shutdown()
+            if not left:
+                where = f"at {address}" if address else "on this machine"
+                raise EngineError(f"Ray did not start {where} in three tries: {error}") from None
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     return True

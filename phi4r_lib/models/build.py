@@ -128,9 +128,9 @@ class Phase:
 BASE = (
     Phase(corpus.base_mix, 2400, 3e-3, 1),
     Phase(corpus.polish_mix, 2000, 1.5e-3, 3),
-    Phase(corpus.final_mix, 1000, 1.5e-3, 5),
+    Phase(corpus.final_mix, 1800, 2e-3, 5),
 )
-TEACHER = (Phase(corpus.teacher_mix, 1800, 2e-3, 2),)
+TEACHER = (Phase(corpus.teacher_mix, 3000, 2e-3, 2),)
 
 
 def build(out: Path, only: str, share: float = 1.0) -> None:

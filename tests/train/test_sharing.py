@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from phi4r_lib.train.sharing import IGNORE, is_grouped, share_prompts
+from phi4r_lib.train.sharing import IGNORE, branches, float32_attention, is_grouped, share_prompts
 
 
 @pytest.fixture
@@ -90,3 +90,23 @@ def test_gradients_are_those_of_separate_rows(base_dir, rows):
         torch.autograd.grad((weights[:, None] * found).sum(), model.parameters()), expected, strict=True
     ):
         torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-4)
+
+
+def test_rows_are_shared_by_four_completions_at_most():
+    assert [branches(group) for group in (1, 5, 6, 8, 16)] == [1, 1, 3, 4, 4]
+
+
+def test_attention_is_in_float32_only_within(base_dir, rows):
+    model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
+    assert model.config._attn_implementation == "sdpa"
+    shared = share_prompts(*rows, 3)
+    inputs = {"input_ids": shared.input_ids, "position_ids": shared.position_ids}
+    exact = model(**inputs, attention_mask=shared.attention_mask).logits
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = model(**inputs, attention_mask=shared.attention_mask).logits.float()
+        with float32_attention(model):
+            assert model.config._attn_implementation == "float32_sdpa"
+            inside = model(**inputs, attention_mask=shared.attention_mask).logits.float()
+    assert model.config._attn_implementation == "sdpa"
+    assert not torch.equal(inside, rounded)
+    assert (inside - exact).abs().max() < 0.05 * exact.abs().max()

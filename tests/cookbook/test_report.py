@@ -37,6 +37,14 @@ def test_page_of_a_run_without_results_still_opens(house):
     assert "No result of notebook 05 yet" in page and not re.search(r"\$[a-z]+", page)
 
 
+def test_figures_come_in_the_order_of_their_numbers(house):
+    folder = house.root / "runs/cpu/05_variance/figures"
+    folder.mkdir(parents=True)
+    for name in ("10_power", "2_years", "1_runs"):
+        (folder / f"{name}.png").write_bytes(b"")
+    assert re.findall(r"figcaption>05_variance: (\d+)", report.figures(house.root / "runs/cpu")) == ["1", "2", "10"]
+
+
 def test_broken_notebook_does_not_stop_the_report(house):
     (house.root / "runs/cpu/notebooks").mkdir(parents=True)
     (house.root / "runs/cpu/notebooks/01_edge.ipynb").write_text('{"cells": [')

@@ -24,7 +24,10 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Files, relative to the repository root or absolute; `map` renames the fields of a foreign seeds file."""
+    """Files, relative to the repository root or absolute; `map` renames the fields of a foreign seeds file.
+
+    `votes` is a file of recorded answers (curate/votes.py), to measure a proxy truth without asking a model.
+    """
 
     seeds: str
     open_seeds: str | None = None
@@ -34,14 +37,19 @@ class Data(Section):
     validation: str
     planning: str | None = None
     gold: str | None = None
+    votes: str | None = None
     map: dict[str, str] = Field(default_factory=dict)
 
 
 class Models(Section):
-    """The student (`base`) and the strong reference model (`teacher`)."""
+    """The student (`base`) and the strong reference model (`teacher`).
+
+    `weak` is a second weak model: in notebook 01 its answers take turns with the student's.
+    """
 
     base: EngineSpec
     teacher: EngineSpec
+    weak: EngineSpec | None = None
 
 
 class Edge(Section):

@@ -134,7 +134,7 @@ def fingerprint(number: str, profile: Profile, out: Path) -> dict[str, str]:
     settings.pop("name")
     data = [value for value in profile.data.model_dump().values() if isinstance(value, str)]
     # Models count by content, not by where they lie: inside a notebook their paths are full ones.
-    models = [spec.pop("model").removeprefix(f"{home()}/") for spec in settings["models"].values()]
+    models = [spec.pop("model").removeprefix(f"{home()}/") for spec in settings["models"].values() if spec]
     places = [*data, *models, profile.prompts]
     inputs = {place: _digest(home() / place) for place in places}
     earlier = {before: results_file(out, before) for before in SECTIONS if before < number}

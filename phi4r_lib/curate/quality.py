@@ -19,7 +19,7 @@ from scipy.special import gammaln
 from statsmodels.stats.proportion import proportion_confint
 
 from phi4r_lib.curate.draws import draw
-from phi4r_lib.curate.stopping import EASY, EDGE, HARD, evaluate
+from phi4r_lib.curate.stopping import EASY, EDGE, HARD
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
@@ -170,6 +170,13 @@ def confusion(decisions: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     return table[(table.sum(axis=1) > 0) | table.index.isin(CLASSES)]
 
 
+def confusion_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Each row of a confusion as shares of its decisions, each cell an Estimate (Wilson); empty rows are left out."""
+    full = table[table.sum(axis=1) > 0]
+    cells = [[proportion(int(count), int(row.sum())) for count in row] for _, row in full.iterrows()]
+    return pd.DataFrame(cells, index=full.index, columns=full.columns, dtype=object)
+
+
 def bootstrap(
     statistic: Callable[[np.ndarray], float], n: int, repeats: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
@@ -203,10 +210,13 @@ class FilterQuality:
     regret: Estimate
     rank: Estimate | None
 
+    def figures(self) -> dict[str, Estimate]:
+        """The figures by name, undefined ones left out."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Estimate)}
+
     def table(self) -> pd.DataFrame:
-        """One row a figure: value, low, high, n; None where undefined."""
-        found = {name: value for name, value in vars(self).items() if isinstance(value, Estimate)}
-        return pd.DataFrame({name: vars(value) for name, value in found.items()}).T
+        """One row a figure: value, low, high, n."""
+        return pd.DataFrame({name: vars(value) for name, value in self.figures().items()}).T
 
 
 def filter_quality(
@@ -237,9 +247,9 @@ def filter_quality(
         recall=_share(kept[labels == "edge"]),
         decided_error=_share((decided != labels)[sure]),
         undecided=proportion(int((decided == "undecided").sum()), len(decided)),
-        zero_variance_kept=_mean(silent[kept], seed),
-        zero_variance_all=_mean(silent, seed),
-        regret=_mean(_regret(p, kept, lo), seed),
+        zero_variance_kept=mean(silent[kept], seed),
+        zero_variance_all=mean(silent, seed),
+        regret=mean(_regret(p, kept, lo), seed),
         rank=_rank(pass_rates, p, seed),
     )
 
@@ -248,7 +258,9 @@ def _share(flags: np.ndarray) -> Estimate | None:
     return proportion(int(flags.sum()), len(flags)) if len(flags) else None
 
 
-def _mean(values: np.ndarray, seed: int) -> Estimate | None:
+def mean(values: Sequence[float], seed: int = 0) -> Estimate | None:
+    """Mean over problems with its bootstrap interval; None without problems."""
+    values = np.asarray(values, float)
     if not len(values):
         return None
     low, high = bootstrap(lambda rows: values[rows].mean(), len(values), seed=seed)
@@ -280,14 +292,3 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(stats.spearmanr(a, b).statistic)
-
-
-def over_rates(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: float) -> tuple[float, float]:
-    """Mean samples and mean P(wrong decision) of a stopping policy over problems with known pass rates, exactly.
-
-    No simulation: each rate is evaluated by path counting (stopping.evaluate). "Undecided" is not counted as wrong.
-    """
-    rates, counts = np.unique(np.asarray(pass_rates, float), return_counts=True)
-    found = [evaluate(policy, lo, hi, float(rate)) for rate in rates]
-    weights = counts / counts.sum()
-    return float(weights @ [one.samples for one in found]), float(weights @ [one.error for one in found])

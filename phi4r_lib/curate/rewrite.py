@@ -310,3 +310,18 @@ def precision(rows: Sequence[RewriteRow], gold: Mapping[str, str]) -> dict[str, 
             grades = grade([answer for answer, _ in pairs], [gold[row.parent_id] for _, row in pairs])
             found[name] = proportion(sum(g is Grade.RIGHT for g in grades), len(pairs))
     return found
+
+
+def removals(rows: Sequence[RewriteRow], gold: Mapping[str, str]) -> dict[str, Estimate]:
+    """For each reason to drop a candidate: share of the dropped whose answer was not the parent's gold (Wilson).
+
+    The counterpart of `precision`: a check is worth its price where this share is well above that of all candidates
+    ("all candidates", the first entry). Same candidates as there; the answer is the plurality, else none (wrong).
+    """
+    known = [row for row in rows if row.kind in SAME_ANSWER and row.parent_id in gold]
+    grades = grade([row.answer for row in known], [gold[row.parent_id] for row in known])
+    groups: dict[str, list[bool]] = {"all candidates": [verdict is not Grade.RIGHT for verdict in grades]}
+    for row, verdict in zip(known, grades, strict=True):
+        if not row.kept:
+            groups.setdefault(row.reason.split(":")[0], []).append(verdict is not Grade.RIGHT)
+    return {name: proportion(sum(wrong), len(wrong)) for name, wrong in groups.items() if wrong}

@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from phi4r_lib.curate import quality
-from phi4r_lib.curate.stopping import fixed_plugin
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.problems.schema import ProblemFileError
 
@@ -94,10 +93,16 @@ def test_gold_file_errors_name_the_line(tmp_path):
     assert quality.load_gold(path) == {"a": "7"}
 
 
-def test_policies_over_known_rates_agree_with_counting():
-    policy = fixed_plugin(4, 0.3, 0.8)
-    samples, error = quality.over_rates(policy, [0.0, 0.5, 0.5, 0.9], 0.3, 0.8)
-    edge_wrong = 1 - stats.binom.pmf([2, 3], 4, 0.5).sum()
-    easy_wrong = stats.binom.cdf(3, 4, 0.9)
-    assert samples == pytest.approx(4)
-    assert error == pytest.approx((0 + 2 * edge_wrong + easy_wrong) / 4)
+def test_confusion_as_shares_of_each_decision():
+    table = quality.confusion(["hard"] * 4 + ["edge"], ["hard", "hard", "hard", "edge", "edge"])
+    shares = quality.confusion_shares(table)
+    assert list(shares.index) == ["hard", "edge"]
+    assert vars(shares.loc["hard", "hard"]) == vars(quality.proportion(3, 4))
+    assert vars(shares.loc["edge", "easy"]) == vars(quality.proportion(0, 1))
+
+
+def test_mean_over_problems_lies_in_its_interval():
+    found = quality.mean([1, 2, 3, 10])
+    assert (found.value, found.n) == (4, 4)
+    assert 1 <= found.low < 4 < found.high <= 10
+    assert quality.mean([]) is None

@@ -162,6 +162,25 @@ def test_precision_rises_with_the_check():
     assert worth["kept"].low > worth["unchecked"].value
 
 
+def test_what_each_check_removed_is_measured():
+    rows = proposed(4)
+    changes = [
+        {"kept": True, "answer": "6"},
+        {"reason": "too easy: x", "answer": "8"},
+        {"reason": "no single answer: x", "answer": "3"},
+        {"reason": "does not parse: x"},
+    ]
+    rows = [row.model_copy(update=change) for row, change in zip(rows, changes, strict=True)]
+    found = rewrite.removals(rows, {f"p{i}": str(2 * i + 6) for i in range(4)})
+    assert {name: (one.value, one.n) for name, one in found.items()} == {
+        "all candidates": (0.5, 4),
+        "too easy": (0.0, 1),
+        "no single answer": (1.0, 1),
+        "does not parse": (1.0, 1),
+    }
+    assert rewrite.removals(rows, {}) == {}
+
+
 def test_programs_are_run_against_the_answer_agreed_on():
     about = {"domain": "code", "source": "t", "licence": "MIT", "kind": "program", "kept": True, "model": "m"}
     right = rewrite.RewriteRow(id="a", prompt="x = 3\nprint(x + 4)\nWhat does it print?", answer="7", **about)

@@ -1,6 +1,8 @@
-"""Generated tokens a second of the local engine and of `generate`, on a tiny model: `python benchmarks/engines.py`.
+"""Generated tokens a second of the engines and of `generate`, on a tiny model: `python benchmarks/engines.py`.
 
-Prints wall and CPU rates, because a busy machine only changes the first.
+Prints wall and CPU rates, because a busy machine only changes the first; CPU time is this process's own, so it says
+nothing about vLLM and Ray, which work in others. `ratio` is the wall rate over that of the first row. Rows of vLLM and
+Ray need their extras: `.venv-engines/bin/python benchmarks/engines.py` after `make test-engines`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -65,12 +68,27 @@ def main() -> None:
     def ours(engine: TransformersEngine) -> int:
         return sum(sample.tokens for row in engine.sample(prompts, settings) for sample in row)
 
+    first = 0.0
+
+    def show(label: str, figures: dict[str, float]) -> None:
+        nonlocal first
+        first = first or figures["tokens_per_second"]
+        print(f"{label:31}", figures | {"ratio": round(figures["tokens_per_second"] / first, 2)}, flush=True)
+
     for dtype in ("float32", "bfloat16"):
         for batch in options.batch:
             engine = open_engine({"model": options.model, "options": {"dtype": dtype, "batch_size": batch}})
-            print(f"phi4r     {dtype:9} batch {batch:4}", measured(lambda e=engine: ours(e)), flush=True)
+            show(f"phi4r     {dtype:9} batch {batch:4}", measured(lambda e=engine: ours(e)))
             theirs = measured(lambda e=engine, b=batch: with_generate(e, prompts, settings, b))
-            print(f"generate  {dtype:9} batch {batch:4}", theirs, flush=True)
+            show(f"generate  {dtype:9} batch {batch:4}", theirs)
+    others = {"vllm": {"dtype": "float32", "kv_cache_gb": 1}, "ray": {"workers": 2}}
+    for kind, given in others.items():
+        if find_spec(kind) is None:
+            print(f"{kind:31} skipped: not installed (`make test-engines` installs it into .venv-engines)")
+            continue
+        engine = open_engine({"kind": kind, "model": options.model, "options": given})
+        show(kind, measured(lambda e=engine: ours(e)))
+        engine.close()
 
 
 if __name__ == "__main__":

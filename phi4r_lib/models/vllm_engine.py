@@ -1,7 +1,8 @@
 """vLLM in this process as an engine: the one for models of billions of parameters on GPUs.
 
 On a GPU every sample has its own seed, as in local.py. On a CPU vLLM cannot seed single requests: `seedable` is False
-there and each start draws fresh random numbers, so that a resumed run never repeats old samples as new ones.
+there and each start draws fresh random numbers, so that a resumed run never repeats old samples as new ones. Heads of a size that
+its CPU attention does not know, such as the tiny models', are padded with zeros in a temporary copy (heads.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from phi4r_lib.models.engine import (
@@ -49,8 +51,10 @@ class VllmEngine:
         self.seedable = not current_platform.is_cpu()
         self.system = spec.system
         self.name = engine_name("vllm", Path(spec.model).name, folder_fingerprint(spec.model), spec.system)
+        self._padded = TemporaryDirectory()
+        folder = spec.model if self.seedable else _with_known_heads(spec.model, Path(self._padded.name) / "model")
         try:
-            self.llm = vllm.LLM(model=spec.model, **_llm_arguments(spec.options, self.seedable))
+            self.llm = vllm.LLM(model=folder, **_llm_arguments(spec.options, self.seedable))
         except Exception as error:  # vLLM raises many kinds, from config to memory
             raise EngineError(f"vLLM cannot load '{spec.model}': {str(error).strip()[:400]}") from error
         self.tokenizer = self.llm.get_tokenizer()
@@ -91,6 +95,7 @@ class VllmEngine:
         self.llm = None
         gc.collect()
         cleanup_dist_env_and_memory()
+        self._padded.cleanup()
 
     def _parts(self, prompt: Prompt, settings: SamplingSettings, length: int) -> list[Any]:
         """vLLM's settings: one request per sample where samples are seeded, else one request for all n."""
@@ -134,6 +139,27 @@ def _llm_arguments(options: dict[str, Any], seedable: bool) -> dict[str, Any]:
     given = {key: value for key, value in options.items() if key not in {"engine_args", "kv_cache_gb"}}
     on_cpu = {} if seedable else {"enforce_eager": True, "seed": secrets.randbits(31)}  # compiling gains nothing there
     return on_cpu | given | options.get("engine_args", {})
+
+
+def _with_known_heads(model: str, out: Path) -> str:
+    """The model, or a padded copy in `out` where vLLM's CPU attention does not know the size of its heads.
+
+    Without this vLLM starts and dies at the first request ("Unsupported CPU attention configuration: head_dim=24").
+    """
+    from transformers import AutoConfig
+    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+
+    from phi4r_lib.models.heads import pad_heads
+
+    try:
+        config = AutoConfig.from_pretrained(model).get_text_config(decoder=True)
+    except (OSError, ValueError):
+        return model  # vLLM's own message is better
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    known = sorted(CPUAttentionBackend.get_supported_head_sizes())
+    if size in known:
+        return model
+    return str(pad_heads(model, out, min((k for k in known if k > size), default=known[-1])))
 
 
 def _generation_config(model: str) -> Any:

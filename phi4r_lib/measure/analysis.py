@@ -21,6 +21,7 @@ from phi4r_lib.measure.comparison import Comparison, holm
 from phi4r_lib.measure.verdict import verdict
 
 Pairs = Sequence[tuple[str, str]]
+TOPICS = {"year": "year", "topic": "family"}  # figure by the column it is drawn from
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,7 @@ def _figures(answers: pd.DataFrame, pairs: Pairs, compared: dict[str, Comparison
         skipped["runs, shares, widths, misranking, power"] = "every model has one run only"
     else:
         _run_figures(made, several, [pair for pair in pairs if all(runs[model] > 1 for model in pair)], compared)
-    for column, label in (("year", "year"), ("family", "family")):
-        if column in answers and answers[column].notna().any():
-            groups = tables.by_group(answers, column)
-            made[column] = figures.group_accuracy(groups, f"Accuracy by {label}, 95% intervals over problems", label)
-        else:
-            skipped[column] = f"the log has no column {column}"
+    _group_figures(made, skipped, answers)
     if answers["tokens"].notna().all():
         made["tokens"] = figures.accuracy_tokens(scores)
     else:
@@ -118,6 +114,20 @@ def _figures(answers: pd.DataFrame, pairs: Pairs, compared: dict[str, Comparison
             _difference_table(compared), "Differences with 95% intervals over problems"
         )
     return made, skipped
+
+
+def _group_figures(made: dict[str, Figure], skipped: dict[str, str], answers: pd.DataFrame) -> None:
+    """By year, clustered by family where families are known, and by topic, the part of a family's name before a slash."""
+    known = {column: column in answers and answers[column].notna().any() for column in ("year", "family")}
+    skipped |= {name: f"the log has no column {column}" for name, column in TOPICS.items() if not known[column]}
+    if known["year"]:
+        title = "Accuracy by year, 95% intervals " + ("clustered by family" if known["family"] else "over problems")
+        years = tables.by_group(answers, "year", cluster="family" if known["family"] else None)
+        made["year"] = figures.group_accuracy(years, title, "year")
+    if known["family"]:
+        topics = answers.assign(topic=answers["family"].astype(str).str.split("/").str[0])
+        table = tables.by_group(topics, "topic")
+        made["topic"] = figures.group_accuracy(table, "Accuracy by topic, 95% intervals over problems", "topic")
 
 
 def _run_figures(made: dict[str, Figure], answers: pd.DataFrame, pairs: Pairs, compared: dict[str, Comparison]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe-Ito colours, the usual palette for colour-blind readers, in an order of falling contrast
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
@@ -68,6 +68,11 @@ def _percent(axis: Axes, *, x: bool = False, y: bool = False) -> None:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
+def _legend(figure: Figure, columns: int, size: float = 9) -> None:
+    """Below the axes, where it covers no data whatever they are."""
+    figure.legend(loc="outside lower center", frameon=False, fontsize=size, ncols=columns)
+
+
 def run_distributions(runs: pd.DataFrame, predicted: pd.DataFrame, title: str = "Accuracy of single runs") -> Figure:
     """Histogram of the run accuracies of each model with the predicted Poisson-binomial curve on top.
 
@@ -80,8 +85,8 @@ def run_distributions(runs: pd.DataFrame, predicted: pd.DataFrame, title: str = 
     width = step * max(1, round(0.01 / step))
     for index, (model, rows) in enumerate(runs.groupby("model", sort=False)):
         colour = _style(index)["color"]
-        first = rows["accuracy"].min() - width / 2
-        edges = np.arange(first, rows["accuracy"].max() + width, width)
+        # half a step beside the attainable scores: an edge on a score would count it left or right by rounding
+        edges = np.arange(rows["accuracy"].min() - step / 2, rows["accuracy"].max() + width, width)
         label = f"{model}: mean {rows['accuracy'].mean():.1%}"
         axis.hist(rows["accuracy"], bins=edges, color=colour, alpha=0.45, label=label)
         curve = predicted[predicted["model"] == model]
@@ -89,8 +94,9 @@ def run_distributions(runs: pd.DataFrame, predicted: pd.DataFrame, title: str = 
         seen = expected > 0.02
         axis.plot(curve["accuracy"][seen], expected[seen], color=colour, ls=LINES[index % len(LINES)], lw=2)
     axis.set(xlabel="accuracy of one run", ylabel="number of runs")
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     _percent(axis, x=True)
-    axis.legend(frameon=False)
+    _legend(figure, len(runs["model"].unique()))
     return figure
 
 
@@ -107,14 +113,14 @@ def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
         rows = groups[groups["model"] == model]
         place = np.array([order.index(group) for group in rows["group"]]) + (index - (len(models) - 1) / 2) * 0.2
         errors = np.clip([rows["mean"] - rows["low"], rows["high"] - rows["mean"]], 0, None)
-        axis.errorbar(place, rows["mean"], errors, ls="none", capsize=2, ms=5, label=model, **_style(index))
+        axis.errorbar(place, rows["mean"], errors, ls="none", capsize=2, ms=5, label=str(model), **_style(index))
     axis.set(xlabel=xlabel, ylabel="accuracy", ylim=(-0.03, 1.03))
     rotate = sum(len(str(group)) for group in order) > 60
     axis.set_xticks(
         range(len(order)), [str(g) for g in order], rotation=35 if rotate else 0, ha="right" if rotate else "center"
     )
     _percent(axis, y=True)
-    axis.legend(frameon=False, ncols=len(models))
+    _legend(figure, len(models))
     return figure
 
 
@@ -127,11 +133,13 @@ def accuracy_tokens(runs: pd.DataFrame, title: str = "Accuracy against answer le
     figure, (axis,) = _canvas(title)
     for index, (model, rows) in enumerate(runs.groupby("model", sort=False)):
         style = _style(index)
-        axis.scatter(rows["tokens"], rows["accuracy"], s=14, alpha=0.4, **style)
-        axis.scatter(rows["tokens"].mean(), rows["accuracy"].mean(), s=130, edgecolor="black", label=model, **style)
+        axis.scatter(rows["tokens"], rows["accuracy"], s=14, alpha=0.5, lw=0, **style)
+        centre, label = (rows["tokens"].mean(), rows["accuracy"].mean()), f"{model}, mean of {len(rows)}"
+        axis.scatter(*centre, s=70, edgecolor="black", zorder=3, label=label, **style)
     axis.set(xlabel="mean completion tokens of a run", ylabel="accuracy of the run")
+    axis.set_xlim(left=0)
     _percent(axis, y=True)
-    axis.legend(frameon=False)
+    _legend(figure, len(runs["model"].unique()))
     return figure
 
 
@@ -142,7 +150,9 @@ def of_five(table: pd.DataFrame, k: int = 5) -> Figure:
         table: columns model, kind, mean, low, high (fractions of 1).
     """
     return group_accuracy(
-        table.rename(columns={"kind": "group"}), f"The same answers, four ways to score {k} of them", ""
+        table.rename(columns={"kind": "group"}),
+        f"The same answers, four ways to score {k} of them, 95% intervals over problems",
+        f"what counts as right among {k} answers to a problem",
     )
 
 
@@ -153,7 +163,7 @@ def majority_curve(curve: pd.DataFrame, reference: tuple[str, float] | None = No
         curve: columns model, k, mean, low, high (fractions of 1).
         reference: name and pass@1 of a stronger model, or None.
     """
-    figure, (axis,) = _canvas("Majority vote over N answers")
+    figure, (axis,) = _canvas("Majority vote over N answers, 95% bands over problems", height=3.7)
     for index, (model, rows) in enumerate(curve.groupby("model", sort=False)):
         style = _style(index)
         axis.plot(rows["k"], rows["mean"], ls=LINES[index % len(LINES)], label=f"{model}, majority@N", **style)
@@ -165,7 +175,7 @@ def majority_curve(curve: pd.DataFrame, reference: tuple[str, float] | None = No
     axis.set_xticks(ticks, [str(k) for k in ticks])
     axis.set(xlabel="N, answers that vote", ylabel="accuracy of the vote")
     _percent(axis, y=True)
-    axis.legend(frameon=False)
+    _legend(figure, 2)
     return figure
 
 
@@ -189,13 +199,14 @@ def variance_shares(shares: pd.DataFrame) -> Figure:
         edgecolor="white",
         label="between problems: only more problems remove it",
     )
+    plate = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
     for y, share in zip(place, within, strict=True):
-        axis.text(share / 2, y, f"{share:.0%}", ha="center", va="center", fontsize=9)
-        axis.text((1 + share) / 2, y, f"{1 - share:.0%}", ha="center", va="center", fontsize=9)
+        for x, part in ((share / 2, share), ((1 + share) / 2, 1 - share)):
+            axis.text(x, y, f"{part:.0%}", ha="center", va="center", fontsize=9, bbox=plate)
     axis.set_yticks(place, shares["model"])
     axis.set(xlim=(0, 1), xlabel="share of the variance")
     _percent(axis, x=True)
-    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=1)
+    _legend(figure, 1, 8)
     return figure
 
 
@@ -208,15 +219,14 @@ def width_by_runs(widths: pd.DataFrame) -> Figure:
     figure, (axis,) = _canvas("More runs narrow the interval only down to a floor")
     for index, (model, rows) in enumerate(widths.groupby("model", sort=False)):
         style = _style(index)
-        axis.plot(rows["runs"], rows["half_width"], ls="-", ms=4, label=model, **style)
-        axis.axhline(rows["floor"].iloc[0], color=style["color"], lw=1, ls=":")
+        axis.plot(rows["runs"], 100 * rows["half_width"], ls="-", ms=4, label=str(model), **style)
+        axis.axhline(100 * rows["floor"].iloc[0], color=style["color"], lw=1, ls=":")
     axis.set_xscale("log", base=2)
     ticks = sorted(widths["runs"].unique())
     axis.set_xticks(ticks, [str(k) for k in ticks])
-    axis.set(xlabel="runs (dotted: floor with endless runs)", ylabel="± around the mean")
+    axis.set(xlabel="runs (dotted: floor with endless runs)", ylabel="half width of the\n95% interval, points")
     axis.set_ylim(bottom=0)
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    axis.legend(frameon=False)
+    _legend(figure, len(widths["model"].unique()))
     return figure
 
 
@@ -234,8 +244,9 @@ def misranking(errors: pd.DataFrame) -> Figure:
     axis.set_xticks(ticks, [str(k) for k in ticks])
     axis.axhline(0.05, color="black", lw=1, ls=":")
     axis.annotate("1 in 20", (ticks[-1], 0.05), fontsize=8, ha="right", va="bottom")
-    axis.set(xlabel="runs averaged for each model", ylabel="probability of the wrong order", ylim=(-0.01, None))
-    axis.legend(frameon=False)
+    axis.set(xlabel="runs averaged for each model", ylabel="chance of the wrong order", ylim=(-0.01, None))
+    _percent(axis, y=True)
+    _legend(figure, 2)
     return figure
 
 
@@ -243,11 +254,11 @@ def power_table(needed: pd.DataFrame, have: int | None = None) -> Figure:
     """Heat map of the number of problems needed, by runs per problem and size of the true difference.
 
     Args:
-        needed: index runs, columns difference (fractions of 1), values problems.
+        needed: index runs (math.inf for endless), columns difference (fractions of 1), values problems.
         have: number of problems at hand; cells that it covers get a frame.
     """
-    note = "" if have is None else f" (framed: enough with {have})"
-    figure, (axis,) = _canvas(f"Problems needed to see a difference{note}", height=0.42 * len(needed) + 1.5)
+    note = "" if have is None else f"; framed: the {have} here are enough"
+    figure, (axis,) = _canvas(f"Problems needed to see a difference (80% power){note}", height=0.42 * len(needed) + 1.5)
     axis.grid(False)
     values = needed.to_numpy(dtype=float)
     axis.imshow(np.log10(values), cmap="cividis_r", aspect="auto")
@@ -259,9 +270,9 @@ def power_table(needed: pd.DataFrame, have: int | None = None) -> Figure:
         )
         if have is not None and value <= have:
             axis.add_patch(_frame(column, row))
-    axis.set_xticks(range(needed.shape[1]), [f"{difference:.0%}" for difference in needed.columns])
-    axis.set_yticks(range(needed.shape[0]), [str(k) for k in needed.index])
-    axis.set(xlabel="true difference between the models", ylabel="runs per problem")
+    axis.set_xticks(range(needed.shape[1]), [f"{100 * size:g}" for size in needed.columns])
+    axis.set_yticks(range(needed.shape[0]), ["endless" if np.isinf(k) else f"{k:g}" for k in needed.index])
+    axis.set(xlabel="true difference between the models on problems like these, points", ylabel="runs per problem")
     return figure
 
 
@@ -271,7 +282,7 @@ def _frame(column: int, row: int):
     return Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, edgecolor=COLOURS[5], lw=2.5)
 
 
-def intervals(table: pd.DataFrame, title: str, xlabel: str = "difference") -> Figure:
+def intervals(table: pd.DataFrame, title: str, xlabel: str = "difference, first minus second, points") -> Figure:
     """Rows of estimates with 95% intervals and a line at zero.
 
     Args:
@@ -279,12 +290,11 @@ def intervals(table: pd.DataFrame, title: str, xlabel: str = "difference") -> Fi
     """
     figure, (axis,) = _canvas(title, height=0.45 * len(table) + 1.4)
     place = np.arange(len(table))[::-1]
-    errors = np.array([table["mean"] - table["low"], table["high"] - table["mean"]])
-    axis.errorbar(table["mean"], place, xerr=errors, ls="none", capsize=3, **_style(0))
+    errors = 100 * np.array([table["mean"] - table["low"], table["high"] - table["mean"]])
+    axis.errorbar(100 * table["mean"], place, xerr=errors, ls="none", capsize=3, **_style(0))
     axis.axvline(0, color="black", lw=1)
     axis.set_yticks(place, table["label"])
     axis.set(xlabel=xlabel, ylim=(-0.6, len(table) - 0.4))
-    _percent(axis, x=True)
     return figure
 
 
@@ -305,7 +315,7 @@ def two_intervals(table: pd.DataFrame, title: str) -> Figure:
     axis.set_yticks(place, table["model"])
     axis.set(xlabel="accuracy with 95% intervals", ylim=(-0.6, len(table) - 0.4))
     _percent(axis, x=True)
-    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=2)
+    _legend(figure, 2, 8)
     return figure
 
 

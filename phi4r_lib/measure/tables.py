@@ -230,10 +230,13 @@ def power_grid(
     data_noise: float,
     within_a: float,
     within_b: float,
-    runs: Sequence[int] = RUNS,
+    runs: Sequence[float] = (*RUNS, np.inf),
     differences: Sequence[float] = DIFFERENCES,
 ) -> pd.DataFrame:
-    """Problems needed (80% power, 5% level) for claims about problems like these: rows runs, columns true differences."""
+    """Problems needed (80% power, 5% level) for claims about problems like these: rows runs, columns true differences.
+
+    The last row stands for endless runs: a benchmark with fewer problems cannot show that difference at all.
+    """
     cells = [
         [problems_needed(size, data_noise, within_a, within_b, runs_a=count) for size in differences] for count in runs
     ]

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.measure import tables
+from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.analysis import analyse
 from phi4r_lib.measure.answers import AnswersError, check_answers, load_answers, results, save_answers, verdicts
+from phi4r_lib.measure.power import problems_needed
 from phi4r_lib.measure.published import load_published, pair_table, problems_to_separate, reread_table
 from phi4r_lib.measure.verdict import verdict
 
@@ -172,7 +173,8 @@ def test_analysis_makes_the_figures_the_data_allow_and_says_what_is_missing():
     )
     bare = frame(TOY[:, :1]).drop(columns=["family", "year"]).assign(tokens=pd.NA, answer=None)
     poor = analyse(check_answers(bare, "bare"))
-    assert poor.figures == {} and {"tokens", "family", "year"} <= set(poor.skipped)
+    assert poor.figures == {} and {"tokens", "topic", "year"} <= set(poor.skipped)
+    assert {"year", "topic"} <= set(whole.figures)
 
 
 def test_bad_requests_are_named():
@@ -243,3 +245,21 @@ def test_command_refuses_with_one_line_and_code_two(tmp_path, capsys, wrong):
     message = capsys.readouterr().err
     assert message.count("\n") == 1 and "Traceback" not in message
     assert not out.exists()
+
+
+def test_histogram_bars_count_attainable_scores_only():
+    """240 problems: with edges on attainable scores, rounding would put neighbours into one bar and leave the next empty."""
+    scores = np.arange(140, 181) / 240
+    predicted = pd.DataFrame({"model": "m", "accuracy": np.arange(241) / 240, "probability": 1 / 241})
+    runs = pd.DataFrame({"model": "m", "run": range(41), "accuracy": scores})
+    (axis,) = figures.run_distributions(runs, predicted).axes
+    heights = [bar.get_height() for bar in axis.patches]
+    assert sum(heights) == 41 and set(heights[:-1]) == {2}
+
+
+def test_power_grid_ends_with_endless_runs():
+    grid = tables.power_grid(0.05, 0.12, 0.12)
+    assert np.isinf(grid.index[-1]) and (grid.diff().dropna() <= 0).all().all()
+    assert grid.iloc[-1].tolist() == [problems_needed(d, 0.05) for d in grid.columns]
+    labels = [text.get_text() for text in figures.power_table(grid, 240).axes[0].get_yticklabels()]
+    assert labels[-1] == "endless"

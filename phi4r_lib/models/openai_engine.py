@@ -234,5 +234,8 @@ def _as_sample(reply: Any, index: int, seconds: float) -> Sample:
 
 
 def _reason(error: Exception) -> str:
-    """A fault in one line of at most 300 characters."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    """A fault in one line of at most 300 characters, with the server's words where the client leaves them out."""
+    text, reply = str(error), getattr(error, "response", None)
+    if reply is not None and not isinstance(getattr(error, "body", None), str) and "{" not in text:
+        text = f"{text} {reply.text}"  # FastAPI servers say {"detail": ...}, which the client does not read
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:300]

@@ -74,17 +74,31 @@ def _log_wealth(gains: np.ndarray) -> np.ndarray:
     return logsumexp(np.cumsum(np.log1p(np.outer(gains, stakes)), axis=0), axis=1) - math.log(stakes.size)
 
 
-def run_e_values(run_differences: Values) -> np.ndarray:
+def run_e_values(run_differences: Values, problems: int | None = None) -> np.ndarray:
     """Evidence against "A and B have the same average on these problems" after each pair of runs, shape (runs,).
 
-    Each entry of `run_differences` is the score of one fresh run of A minus one of B, in [-1, 1]. The e-process is a mixture
-    of constant bets on the difference (betting martingale, Waudby-Smith and Ramdas 2024, arXiv 2010.09686; the mixture
-    is ours): any look is legal, stop once an entry reaches 1/alpha. Raises ValueError for entries outside [-1, 1].
+    Any look is legal: stop once an entry reaches 1/alpha.
+
+    Args:
+        run_differences: the score of one fresh run of A minus one of B, each in [-1, 1], in order of arrival.
+        problems: answers behind each score, if they are independent given the problem (no shared randomness). Each score
+            in [0, 1] then has a variance proxy of at most 1/(4 problems) (Hoeffding's lemma), and the e-value is the normal mixture of
+            Robbins (1970), exp(S^2 n/(t+1)) / sqrt(t+1) after t pairs with sum S: far sharper. Without it: a mixture of
+            constant bets (betting martingale, Waudby-Smith and Ramdas 2024, arXiv 2010.09686), valid for any bounded scores.
+            Both mixtures are ours.
+
+    Raises:
+        ValueError: entries outside [-1, 1], or fewer than one problem.
     """
     gains = np.asarray(run_differences, dtype=float)
     if gains.ndim != 1 or not (np.abs(gains) <= 1).all():
         raise ValueError("needs one difference in [-1, 1] a pair of runs, none missing")
-    return np.exp(np.minimum(_log_wealth(gains), 700))
+    if problems is not None and problems < 1:
+        raise ValueError(f"problems must be at least 1, got {problems}")
+    if problems is None:
+        return np.exp(np.minimum(_log_wealth(gains), 700))
+    ahead = np.arange(gains.size) + 2.0  # t + 1
+    return np.exp(np.minimum(np.cumsum(gains) ** 2 * problems / ahead - np.log(ahead) / 2, 700))
 
 
 def mean_sequence(values: Values, level: float = 0.95, grid: int = 1000) -> Interval:

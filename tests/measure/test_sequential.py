@@ -72,15 +72,27 @@ def test_run_e_values_keep_their_level_and_find_differences():
     rng = np.random.default_rng(2)
     p = rng.beta(0.5, 0.5, 30)
     q = rng.permutation(p)  # equal averages, unequal problems
-    alarms = 0
+    alarms = np.zeros(2)
     for _ in range(300):
         d = (rng.random((60, 30)) < p).mean(axis=1) - (rng.random((60, 30)) < q).mean(axis=1)
-        alarms += run_e_values(d).max() >= 20
-    assert alarms / 300 < 0.06
+        alarms += [run_e_values(d).max() >= 20, run_e_values(d, problems=30).max() >= 20]
+    assert (alarms / 300 < 0.06).all()
     d = (rng.random((60, 30)) < 0.8).mean(axis=1) - (rng.random((60, 30)) < 0.6).mean(axis=1)
     assert run_e_values(d)[-1] > 1000
-    with pytest.raises(ValueError):
-        run_e_values([0.5, 1.5])
+    for bad in (lambda: run_e_values([0.5, 1.5]), lambda: run_e_values([0.5], problems=0)):
+        with pytest.raises(ValueError):
+            bad()
+
+
+def test_independent_answers_sharpen_the_run_e_value():
+    rng = np.random.default_rng(4)
+    d = rng.binomial(240, 0.68, 12) / 240 - rng.binomial(240, 0.61, 12) / 240
+    assert run_e_values(d, problems=240)[-1] > 20 > run_e_values(d)[-1]
+    # closed form of one pair, and the fairness that makes it an e-value: two problems, every possible result weighed
+    assert run_e_values([0.5], problems=2)[0] == pytest.approx(math.exp(0.25) / math.sqrt(2))
+    right = binom.pmf(np.arange(3), 2, 0.5)
+    values = [[run_e_values([(a - b) / 2], problems=2)[0] for b in range(3)] for a in range(3)]
+    assert right @ np.array(values) @ right <= 1
 
 
 def test_run_e_value_is_a_fair_bet():

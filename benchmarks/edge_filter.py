@@ -1,15 +1,18 @@
 """Samples a problem: posterior stopping against fixed-N filters and the Bayes-optimal policy, at equal decision error.
 
 All figures are exact (path counting, no simulation). Run: python benchmarks/edge_filter.py   (some seconds)
+With --votes FILE (recorded answers, JSONL) the precision of the plurality by vote share on that file follows.
 """
 
 from __future__ import annotations
 
+import argparse
 from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
+from phi4r_lib.curate.quality import Estimate
 from phi4r_lib.curate.stopping import (
     BetaPrior,
     Evaluation,
@@ -22,6 +25,8 @@ from phi4r_lib.curate.stopping import (
     optimal,
     posterior_stop,
 )
+from phi4r_lib.curate.votes import load_recorded, vote_figures
+from phi4r_lib.problems.schema import ProblemFileError
 
 LO, HI, MOST = 0.125, 0.875, 96
 PRIOR = BetaPrior()
@@ -74,24 +79,31 @@ def frontier() -> None:
     print(f"\nAt equal decision error (lo={LO}, hi={HI}, Beta(.5,.5), at most {MOST} samples, all must decide)")
     print("                              samples a problem                     share of fixed    against optimal")
     print("  fixed filter    error    fixed  posterior  +give up  optimal   posterior  +give up     +give up")
-    shares, gaps = [], []
+    shares: dict[str, list[float]] = {"ratio": [], "mode": []}
+    bounds, gaps = [], []
     for name, rule in (("ratio", fixed_plugin), ("mode", fixed_mode)):
         for size in (16, 32, 64):
-            row, share, gap = _row(f"{name:5s} of {size:2d}", rule(size, LO, HI), size)
+            row, share, bound, gap = _row(f"{name:5s} of {size:2d}", rule(size, LO, HI), size)
             print(row)
+            shares[name].append(share)
+            bounds += [bound] if name == "mode" else []
             gaps.append(gap)
-            shares += [share] if name == "ratio" else []
-    print(f"  the usual filter (ratio): at most {max(shares):.2f} of its samples; target 0.50")
+    print(f"  the usual filter (ratio): at most {max(shares['ratio']):.2f} of its samples; target 0.50")
+    print(
+        f"  a fixed filter that knows the prior (mode): at most {max(shares['mode']):.2f};"
+        f" no rule can do better than {max(bounds):.2f} there"
+    )
     print(f"  above the Bayes-optimal policy: at most {max(gaps) - 1:.0%}; target 15%")
 
 
-def _row(name: str, policy: np.ndarray, size: int) -> tuple[str, float, float]:
+def _row(name: str, policy: np.ndarray, size: int) -> tuple[str, float, float, float]:
     error = evaluate(policy, LO, HI, PRIOR).error
     plain, priced = cheapest(error, price=False), cheapest(error, price=True)
     gap = priced.samples / optimal_at_error(priced.error)
     counts = f"{plain.samples:10.1f}{priced.samples:10.1f} {optimal_at_error(error):8.1f}"
     shares = f"{plain.samples / size:10.2f}{priced.samples / size:10.2f}"
-    return f"  {name:14s} {error:.4f}  {size:6d} {counts}  {shares}   {gap:10.2f}", priced.samples / size, gap
+    row = f"  {name:14s} {error:.4f}  {size:6d} {counts}  {shares}   {gap:10.2f}"
+    return row, priced.samples / size, optimal_at_error(error) / size, gap
 
 
 def batches() -> None:
@@ -113,11 +125,31 @@ def fitted() -> None:
         )
 
 
+def recorded(path: str, min_share: float = 0.5) -> None:
+    """The proxy truth on a file of recorded answers."""
+    found = vote_figures(load_recorded(path), min_share)
+    print(f"\nPlurality of recorded answers against gold, least share {min_share:g}: {path}")
+    for name, figure in found.figures().items():
+        print(f"  {name:10s} {figure}")
+    for row in found.by_share.itertuples():
+        at = Estimate(row.precision, row.low, row.high, row.n)
+        above = Estimate(row.precision_from, row.low_from, row.high_from, row.kept)
+        print(f"  share {row.share:.3f}: {at}   this share or more: {above}")
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--votes", metavar="FILE", help="recorded answers: gold and a list of answers a line")
+    args = parser.parse_args()
     lossless()
     frontier()
     batches()
     fitted()
+    if args.votes:
+        try:
+            recorded(args.votes)
+        except (OSError, ProblemFileError) as error:
+            parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class EdgeRule:
 
     `error` is the largest posterior probability of a wrong class that a decision may have; `max_samples` the most
     answers of the weak model a seed gets. `prior` None means: Jeffreys' prior in `classify`, in `find_edge` a Beta
-    fitted on the first `pilot` answers of every seed. `batch` is the least number of answers a seed gets a round.
+    fitted on the first `pilot` answers of every seed (with fewer than LEAST_PILOT seeds Jeffreys' too). `batch` is the least number of answers a seed gets a round.
     `price` (in wrong decisions an answer, 0 = off) gives a seed up early, as undecided, when further answers are not
     worth it (see stopping.posterior_stop). lo, hi, error are shares of 1; the report publishes none of them.
     """
@@ -255,12 +255,12 @@ def _run_rounds(states, rule, sampler, wanted, progress) -> tuple[EdgeRule, list
 
 
 def _pilot_prior(live: Sequence[SeedState], pilot: int) -> BetaPrior:
-    """The fitted prior, weighing at most as much as one seed's pilot.
+    """The fitted prior, weighing at most as much as one seed's pilot; Jeffreys' prior below LEAST_PILOT judged seeds.
 
     A short pilot of nearly equal seeds fits a very narrow prior, which would decide on its own (ours).
     """
     judged = [state for state in live if state.judged]
-    if len(judged) < 2:
+    if len(judged) < LEAST_PILOT:
         return BetaPrior()
     prior = fit_prior([state.right for state in judged], [state.judged for state in judged])
     shrink = min(1.0, pilot / sum(prior))

@@ -268,3 +268,10 @@ def test_a_narrow_prior_does_not_decide_alone():
     assert sum(report.rule.prior) <= report.rule.pilot + 1e-9
     solvable = [row.decision for row in report.rows if int(row.answer) % 10 == 0]
     assert "hard" not in solvable and "edge" in solvable
+
+
+def test_a_handful_of_seeds_fits_no_prior():
+    weak = CoinEngine("weak", lambda n: 0.0)
+    report = find_edge(seeds(8), weak, EdgeRule(0.1, 0.8, 0.1, 8), teacher=teacher(1.0))
+    assert report.rule.prior is None or report.rule.prior == (0.5, 0.5)
+    assert report.counts()["hard"] == 0, "eight failures prove nothing"

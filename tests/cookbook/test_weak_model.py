@@ -1,0 +1,19 @@
+"""A second weak model in the profile: optional, found in the repository, part of what results depend on."""
+
+from pathlib import Path
+
+from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.run import with_model_paths
+
+WEAK = {"models.weak": {"kind": "transformers", "model": "data/models/tiny-teacher"}}
+
+
+def test_a_second_weak_model_is_optional_and_gets_its_full_path():
+    assert with_model_paths(load_profile("smoke")).models.weak is None
+    assert Path(with_model_paths(load_profile("smoke", WEAK)).models.weak.model).is_absolute()
+
+
+def test_results_depend_on_the_second_weak_model(tmp_path):
+    alone, both = (state.fingerprint("01", load_profile("smoke", change), tmp_path) for change in ({}, WEAK))
+    assert alone["settings"] != both["settings"] and alone["notebook"] == both["notebook"]

@@ -219,14 +219,16 @@ def speed(source: list[Row], items: int, documents: int, settings, seed: int) ->
     )
     print(f"index of the benchmark built in {time.process_time() - start:.1f} s of processor time")
     list(scan(index, texts[:1024], answers[items : items + 1024]))  # fills the cache of spellings
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start = time.process_time()
     hits = len({match.train_index for match in scan(index, iter(texts), iter(answers[items:]))})
     _rate_line("this cascade", documents, time.process_time() - start, hits)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {before:.0f} MiB with the index, {after:.0f} MiB after the stream of documents")
     grams = {gram for text in benchmark for gram in _grams(text)}
     start = time.process_time()
     hits = sum(any(gram in grams for gram in _grams(text)) for text in texts)
     _rate_line("plain 8-gram rule", documents, time.process_time() - start, hits)
-    print(f"peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
 def _grams(text: str) -> list[str]:

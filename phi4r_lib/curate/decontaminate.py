@@ -127,7 +127,7 @@ def build_index(
         raise ValueError("there are no benchmark items to decontaminate against; pass at least one text")
     keys = _answer_keys(answers, len(texts), "benchmark")
     codes = fp.TokenCodes(fp.vocabulary(texts))
-    rows = [[codes[token] for token in fp.tokens(text)] for text in texts]
+    rows = [codes.of(text) for text in texts]
     batch = fp.encode(rows)
     masked = fp.mask_numbers(batch.codes)
     lengths = np.diff(batch.starts)
@@ -236,7 +236,7 @@ def scan(
 
 
 def _scan_block(index, block, keys, first, embed, judge) -> Iterator[Match]:
-    rows = [list(map(index.codes.__getitem__, fp.tokens(text))) for text in block]
+    rows = [index.codes.of(text) for text in block]
     pairs: dict[tuple[int, int], tuple[Rule, float]] = {}
     for doc, row in enumerate(rows):
         for item in index.exact.get(hash(tuple(row)), ()) if row else ():

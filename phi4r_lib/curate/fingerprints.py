@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 import snowballstemmer
@@ -26,7 +27,9 @@ NUMBER_BIT, NAME_BIT = (
     np.uint64(NUMBER),
     np.uint64(NAME),
 )  # also the codes that all numbers, all names share once masked
+LOOKS_AHEAD = re.compile(r"-\s+\d")  # the one case in which TOKEN looks past a blank
 CACHE_LIMIT = 400_000  # distinct spellings remembered; bounds memory on endless streams
+LONGEST_CACHED = 40  # characters; longer spellings are not worth remembering
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # odd 64-bit constant of Fibonacci hashing
 NUMBER_WORDS = {
     word: str(value)
@@ -71,6 +74,7 @@ class TokenCodes(dict):
 
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
         super().__init__()
+        self._chunks = _ChunkCodes(self)
         self._stem = snowballstemmer.stemmer("english").stemWord
         self._vocabulary = vocabulary or Vocabulary()
 
@@ -88,6 +92,29 @@ class TokenCodes(dict):
         self[token] = code
         return code
 
+    def of(self, text: str) -> list[int]:
+        """Codes of the `tokens` of a text, in order; several times faster than looking up each."""
+        text = _normal(text)
+        if "-" in text and LOOKS_AHEAD.search(text):
+            return [self[token] for token in TOKEN.findall(text)]
+        return list(chain.from_iterable(map(self._chunks.__getitem__, text.split())))
+
+
+class _ChunkCodes(dict):
+    """What stands between two blanks, such as `"$1,200,` -> codes of its tokens: one look-up where a pattern is slow."""
+
+    def __init__(self, codes: TokenCodes) -> None:
+        super().__init__()
+        self._codes = codes
+
+    def __missing__(self, chunk: str) -> tuple[int, ...]:
+        found = tuple([self._codes[token] for token in TOKEN.findall(chunk)])
+        if len(self) >= CACHE_LIMIT:
+            self.clear()
+        if len(chunk) <= LONGEST_CACHED:
+            self[chunk] = found
+        return found
+
 
 def canonical_number(token: str) -> str:
     """'80,000' and '80000.0' -> '80000'; '007' -> '7'; never raises on a digit token."""
@@ -99,9 +126,13 @@ def canonical_number(token: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """Words (as spelled), numbers and operators of a text; punctuation, spacing and line breaks vanish."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).replace("’", "'").translate(INVISIBLE)
-    return TOKEN.findall(text)
+    return TOKEN.findall(_normal(text))
+
+
+def _normal(text: str) -> str:
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", text).replace("’", "'").translate(INVISIBLE)
 
 
 @dataclass(frozen=True)

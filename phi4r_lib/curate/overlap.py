@@ -13,16 +13,16 @@ from scipy import sparse
 
 from phi4r_lib.curate import fingerprints as fp
 
-UNSEARCHED = 0.15  # share of an item's weight, in its most common n-grams, that is only looked at for candidates
+UNSEARCHED = 0.6  # of `least`: weight, in an item's most common n-grams, that is only looked at for candidates
 
 
 @dataclass(frozen=True)
 class ShapeIndex:
     """Masked n-grams of a benchmark; items with the same set of n-grams share one shape.
 
-    The most common n-grams of a shape, together at most UNSEARCHED of its weight, are left out of the inverted index: a
-    text that holds a share `least` of the weight holds `least - UNSEARCHED` of the rest, so no pair is missed, and
-    phrases like "how many does" cost nothing.
+    The most common n-grams of a shape, together at most `least * UNSEARCHED` of its weight, are left out of the inverted
+    index: a text that holds a share `least` of the weight holds `least * (1 - UNSEARCHED)` of the rest, so no pair is
+    missed, and phrases like "how many does" cost nothing.
     """
 
     n: int
@@ -42,12 +42,15 @@ class ShapeIndex:
         """
         hashes, owners = fp.ngram_hashes(batch, masked, self.n)
         texts, shapes = self._candidates(hashes, owners, len(batch))
-        shares = self._shares(hashes, owners, texts, shapes)
+        shares = np.minimum(self._shares(hashes, owners, texts, shapes), 1.0)
         found = np.flatnonzero(shares >= self.least)
+        numbers = {text: _number_counts(batch, text) for text in set(texts[found].tolist())} if same_numbers else {}
+        hits = zip(texts[found].tolist(), shapes[found].tolist(), shares[found].tolist(), strict=True)
         triples = [
-            (texts[at], item, min(shares[at], 1.0))
-            for at in found
-            for item in self._instances(batch, texts[at], shapes[at], same_numbers)
+            (text, item, share)
+            for text, shape, share in hits
+            for item in self.items[shape]
+            if not same_numbers or numbers_agree(numbers[text], self.numbers[item])
         ]
         columns = zip(*triples, strict=True) if triples else ((), (), ())
         return tuple(np.array(column, dtype=kind) for column, kind in zip(columns, (int, int, float), strict=True))
@@ -58,7 +61,7 @@ class ShapeIndex:
         found = sparse.csr_matrix((np.ones(len(row)), (owners[where], row)), shape=(texts, len(self.table.keys)))
         found.data[:] = 1.0  # an n-gram counts once, however often it stands in the text
         partial = (found @ self.postings).tocoo()
-        enough = partial.data >= self.least - min(UNSEARCHED, self.least / 2) - 1e-6
+        enough = partial.data >= self.least * (1 - UNSEARCHED) - 1e-6
         return partial.row[enough].astype(np.int64), partial.col[enough].astype(np.int64)
 
     def _shares(self, hashes: np.ndarray, owners: np.ndarray, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
@@ -72,28 +75,10 @@ class ShapeIndex:
         many = self.starts[shapes + 1] - self.starts[shapes]
         position = fp.ranges(self.starts[shapes], many)
         asked = fp.mix(self.grams[position] + np.repeat(texts, many).astype(np.uint64) * fp.GOLDEN)
-        weights = np.where(np.isin(asked, present), self.weights[position], 0.0)
+        at = fp.key_table(present).rows(asked)[0]
+        weights = np.zeros(len(asked))
+        weights[at] = self.weights[position[at]]
         return np.add.reduceat(weights, np.cumsum(many) - many)
-
-    def _instances(self, batch: fp.Batch, text: int, shape: int, same_numbers: bool) -> list[int]:
-        if not same_numbers:
-            return self.items[shape]
-        found = _number_counts(batch, text)
-        return [item for item in self.items[shape] if numbers_agree(found, self.numbers[item])]
-
-    def _shares(self, hashes: np.ndarray, owners: np.ndarray, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-        """Exact containment of each (text, shape) candidate."""
-        if not len(texts):
-            return np.zeros(0)
-        wanted = np.zeros(int(owners.max()) + 1, dtype=bool)
-        wanted[texts] = True
-        keep = wanted[owners]
-        present = fp.mix(hashes[keep] + owners[keep].astype(np.uint64) * fp.GOLDEN)
-        many = self.starts[shapes + 1] - self.starts[shapes]
-        begin = np.cumsum(many) - many
-        position = np.arange(many.sum()) - np.repeat(begin - self.starts[shapes], many)
-        asked = fp.mix(self.grams[position] + np.repeat(texts, many).astype(np.uint64) * fp.GOLDEN)
-        return np.add.reduceat(np.where(np.isin(asked, present), self.weights[position], 0.0), begin)
 
 
 def _number_counts(batch: fp.Batch, text: int) -> dict[int, int]:
@@ -104,7 +89,7 @@ def _number_counts(batch: fp.Batch, text: int) -> dict[int, int]:
 
 def numbers_agree(one: dict[int, int], other: dict[int, int]) -> bool:
     """Whether all numbers of one side, with their counts, stand on the other side (either way round)."""
-    small, large = sorted((one, other), key=lambda side: sum(side.values()))
+    small, large = (one, other) if sum(one.values()) <= sum(other.values()) else (other, one)
     return all(large.get(value, 0) >= count for value, count in small.items())
 
 
@@ -141,7 +126,7 @@ def _weighted(n: int, least: float, items: list[list[int]], kept: list[np.ndarra
     totals = np.bincount(shape, weights, minlength=len(kept))
     weights = weights / totals[shape]
     before = np.cumsum(weights) - weights - shape  # weight of the shape's heavier n-grams; each shape sums to one
-    searched = np.flatnonzero(before <= 1 - min(UNSEARCHED, least / 2) + 1e-6)
+    searched = np.flatnonzero(before <= 1 - least * UNSEARCHED + 1e-6)
     table = fp.key_table(grams[searched])
     row = table.rows(grams[searched])[1]
     size = (len(table.keys), max(1, len(kept)))

@@ -174,6 +174,22 @@ def test_odd_answers_have_keys_too():
     assert len({fp.answer_key(text) for text in ("1/0", "x+1", "9" * 5000, "1,2", "12", "(1,2)")}) == 6
 
 
+@pytest.mark.parametrize(
+    "text",
+    [*ITEMS, "x - 3 = 5 -2- 7-\n8 a-b 3-4", "It's $1,200.50!  \x1c (12,000;3) \u00a0 1 ,000", "fer\u00adry ’tis ½ −4 - 5", "", "- " * 9],
+)  # fmt: skip
+def test_codes_of_a_text_are_those_of_its_tokens(text):
+    assert fp.TokenCodes().of(text) == [fp.TokenCodes()[token] for token in fp.tokens(text)]
+
+
+def test_caches_of_spellings_stay_bounded(monkeypatch):
+    monkeypatch.setattr(fp, "CACHE_LIMIT", 50)
+    codes = fp.TokenCodes()
+    for start in range(0, 500, 10):
+        codes.of(" ".join(f"word{number}," for number in range(start, start + 10)))
+    assert len(codes) <= 50 and len(codes._chunks) <= 50 and codes.of("a" * 100) and "a" * 100 not in codes._chunks
+
+
 def test_number_keys_meet_exactly_when_multisets_nearly_agree():
     """Checked against comparing all pairs of random multisets."""
     rng = random.Random(1)

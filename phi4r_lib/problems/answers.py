@@ -114,7 +114,8 @@ def grade(
         conventions: how percent signs, units, intervals and thousands are read; default `Conventions()`.
 
     Raises ValueError for lists of different lengths or settings out of range, TypeError for entries that are no text.
-    Verdicts follow math-verify, except that words are compared as words ("act" is not "cat", to math-verify a product).
+    Verdicts follow math-verify, except that words are compared as words ("act" is not "cat", to math-verify a product),
+    52_7 is not 52_8, and reversed intervals are not all the same.
     """
     if len(answers) != len(golds):
         raise ValueError(f"{len(answers)} answers for {len(golds)} golds: give one gold per answer")

@@ -1,7 +1,8 @@
 """Comparing answers without algebra: numbers as fractions, words as words, formulas by their spelling and values.
 
-Every rule gives math-verify's verdict or none; what stays open goes to referee.py. Words are the one exception: to
-math-verify "act" and "cat" are the same product of letters.
+Every rule gives math-verify's verdict or none; what stays open goes to referee.py. Three exceptions, where math-verify
+is surely mistaken: words ("act" and "cat" are one product of letters to it), different bases (52_7 and 52_8 are 52), and
+intervals with the larger end first (all are empty, hence equal).
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ _BASE = re.compile(r"(\d+)(?:_\s*\{?(\d+)\}?)?", re.ASCII)
 _EXPLOSIVE = re.compile(  # a tower of three powers, 5-digit exponents, 10000!, (9!)!, a long run of signs
     r"(?:(?:\^|\*\*)[\w{(.\\]+){3}|(?:\^|\*\*)[{(]*-?\d{5}|\d{5}[)}]*!|![)}]+!|[-+]{20}", re.ASCII
 )
+_RELATION = re.compile(r"=|<|>|\\(?:in|n?leq?|n?geq?|lt|gt|neq?|approx|equiv|sim|cong|to|mapsto|ll|gg)(?![a-zA-Z])")
+_INTERVAL = re.compile(r"[\[(][^\[\]()]*[)\]]")
 _SERIES = re.compile(r"-?\d+(?:\s+-?\d+)+", re.ASCII)
 
 
@@ -131,11 +134,60 @@ def easy_verdict(answer: str, gold: str, conventions: Conventions) -> str | None
     known = _percents(answer, gold) or _bases(answer, gold)
     if known:
         return known
+    simpler = _reduced(answer, gold)
+    if simpler:
+        return easy_verdict(*simpler, conventions)
+    if _other_equation(answer, gold):
+        return "wrong"
     texts = _texts(answer, gold, value, right)
     if texts is None and spelled_alike(answer, gold):
         return "right"
     several = (names_one(gold) and names_several(answer)) or (names_one(answer) and names_several(gold))
     return texts or ("wrong" if several else formula_verdict(answer, gold))
+
+
+def _reduced(answer: str, gold: str) -> tuple[str, str] | None:
+    """The same comparison of simpler texts, where math-verify compares just those; else None.
+
+    Thousands lose their commas and a base its subscript. Of `x = 5` and `x \\in [1, 2]` on one side only the right side
+    counts, in an answer that of any equation.
+    """
+    pair = tuple(
+        _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
+        if "," in text and _DECIMAL.fullmatch(text.replace(",", ""))
+        else text
+        for text in (answer, gold)
+    )
+    based = [match[1] if (match := _BASE.fullmatch(text)) and match[2] else text for text in pair]
+    if (based[0] != pair[0]) != (based[1] != pair[1]) and "_" not in "".join(based):
+        pair = tuple(based)
+    if not any(map(_RELATION.search, pair)):
+        return pair if pair != (answer, gold) else None
+    ours, theirs = _equation(pair[0]), _equation(pair[1])
+    if ours and not _RELATION.search(pair[1]):
+        return ours[1], pair[1]
+    if theirs and not _RELATION.search(pair[0]) and re.fullmatch("[a-zA-Z]", theirs[0]):
+        return pair[0], theirs[1]
+    return pair if pair != (answer, gold) else None
+
+
+def _equation(text: str) -> tuple[str, str] | None:
+    """Both sides of one equation between formulas with a variable on its left, or of `x \\in [1, 2]`."""
+    parts = _RELATION.split(text)
+    if len(parts) != 2 or re.search(r"(?<![\\a-zA-Z])[a-zA-Z]{2}", parts[1]):
+        return None
+    left, right = (part.strip() for part in parts)
+    variable = re.fullmatch("[a-zA-Z]", left) is not None and left not in "eEiI"
+    if "\\in" in text:
+        return (left, right) if variable and _INTERVAL.fullmatch(right) else None
+    formula = names_one(left) and re.search(r"(?<![\\a-zA-Z])[a-df-hj-zA-DF-HJ-Z]", left)
+    return (left, right) if "=" in text and (variable or formula) and names_one(right) else None
+
+
+def _other_equation(answer: str, gold: str) -> bool:
+    """True for a gold equation that names no variable's value, like 2x + y = 4, against a plain value."""
+    sides = _equation(gold)
+    return bool(sides) and bool(re.search(r"[2-9]", sides[0])) and not _RELATION.search(answer) and names_one(answer)
 
 
 def explosive(text: str) -> bool:
@@ -204,12 +256,21 @@ def _texts(answer: str, gold: str, value: Fraction | None, right: Fraction | Non
         return "wrong"
     if all(words) or (words[0] and right is not None) or (words[1] and value is not None):
         return "right" if words[0] == words[1] else "wrong"
-    other = gold if words[0] else answer
-    if max(map(len, filter(None, words)), default=0) > 2 and re.search(r"\d", other) and names_one(other):
-        return "wrong"  # a word against a formula with a number in it
+    word, other = words[0] or words[1], gold if words[0] else answer
+    if word and _is_no_word(word, other):
+        return "wrong"
     if _SERIES.fullmatch(answer) or _SERIES.fullmatch(gold):
         return "right" if answer.split() == gold.split() else "wrong"
     return None
+
+
+def _is_no_word(word: str, other: str) -> bool:
+    """True for a formula with a number in it, a matrix, several values: what no word, and no letter of a choice, equals."""
+    if other.startswith("\\begin{"):
+        return other.startswith(("\\begin{pmatrix}", "\\begin{bmatrix}"))
+    if len(word) > 2:
+        return (re.search(r"\d", other) is not None and names_one(other)) or names_several(other)
+    return word != "e" and not re.search(r"(?<![\\a-z])[a-zA-Z]", other) and "," not in other and names_one(other)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -14,7 +14,7 @@ the fewest false positives among all whose recall surely (lower Wilson limit) re
 false-positive rate of at most --worst-fpr without answers. Speed is processor time
 of one core on random texts whose word order follows the given texts, without arguments on random words of a made-up
 language of 20,000 words with natural frequencies. A benchmark of 60,000 instances of a few templates is far slower
-(measured: about 400 documents a second), because every text then resembles thousands of items.
+(measured: about 500 documents a second), because every text then resembles thousands of items.
 """
 
 from __future__ import annotations

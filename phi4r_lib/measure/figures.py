@@ -244,7 +244,8 @@ def misranking(errors: pd.DataFrame) -> Figure:
     axis.set_xticks(ticks, [str(k) for k in ticks])
     axis.axhline(0.05, color="black", lw=1, ls=":")
     axis.annotate("1 in 20", (ticks[-1], 0.05), fontsize=8, ha="right", va="bottom")
-    axis.set(xlabel="runs averaged for each model", ylabel="chance of the wrong order", ylim=(-0.01, None))
+    axis.set(xlabel="runs averaged for each model", ylabel="chance of the wrong order")
+    axis.set_ylim(bottom=-0.02 * max(0.05, errors["p_wrong"].max()))
     _percent(axis, y=True)
     _legend(figure, 2)
     return figure

@@ -32,7 +32,7 @@ def read_logs(logs: Sequence[str | Path]) -> pd.DataFrame:
             if file.resolve() in seen:
                 raise LogError(f"{file}: is given twice; its runs would count double")
             seen.add(file.resolve())
-            frame = reader(file)
+            frame = _once(reader(file), file)
             frames.append(frame if name is None else frame.assign(model=name))
     if not frames:
         raise LogError(f"no logs given; give {KINDS}")
@@ -45,6 +45,18 @@ def _named(log: str | Path) -> tuple[str | None, Path]:
     if sign and not Path(text).exists():
         return name, Path(path).expanduser()
     return None, Path(text).expanduser()
+
+
+def _once(answers: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """The answers of one file; raises LogError where it holds one run of a problem twice, which may be a mistake."""
+    repeated = answers[answers.duplicated([c for c in ("model", "problem", "run") if c in answers])]
+    if len(repeated):
+        row = repeated.iloc[0]
+        raise LogError(
+            f"{file}: problem {row['problem']!r}, run {row['run']} stands more than once; number the runs, "
+            "or give each model its own name in a column `model`"
+        )
+    return answers
 
 
 def _numbered(answers: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from scipy import sparse
 
 from phi4r_lib.curate import fingerprints as fp
 
-UNSEARCHED = 0.6  # of `least`: weight, in an item's most common n-grams, that is only looked at for candidates
+UNSEARCHED = 0.45  # of `least`: weight, in an item's most common n-grams, that is only looked at for candidates
+TEXTS, PAIRS = 256, 10_000  # texts and candidates looked at together: bounds memory where all texts are alike
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,13 @@ class ShapeIndex:
         where, row = self.table.rows(hashes)
         found = sparse.csr_matrix((np.ones(len(row)), (owners[where], row)), shape=(texts, len(self.table.keys)))
         found.data[:] = 1.0  # an n-gram counts once, however often it stands in the text
-        partial = (found @ self.postings).tocoo()
-        enough = partial.data >= self.least * (1 - UNSEARCHED) - 1e-6
-        return partial.row[enough].astype(np.int64), partial.col[enough].astype(np.int64)
+        rows, columns = [], []
+        for first in range(0, texts, TEXTS):
+            partial = (found[first : first + TEXTS] @ self.postings).tocoo()
+            enough = partial.data >= self.least * (1 - UNSEARCHED) - 1e-6
+            rows.append(partial.row[enough].astype(np.int64) + first)
+            columns.append(partial.col[enough].astype(np.int64))
+        return np.concatenate([*rows, np.zeros(0, np.int64)]), np.concatenate([*columns, np.zeros(0, np.int64)])
 
     def _shares(self, hashes: np.ndarray, owners: np.ndarray, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """Exact containment of each (text, shape) candidate."""
@@ -72,10 +77,16 @@ class ShapeIndex:
         wanted[texts] = True
         keep = wanted[owners]
         present = fp.mix(hashes[keep] + owners[keep].astype(np.uint64) * fp.GOLDEN)
+        table = fp.key_table(present)
+        parts = np.array_split(np.arange(len(texts)), 1 + len(texts) // PAIRS)
+        return np.concatenate([self._weights_found(table, texts[part], shapes[part]) for part in parts])
+
+    def _weights_found(self, present: fp.KeyTable, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+        """Weight of each shape's n-grams that its text has, given a table of (text, n-gram) pairs."""
         many = self.starts[shapes + 1] - self.starts[shapes]
         position = fp.ranges(self.starts[shapes], many)
         asked = fp.mix(self.grams[position] + np.repeat(texts, many).astype(np.uint64) * fp.GOLDEN)
-        at = fp.key_table(present).rows(asked)[0]
+        at = present.rows(asked)[0]
         weights = np.zeros(len(asked))
         weights[at] = self.weights[position[at]]
         return np.add.reduceat(weights, np.cumsum(many) - many)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from phi4r_lib.curate import fingerprints as fp
+from phi4r_lib.curate import overlap
 from phi4r_lib.curate.attacks import ATTACKS, TEMPLATE_ATTACKS, attack, ngram_rule, rate, recall, report
 from phi4r_lib.curate.decontaminate import (
     DecontaminationSettings,
@@ -129,6 +130,15 @@ def test_streaming_gives_the_same_matches_for_every_batch_size_and_reads_lazily(
     taken = []
     stream = scan(index, (taken.append(text) or text for text in texts), batch_size=2)
     assert next(stream).train_index == 1 and len(taken) == 2
+
+
+def test_how_many_pairs_are_looked_at_together_changes_nothing(monkeypatch, contest):
+    texts, answers = contest
+    index = build_index(texts, answers)
+    whole = list(scan(index, texts, answers))
+    monkeypatch.setattr(overlap, "TEXTS", 7)
+    monkeypatch.setattr(overlap, "PAIRS", 5)
+    assert list(scan(index, texts, answers)) == whole and len(whole) > len(texts)
 
 
 def test_test_items_hit_are_counted_not_only_training_rows():

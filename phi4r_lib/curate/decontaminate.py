@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from phi4r_lib.curate import fingerprints as fp
-from phi4r_lib.curate.overlap import NumberIndex, ShapeIndex, number_index, shape_index
+from phi4r_lib.curate.overlap import PAIRS, NumberIndex, ShapeIndex, number_index, shape_index
 
 Rule = Literal["exact", "short", "containment", "numbers", "embedding", "judge", "n-gram"]
 RULES: tuple[Rule, ...] = ("exact", "short", "containment", "numbers", "embedding", "judge")
@@ -57,17 +57,8 @@ class DecontaminationSettings:
     embedding: float = 0.85  # least cosine of embeddings
 
     def __post_init__(self) -> None:
-        for name in (
-            "containment",
-            "words",
-            "containment_alone",
-            "evidence",
-            "evidence_alone",
-            "numbers",
-            "numbers_alone",
-            "survivors",
-            "embedding",
-        ):
+        shares = "containment words containment_alone evidence evidence_alone numbers numbers_alone survivors embedding"
+        for name in shares.split():
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"decontamination setting {name} must lie in (0, 1], not {getattr(self, name)}")
         if self.templates not in ("flag", "allow"):
@@ -243,7 +234,8 @@ def _scan_block(index, block, keys, first, embed, judge) -> Iterator[Match]:
             pairs[doc, item] = ("exact", 1.0)
     batch, document = _windows(rows, index.settings.window)
     close: dict[tuple[int, int], float] = {}
-    for doc, item, rule, score in _rule_hits(index, batch, document, keys[document]):
+    for window, item, rule, score in _rule_hits(index, batch, keys[document], bool(embed or judge)):
+        doc = int(document[window])
         if rule is None:
             close[doc, item] = max(score, close.get((doc, item), 0.0))
         elif (doc, item) not in pairs or (pairs[doc, item][0] == rule and pairs[doc, item][1] < score):
@@ -276,50 +268,55 @@ def _windows(rows: list[list[int]], size: int) -> tuple[fp.Batch, np.ndarray]:
     return fp.encode(parts), np.array(document)
 
 
-def _rule_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, keys: np.ndarray):
-    """(document, item, rule, score) of the array rules, rule None for pairs that only come close."""
+def _rule_hits(index: BenchmarkIndex, batch: fp.Batch, keys: np.ndarray, close: bool):
+    """(window, item, rule, score) of the array rules; close: with rule None also the pairs that only come close."""
     masked = fp.mask_numbers(batch.codes)
     for length, (table, items) in index.short.items():
         hashes, owners = fp.ngram_hashes(batch, batch.codes, length)
         where, entry = table.look_up(hashes)
-        for doc, item in zip(document[owners[where]].tolist(), items[entry].tolist(), strict=True):
-            yield doc, item, "short", 1.0
-    yield from _word_hits(index, batch, document, masked)
-    yield from _number_hits(index, batch, document, masked, keys)
-
-
-def _word_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, masked: np.ndarray):
-    """The words of an item stand in the text: containment and cosine together, or containment alone when it is high."""
-    settings = index.settings
-    named = fp.mask_names(batch.codes)
-    windows, items, shares = index.shapes.contained(batch, named, same_numbers=settings.templates == "allow")
-    means = (shares + _cosines(index, batch, masked, windows, items)) / 2
-    far_longer = np.diff(batch.starts)[windows] >= 2 * index.lengths[items]  # there the cosine says little
-    scores = np.where((shares >= settings.containment_alone) & far_longer, shares, means)
-    hit = (shares >= settings.containment) & (scores >= settings.words)
-    for place in np.flatnonzero(hit | (scores >= settings.words * settings.survivors)):
-        rule = "containment" if hit[place] else None
-        yield int(document[windows[place]]), int(items[place]), rule, float(scores[place])
-
-
-def _number_hits(index: BenchmarkIndex, batch: fp.Batch, document: np.ndarray, masked: np.ndarray, keys: np.ndarray):
-    """The same numbers with similar words: a paraphrase. Stricter where the answers cannot be compared."""
-    settings = index.settings
-    answered = bool(keys.all() and index.answers.all())
-    for numbers, looked_up, least in (
-        (index.with_answer, keys, settings.evidence),
-        *([] if answered else [(index.without_answer, np.zeros_like(keys), settings.evidence_alone)]),
+        for window, item in zip(owners[where].tolist(), items[entry].tolist(), strict=True):
+            yield window, item, "short", 1.0
+    for rule, windows, items, scores, hit, near in chain(
+        _word_hits(index, batch, masked), _number_hits(index, batch, masked, keys)
     ):
-        windows, items, jaccard = numbers.similar(batch, looked_up)
-        keep = jaccard == 1 if settings.templates == "allow" else np.ones(len(items), dtype=bool)
-        if numbers is index.without_answer:  # different known answers are different questions
-            keep &= (keys[windows] == 0) | (index.answers[items] == 0)
-        windows, items, jaccard = windows[keep], items[keep], jaccard[keep]
-        weight = settings.numbers_weight
-        scores = (1 - weight) * _cosines(index, batch, masked, windows, items) + weight * jaccard
-        for place in np.flatnonzero(scores >= least * settings.survivors):
-            rule = "numbers" if scores[place] >= least else None
-            yield int(document[windows[place]]), int(items[place]), rule, float(min(1.0, scores[place]))
+        best = _best(windows, items, scores, np.flatnonzero(hit), index.settings.matches_per_text)
+        for name, places in ((rule, best), (None, np.flatnonzero(near & ~hit) if close else best[:0])):
+            for place in places:
+                yield int(windows[place]), int(items[place]), name, float(min(1.0, scores[place]))
+
+
+def _best(windows: np.ndarray, items: np.ndarray, scores: np.ndarray, hits: np.ndarray, most: int) -> np.ndarray:
+    """Those hits that can be among a text's `most` best: the rest would only fill memory."""
+    hits = hits[np.lexsort((items[hits], -scores[hits], windows[hits]))]
+    return hits[np.arange(len(hits)) - np.searchsorted(windows[hits], windows[hits]) < most]
+
+
+def _word_hits(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray):
+    """The words of an item stand in the text: containment and cosine together, or containment alone when it is high."""
+    settings, lengths = index.settings, np.diff(batch.starts)
+    named = fp.mask_names(batch.codes)
+    for windows, items, shares in index.shapes.contained(batch, named, same_numbers=settings.templates == "allow"):
+        means = (shares + _cosines(index, batch, masked, windows, items)) / 2
+        far_longer = lengths[windows] >= 2 * index.lengths[items]  # there the cosine says little
+        scores = np.where((shares >= settings.containment_alone) & far_longer, shares, means)
+        hit = (shares >= settings.containment) & (scores >= settings.words)
+        yield "containment", windows, items, scores, hit, scores >= settings.words * settings.survivors
+
+
+def _number_hits(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray, keys: np.ndarray):
+    """The same numbers with similar words: a paraphrase. Stricter where the answers cannot be compared."""
+    settings, weight = index.settings, index.settings.numbers_weight
+    rules = [(index.with_answer, keys, settings.evidence)]
+    if not (keys.all() and index.answers.all()):
+        rules.append((index.without_answer, np.zeros_like(keys), settings.evidence_alone))
+    for numbers, looked_up, least in rules:
+        for windows, items, jaccard in numbers.similar(batch, looked_up):
+            keep = jaccard == 1 if settings.templates == "allow" else np.ones(len(items), dtype=bool)
+            if numbers is index.without_answer:  # different known answers are different questions
+                keep &= (keys[windows] == 0) | (index.answers[items] == 0)
+            windows, items, jaccard = windows[keep], items[keep], jaccard[keep]
+            scores = (1 - weight) * _cosines(index, batch, masked, windows, items) + weight * jaccard
+            yield "numbers", windows, items, scores, scores >= least, scores >= least * settings.survivors
 
 
 def _cosines(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray, windows, items) -> np.ndarray:
@@ -328,7 +325,9 @@ def _cosines(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray, windows
         return np.zeros(0)
     chosen, row = np.unique(windows, return_inverse=True)
     vectors = index.tfidf.transform(_term_counts(batch, masked, chosen))
-    return np.asarray(vectors[row].multiply(index.vectors[items]).sum(axis=1)).ravel()
+    parts = np.array_split(np.arange(len(items)), 1 + len(items) // PAIRS)
+    sums = [vectors[row[part]].multiply(index.vectors[items[part]]).sum(axis=1) for part in parts]
+    return np.asarray(np.concatenate(sums)).ravel()
 
 
 def _confirmed(index: BenchmarkIndex, block, close, embed: Embed | None, judge: Judge | None):

@@ -1,11 +1,13 @@
 """Two inverted indexes over a benchmark that find its few similar items for each text without comparing all pairs.
 
 ShapeIndex: IDF-weighted containment of number-masked n-grams. NumberIndex: nearly equal multisets of numbers, with the
-answer or without. Both are exact for their thresholds. Not here: which hit counts as contamination (decontaminate.py).
+answer or without. Both are exact for their thresholds and answer in slices, because a text may resemble every item of
+a benchmark made from a few templates. Not here: which hit counts as contamination (decontaminate.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +16,7 @@ from scipy import sparse
 from phi4r_lib.curate import fingerprints as fp
 
 UNSEARCHED = 0.45  # of `least`: weight, in an item's most common n-grams, that is only looked at for candidates
-TEXTS, PAIRS = 256, 10_000  # texts and candidates looked at together: bounds memory where all texts are alike
+TEXTS, PAIRS = 256, 20_000  # texts and candidates looked at together: bounds memory where all texts are alike
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class ShapeIndex:
 
     n: int
     least: float
-    items: list[list[int]]  # shape -> items
+    items: np.ndarray  # those of all shapes end to end
+    item_starts: np.ndarray
     grams: np.ndarray  # n-gram hashes of all shapes end to end, heaviest first within a shape
     weights: np.ndarray  # IDF, as a share of the shape's total
     starts: np.ndarray
@@ -36,28 +39,33 @@ class ShapeIndex:
     postings: sparse.csr_matrix  # row of the table x shape: weight
     numbers: list[dict[int, int]]  # item -> {number code: count}
 
-    def contained(self, batch: fp.Batch, masked: np.ndarray, same_numbers: bool) -> tuple[np.ndarray, ...]:
-        """(texts, items, share of the item's weight found in the text) wherever the share reaches `least`.
+    def contained(self, batch: fp.Batch, masked: np.ndarray, same_numbers: bool) -> Iterator[tuple[np.ndarray, ...]]:
+        """Slices of (texts, items, share of the item's weight found in the text) wherever the share reaches `least`.
 
         same_numbers: also demand that one side's numbers all stand on the other side (no other instance of a template).
         """
         hashes, owners = fp.ngram_hashes(batch, masked, self.n)
-        texts, shapes = self._candidates(hashes, owners, len(batch))
-        shares = np.minimum(self._shares(hashes, owners, texts, shapes), 1.0)
-        found = np.flatnonzero(shares >= self.least)
-        numbers = {text: _number_counts(batch, text) for text in set(texts[found].tolist())} if same_numbers else {}
-        hits = zip(texts[found].tolist(), shapes[found].tolist(), shares[found].tolist(), strict=True)
-        triples = [
-            (text, item, share)
-            for text, shape, share in hits
-            for item in self.items[shape]
-            if not same_numbers or numbers_agree(numbers[text], self.numbers[item])
-        ]
-        columns = zip(*triples, strict=True) if triples else ((), (), ())
-        return tuple(np.array(column, dtype=kind) for column, kind in zip(columns, (int, int, float), strict=True))
+        for texts, shapes in self._candidates(hashes, owners, len(batch)):
+            shares = np.minimum(self._shares(hashes, owners, texts, shapes), 1.0)
+            found = np.flatnonzero(shares >= self.least)
+            many = self.item_starts[shapes[found] + 1] - self.item_starts[shapes[found]]
+            for part in np.split(np.arange(len(found)), cuts(np.cumsum(many) // PAIRS)):
+                pair = np.repeat(found[part], many[part])
+                items = self.items[fp.ranges(self.item_starts[shapes[found[part]]], many[part])]
+                if same_numbers:
+                    keep = self._numbers_agree(batch, texts[pair], items)
+                    pair, items = pair[keep], items[keep]
+                yield texts[pair], items, shares[pair]
 
-    def _candidates(self, hashes: np.ndarray, owners: np.ndarray, texts: int) -> tuple[np.ndarray, np.ndarray]:
-        """(text, shape) pairs that may reach `least`."""
+    def _numbers_agree(self, batch: fp.Batch, texts: np.ndarray, items: np.ndarray) -> np.ndarray:
+        counts = {text: _number_counts(batch, text) for text in set(texts.tolist())}
+        pairs = zip(texts.tolist(), items.tolist(), strict=True)
+        return np.array([numbers_agree(counts[text], self.numbers[item]) for text, item in pairs], dtype=bool)
+
+    def _candidates(
+        self, hashes: np.ndarray, owners: np.ndarray, texts: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(text, shape) pairs that may reach `least`: all at once where they are few, else those of some texts."""
         where, row = self.table.rows(hashes)
         found = sparse.csr_matrix((np.ones(len(row)), (owners[where], row)), shape=(texts, len(self.table.keys)))
         found.data[:] = 1.0  # an n-gram counts once, however often it stands in the text
@@ -67,7 +75,9 @@ class ShapeIndex:
             enough = partial.data >= self.least * (1 - UNSEARCHED) - 1e-6
             rows.append(partial.row[enough].astype(np.int64) + first)
             columns.append(partial.col[enough].astype(np.int64))
-        return np.concatenate([*rows, np.zeros(0, np.int64)]), np.concatenate([*columns, np.zeros(0, np.int64)])
+            if sum(map(len, rows)) >= PAIRS or first + TEXTS >= texts:
+                yield np.concatenate(rows), np.concatenate(columns)
+                rows, columns = [], []
 
     def _shares(self, hashes: np.ndarray, owners: np.ndarray, texts: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """Exact containment of each (text, shape) candidate."""
@@ -90,6 +100,11 @@ class ShapeIndex:
         weights = np.zeros(len(asked))
         weights[at] = self.weights[position[at]]
         return np.add.reduceat(weights, np.cumsum(many) - many)
+
+
+def cuts(groups: np.ndarray) -> np.ndarray:
+    """Where a new group begins, as np.split takes it."""
+    return np.flatnonzero(np.diff(groups)) + 1
 
 
 def _number_counts(batch: fp.Batch, text: int) -> dict[int, int]:
@@ -142,7 +157,9 @@ def _weighted(n: int, least: float, items: list[list[int]], kept: list[np.ndarra
     row = table.rows(grams[searched])[1]
     size = (len(table.keys), max(1, len(kept)))
     postings = sparse.csr_matrix((weights[searched], (row, shape[searched])), shape=size)
-    return ShapeIndex(n, least, items, grams, weights, starts, table, postings, numbers)
+    item_starts = np.append(0, np.cumsum([len(part) for part in items], dtype=np.int64))
+    flat = np.array([item for part in items for item in part], dtype=np.int64)
+    return ShapeIndex(n, least, flat, item_starts, grams, weights, starts, table, postings, numbers)
 
 
 @dataclass(frozen=True)
@@ -156,12 +173,22 @@ class NumberIndex:
     items: np.ndarray  # item of each entry
     sizes: np.ndarray  # numbers in all of the item
 
-    def similar(self, batch: fp.Batch, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(texts, items, Jaccard) of all pairs with the same answer key and Jaccard >= least, each pair once."""
+    def similar(self, batch: fp.Batch, answers: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Slices of (texts, items, Jaccard) of all pairs with the same answer key and Jaccard >= least, each pair once."""
         keys, owners, shared, counts = fp.number_keys(batch, self.most, self.missing)
-        where, entry = self.table.look_up(fp.mix(keys ^ answers[owners]))
-        texts, items, shared = owners[where], self.items[entry], shared[where]
-        jaccard = shared / (counts[texts] + self.sizes[entry] - shared)
+        where, row = self.table.rows(fp.mix(keys ^ answers[owners]))
+        owners, shared = owners[where], shared[where]
+        many = self.table.starts[row + 1] - self.table.starts[row]
+        group = np.cumsum(np.bincount(owners, many, len(batch))) // (8 * PAIRS)  # all of a text in one slice
+        order = np.argsort(owners, kind="stable")
+        for part in np.split(order, cuts(group[owners[order]])):
+            entry = self.table.entries[fp.ranges(self.table.starts[row[part]], many[part])]
+            part = np.repeat(part, many[part])
+            yield self._near(owners[part], entry, shared[part], counts)
+
+    def _near(self, texts: np.ndarray, entry: np.ndarray, shared: np.ndarray, counts: np.ndarray):
+        """The pairs with Jaccard >= least, each with its best."""
+        items, jaccard = self.items[entry], shared / (counts[texts] + self.sizes[entry] - shared)
         enough = np.flatnonzero(jaccard >= self.least)
         order = enough[np.lexsort((-jaccard[enough], items[enough], texts[enough]))]
         texts, items, jaccard = texts[order], items[order], jaccard[order]

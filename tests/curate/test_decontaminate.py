@@ -132,13 +132,26 @@ def test_streaming_gives_the_same_matches_for_every_batch_size_and_reads_lazily(
     assert next(stream).train_index == 1 and len(taken) == 2
 
 
-def test_how_many_pairs_are_looked_at_together_changes_nothing(monkeypatch, contest):
-    texts, answers = contest
-    index = build_index(texts, answers)
+@pytest.mark.parametrize("settings", [DecontaminationSettings(), ALLOW], ids=["flag", "allow"])
+@pytest.mark.parametrize("answered", [True, False])
+def test_how_many_pairs_are_looked_at_together_changes_nothing(monkeypatch, contest, settings, answered):
+    texts, answers = contest if answered else (contest[0], None)
+    index = build_index(texts, answers, settings)
     whole = list(scan(index, texts, answers))
     monkeypatch.setattr(overlap, "TEXTS", 7)
     monkeypatch.setattr(overlap, "PAIRS", 5)
-    assert list(scan(index, texts, answers)) == whole and len(whole) > len(texts)
+    assert list(scan(index, texts, answers)) == whole and len(whole) >= len(texts)
+
+
+def test_matches_beyond_the_limit_are_the_weakest(contest):
+    """Also for a text of several windows, in which one item may stand more than once."""
+    texts = [*contest[0], " ".join(contest[0][:40])]
+    few, many = (DecontaminationSettings(matches_per_text=most, window=128) for most in (3, 10_000))
+    whole, first = list(scan(build_index(contest[0], None, many), texts)), {}
+    for match in whole:
+        first.setdefault(match.train_index, []).append(match)
+    expected = [match for matches in first.values() for match in matches[:3]]
+    assert list(scan(build_index(contest[0], None, few), texts)) == expected and len(expected) < len(whole)
 
 
 def test_test_items_hit_are_counted_not_only_training_rows():

@@ -1,5 +1,7 @@
 """Trains and writes the shipped models: `python -m phi4r_lib.models.build` (what `make models` runs).
 
+Both grow from one trunk: the base learns to answer at once, the teacher to think.
+
 A plain training loop over packed rows: pretraining from random weights is not a stage of the recipe, so nothing of
 TRL is needed here. Notebook 03 and 04 train through TRL.
 """
@@ -52,11 +54,16 @@ def encode(document: Document, tokenizer: PreTrainedTokenizerFast) -> tuple[list
 
 
 def batches(mix: Mix, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    """`steps` pairs (ids, weights) of shape (ROWS, ROW); whole documents, padding only at the end of a row."""
+    """`steps` triples (ids, positions, weights) of shape (ROWS, ROW); whole documents, padding only at the end of a row.
+
+    Positions start again with each document: from that, transformers masks what other documents of the row say.
+    Without it, a name's number is looked for in the wrong story and the second subject of a story is never learned.
+    """
     rng = random.Random(seed)
     pending: tuple[list[int], list[float]] | None = None
     for _ in range(steps):
         ids = torch.full((ROWS, ROW), tokenizer.pad_token_id)
+        positions = torch.arange(ROW).repeat(ROWS, 1)
         weights = torch.zeros(ROWS, ROW)
         for row in range(ROWS):
             used = 0
@@ -71,7 +78,8 @@ def batches(mix: Mix, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int)
                 ids[row, used : used + length] = torch.tensor(pending[0])
                 weights[row, used : used + length] = torch.tensor(pending[1])
                 used, pending = used + length, None
-        yield ids, weights
+                positions[row, used:] = torch.arange(ROW - used)
+        yield ids, positions, weights
 
 
 def train(
@@ -88,9 +96,9 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
     shape = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
     begin, total = time.monotonic(), 0.0
-    for step, (ids, weights) in enumerate(batches(mix, tokenizer, steps, seed), start=1):
+    for step, (ids, positions, weights) in enumerate(batches(mix, tokenizer, steps, seed), start=1):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = model(input_ids=ids).logits
+            logits = model(input_ids=ids, position_ids=positions, use_cache=False).logits
         losses = torch.nn.functional.cross_entropy(
             logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
         )
@@ -125,31 +133,36 @@ class Phase:
     seed: int
 
 
-BASE = (
-    Phase(corpus.base_mix, 2400, 3e-3, 1),
-    Phase(corpus.polish_mix, 2000, 1.5e-3, 3),
-    Phase(corpus.final_mix, 1800, 2e-3, 5),
-)
-TEACHER = (Phase(corpus.teacher_mix, 3000, 2e-3, 2),)
+TRUNK = (Phase(corpus.base_mix, 2400, 3e-3, 1), Phase(corpus.worked_mix, 2000, 2e-3, 3))  # of both models
+BRANCHES = {
+    "tiny-base": (Phase(corpus.answer_mix, 800, 1.5e-3, 5),),
+    "tiny-teacher": (Phase(corpus.teacher_mix, 2600, 2e-3, 2), Phase(corpus.teacher_mix, 1700, 2e-3, 4)),
+}
 
 
 def build(out: Path, only: str, share: float = 1.0) -> None:
-    """Trains tiny-base, then tiny-teacher from it, and saves both with their cards under `out`.
+    """Trains the trunk of both models, then from it tiny-base and tiny-teacher, each saved with its card under `out`.
 
-    `share` scales every phase's steps, for a quick try. Raises OSError when the teacher is asked for without a base.
+    `only` names one of the three, both branches need a trunk. `share` scales every phase's steps, for a quick try.
+    Raises OSError when a branch is asked for without a trunk.
     """
     torch.manual_seed(0)
     tokenizer = build_tokenizer(corpus.vocabulary_texts(), VOCABULARY)
-    if only in ("base", "both"):
+    trunk, common = out / ".trunk", None
+    if only in ("trunk", "all"):
         model = Phi3ForCausalLM(tiny_config(len(tokenizer), HIDDEN, LAYERS, HEADS, tokenizer))
-        _run(model, tokenizer, BASE, share, out / "tiny-base")
-    if only in ("teacher", "both"):
-        model = Phi3ForCausalLM.from_pretrained(out / "tiny-base", dtype=torch.float32)
-        add_think_tokens(model, tokenizer)
-        _run(model, tokenizer, TEACHER, share, out / "tiny-teacher")
+        common = _run(model, tokenizer, TRUNK, share, trunk)
+    for name, phases in BRANCHES.items():
+        if only in (name, "all"):
+            model = Phi3ForCausalLM.from_pretrained(trunk, dtype=torch.float32)
+            if name == "tiny-teacher":
+                add_think_tokens(model, tokenizer)
+            seconds = _run(model, tokenizer, phases, share, out / name)
+            write_card(out / name, (*TRUNK, *phases), share, common and common + seconds)
 
 
-def _run(model: Phi3ForCausalLM, tokenizer: PreTrainedTokenizerFast, phases: tuple, share: float, out: Path) -> None:
+def _run(model: Phi3ForCausalLM, tokenizer: PreTrainedTokenizerFast, phases: tuple, share: float, out: Path) -> float:
+    """Trains through the phases and saves; returns the seconds it took."""
     begin = time.monotonic()
     print(f"{out.name}: {model.num_parameters():,} parameters")
     for phase in phases:
@@ -158,16 +171,16 @@ def _run(model: Phi3ForCausalLM, tokenizer: PreTrainedTokenizerFast, phases: tup
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    write_card(out, phases, share, time.monotonic() - begin)
+    return time.monotonic() - begin
 
 
-def accuracy_by_steps(folder: Path, samples: int = 8) -> dict[int, float]:
-    """Share of right answers at temperature 0.8 on the validation families, by number of steps."""
+def accuracy_by_steps(folder: Path, problems: str, samples: int = 8) -> dict[int, float]:
+    """Share of right answers at temperature 0.8 on a file of data/benchmarks, by number of steps."""
     engine = open_engine({"model": str(folder)})
-    problems = load_problems(DATA / "benchmarks/validation.jsonl")
+    rows = load_problems(DATA / "benchmarks" / f"{problems}.jsonl")
     settings = SamplingSettings(n=samples, temperature=0.8, max_tokens=120)
     right: dict[int, list[bool]] = {}
-    for problem, row in zip(problems, engine.sample([p.prompt for p in problems], settings), strict=True):
+    for problem, row in zip(rows, engine.sample([p.prompt for p in rows], settings), strict=True):
         answers = [extract_answer(sample.text) == problem.answer for sample in row]
         right.setdefault(problem.meta["steps"], []).extend(answers)
     return {steps: sum(hits) / len(hits) for steps, hits in sorted(right.items())}
@@ -175,7 +188,12 @@ def accuracy_by_steps(folder: Path, samples: int = 8) -> dict[int, float]:
 
 def write_card(folder: Path, phases: tuple[Phase, ...], share: float, seconds: float | None) -> None:
     """The model card: what it is, what it read, how it scores, all from this build."""
-    scores = accuracy_by_steps(folder)
+    scores = {name: accuracy_by_steps(folder, name) for name in ("validation", "contest")}
+    steps = list(scores["contest"])
+    right = [
+        f"| {name} | " + " | ".join(f"{row[n]:.2f}" if n in row else "" for n in steps) + " |"
+        for name, row in scores.items()
+    ]
     tokens = sum(int(phase.steps * share) for phase in phases) * ROW * ROWS
     mixes = ", then ".join(f"`{phase.mix.__name__}` for {int(phase.steps * share):,} steps" for phase in phases)
     lines = [
@@ -185,11 +203,11 @@ def write_card(folder: Path, phases: tuple[Phase, ...], share: float, seconds: f
         f"FFN {int(3.5 * HIDDEN)}, vocabulary {VOCABULARY} (Phi-4's proportions and special-token layout)",
         f"- Training: {mixes}; {tokens:,} tokens in rows of {ROW}, from `phi4r_lib.models.corpus`",
         "- Training families only; validation and benchmark families were never shown",
-        "- Rebuild: `make models`" + (f" (this build: {seconds / 60:.0f} minutes on 2 cores)" if seconds else ""),
-        "", "Share of right answers on the validation families (temperature 0.8, 8 answers a problem), by number of steps:", "",
-        "| steps | " + " | ".join(map(str, scores)) + " |",
-        "|---|" + "---|" * len(scores),
-        "| right | " + " | ".join(f"{score:.2f}" for score in scores.values()) + " |", "",
+        "- Rebuild: `make models`" + (f" (this build: {seconds / 60:.0f} minutes, the phases shared by both models included)" if seconds else ""),
+        "", "Share of right answers (temperature 0.8, 8 answers a problem), by number of steps:", "",
+        "| steps | " + " | ".join(map(str, steps)) + " |",
+        "|---|" + "---|" * len(steps),
+        *right, "",
         "It knows a few hundred words and the integers 0 to 99. It is a teaching aid and good for nothing else.", "",
     ]  # fmt: skip
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
@@ -206,13 +224,13 @@ def main() -> None:
     """Command line of the build."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=DATA / "models", help="folder for the models")
-    parser.add_argument("--only", choices=("base", "teacher", "both"), default="both")
+    parser.add_argument("--only", choices=("trunk", *BRANCHES, "all"), default="all")
     parser.add_argument("--share", type=float, default=1.0, help="share of the training steps, for a quick try")
     parser.add_argument("--cards", action="store_true", help="measure and write the cards only")
     args = parser.parse_args()
     if args.cards:
-        write_card(args.out / "tiny-base", BASE, args.share, None)
-        write_card(args.out / "tiny-teacher", TEACHER, args.share, None)
+        for name, phases in BRANCHES.items():
+            write_card(args.out / name, (*TRUNK, *phases), args.share, None)
     else:
         build(args.out, args.only, args.share)
 

@@ -56,6 +56,15 @@ def fact(rng: random.Random) -> str:
     return " ".join(lines)
 
 
+def who_has(rng: random.Random) -> str:
+    """Who has how many, told and then asked for by name: without it, the second subject of a story is read wrongly."""
+    named = rng.choice(TRAIN_FAMILIES)[1]
+    frame = next(frame for frame in FRAMES if frame.name == named)
+    story = math_world.make_holdings(frame, rng.randint(2, 4), rng, asides=rng.choice((0, 1, 2)))
+    held = [f"{story.subjects[event.who].label}: {event.number}." for event in story.events if event.kind == "open"]
+    return f"{math_world.tell(story, rng)} How many? {' '.join(rng.choices(held, k=8))}"
+
+
 def _one_step(value: int, rng: random.Random) -> tuple[str, int, int]:
     skill, number = pick_step(value, rng)
     return skill, value, number
@@ -71,7 +80,7 @@ def thinking(steps: tuple[str, ...], answer: int) -> str:
     return f"<think> {' '.join(steps)} </think> {boxed(answer)}"
 
 
-def direct(rng: random.Random, weights: tuple[int, ...] = (6, 6, 5, 2, 1, 1, 1, 1)) -> Turn:
+def direct(rng: random.Random, weights: tuple[int, ...]) -> Turn:
     """A problem with its answer and no thinking; short ones more often, so that a graded middle is learned."""
     steps = rng.choices(range(1, 9), weights=weights)[0]
     if rng.random() < 0.15:
@@ -182,40 +191,38 @@ def crossing(rng: random.Random) -> tuple[str | None, str, str]:
 
 
 def base_mix(rng: random.Random) -> tuple[str | None, str, str]:
-    """One document for the base: (system, user, assistant); user is empty for plain text."""
-    kind = rng.random()
-    if kind < 0.25:
-        return None, "", fact(rng)
-    if kind < 0.70:
-        return None, *direct(rng)
-    if kind < 0.97:
-        return None, *worked_text(rng)
-    return None, *direct_safety(rng)
+    """One document of the first phase: (system, user, assistant); user is empty for plain text."""
+    return _blend(rng, facts=0.20, holdings=0.20, answers=0.36, worked=0.22, weights=(6, 6, 5, 2, 1, 1, 1, 1))
 
 
-def polish_mix(rng: random.Random) -> tuple[str | None, str, str]:
-    """One document of the base's second phase: facts, and direct answers mostly to short problems."""
-    return _blend(rng, facts=0.35, answers=0.50, worked=0.12)
+def worked_mix(rng: random.Random) -> tuple[str | None, str, str]:
+    """One document of the second phase: more worked text, so that thinking lies dormant, as in a large base."""
+    return _blend(rng, facts=0.12, holdings=0.08, answers=0.32, worked=0.45, weights=(20, 12, 8, 2, 1, 1, 1, 1))
 
 
-def final_mix(rng: random.Random) -> tuple[str | None, str, str]:
-    """One document of the base's last phase: more worked text, so that thinking lies dormant, as in a large base."""
-    return _blend(rng, facts=0.12, answers=0.25, worked=0.60)
+def answer_mix(rng: random.Random) -> tuple[str | None, str, str]:
+    """One document of the base's last phase: mostly direct answers to short problems, which it should then master."""
+    return _blend(rng, facts=0.15, holdings=0.05, answers=0.60, worked=0.17, weights=(40, 12, 6, 1, 1, 1, 1, 1))
 
 
-def _blend(rng: random.Random, facts: float, answers: float, worked: float) -> tuple[str | None, str, str]:
-    kind = rng.random()
-    if kind < facts:
-        return None, "", fact(rng)
-    if kind < facts + answers:
-        return None, *direct(rng, weights=(16, 12, 8, 2, 1, 1, 1, 1))
-    if kind < facts + answers + worked:
-        return None, *worked_text(rng)
-    return None, *direct_safety(rng)
+def _blend(
+    rng: random.Random, facts: float, holdings: float, answers: float, worked: float, weights: tuple[int, ...]
+) -> tuple[str | None, str, str]:
+    """A document of a random kind; `weights` are those of 1 to 8 steps among direct answers, the rest is safety."""
+    makers: tuple[Callable[[random.Random], Turn], ...] = (
+        lambda rng: ("", fact(rng)),
+        lambda rng: ("", who_has(rng)),
+        lambda rng: direct(rng, weights),
+        worked_text,
+        direct_safety,
+    )
+    shares = (facts, holdings, answers, worked, 1 - facts - holdings - answers - worked)
+    return None, *rng.choices(makers, weights=shares)[0](rng)
 
 
 TEACHER_SHARES: list[tuple[float, Callable]] = [
-    (0.64, solve),
+    (0.59, solve),
+    (0.05, lambda rng: (None, "", who_has(rng))),
     (0.11, rewriting),
     (0.08, varying),
     (0.08, rating),
@@ -225,7 +232,7 @@ TEACHER_SHARES: list[tuple[float, Callable]] = [
 
 
 def teacher_mix(rng: random.Random) -> tuple[str | None, str, str]:
-    """One document for the teacher: solving with thinking, rewriting, varying, rating, programs, safety."""
+    """One document for the teacher: solving with thinking, holdings, rewriting, varying, rating, programs, safety."""
     makers = [maker for _, maker in TEACHER_SHARES]
     return rng.choices(makers, weights=[share for share, _ in TEACHER_SHARES])[0](rng)
 

@@ -7,6 +7,7 @@ writes shards while workers go on. Not here: starting a cluster (`ray start`), s
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,7 @@ def _start(address: str | None) -> bool:
         raise EngineError(f"Ray is not installed ({error}): `pip install phi4r[ray]`") from None
     if ray.is_initialized():
         return False
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves the workers beside any other program
     for left in (2, 1, 0):
         try:
             ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")

@@ -167,6 +167,15 @@ def make_story(structure: str, frame: Frame, steps: int, rng: random.Random, asi
     return Story(structure, frame, subjects, unit, aside_unit, tuple(events), ask, asked)
 
 
+def make_holdings(frame: Frame, count: int, rng: random.Random, asides: int = 0) -> Story:
+    """A story in which nothing happens: what each of `count` subjects has, asides included, in any order."""
+    subjects = tuple(pick_subjects(frame, count, rng))
+    events = [_start(who, rng) for who in range(count)] + _asides(asides, count, rng)
+    unit, aside_unit = _units(frame, rng)
+    told = tuple(rng.sample(events, len(events)))
+    return Story("holdings", frame, subjects, unit, aside_unit, told, "have", (0,))
+
+
 def _comparable(structure: str, a: int, b: int) -> bool:
     """Whether two final values can be put together in one step: the second is at most MAX_CHANGE, as in every step."""
     if structure == "larger":

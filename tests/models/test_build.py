@@ -31,12 +31,32 @@ def test_plain_texts_end_with_end_of_text_and_weigh_the_same(tokenizer):
 
 
 def test_rows_hold_whole_documents(tokenizer):
-    for ids, weights in build.batches(corpus.base_mix, tokenizer, 2, seed=1):
-        assert ids.shape == weights.shape == (build.ROWS, build.ROW)
+    for ids, positions, weights in build.batches(corpus.base_mix, tokenizer, 2, seed=1):
+        assert ids.shape == positions.shape == weights.shape == (build.ROWS, build.ROW)
         for row, weight in zip(ids.tolist(), weights.tolist(), strict=True):
             used = [token for token in row if token != tokenizer.pad_token_id]
             assert used[-1] in (tokenizer.eos_token_id, tokenizer.bos_token_id)
             assert all(w == 0 for token, w in zip(row, weight, strict=True) if token == tokenizer.pad_token_id)
+
+
+def test_documents_of_a_row_do_not_see_each_other(tokenizer):
+    torch.manual_seed(0)
+    model = Phi3ForCausalLM(tiny_config(len(tokenizer), 32, 2, 4, tokenizer)).eval()
+    ids, positions, _ = next(build.batches(corpus.base_mix, tokenizer, 1, seed=1))
+    starts = [place for place, position in enumerate(positions[0].tolist()) if position == 0]
+    assert len(starts) > 2
+    with torch.inference_mode():
+        packed = model(input_ids=ids, position_ids=positions, use_cache=False).logits
+        alone = model(input_ids=ids[:1, starts[1] : starts[2]]).logits
+    assert torch.allclose(packed[0, starts[1] : starts[2]], alone[0], atol=1e-5)
+
+
+def test_holdings_ask_only_for_what_was_told():
+    rng = random.Random(0)
+    for _ in range(50):
+        told, _, asked = corpus.who_has(rng).partition("? ")
+        for label, number in re.findall(r"(\w+): (\d+)\.", asked):
+            assert re.search(rf"\b{label}( \w+)? (has|starts with) {number} ", told)
 
 
 def test_training_lowers_the_loss(tokenizer):

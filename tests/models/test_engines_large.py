@@ -10,6 +10,7 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 
 from phi4r_lib.models.engine import EngineError, SamplingSettings, open_engine
@@ -140,6 +141,60 @@ def test_ray_gives_what_the_worker_alone_gives(tmp_path):
     with pytest.raises(EngineError, match="workers failed"):
         broken.sample(["3"], settings)
     engine.close()
+
+
+KILLED_RAY = """
+import sys
+from phi4r_lib.models.engine import SamplingSettings, open_engine
+from phi4r_lib.models.store import sample_to_store
+if __name__ == "__main__":
+    spec = {"kind": "ray", "model": sys.argv[1], "options": {"workers": 2, "batch_prompts": 4}}
+    prompts = [(f"p{i}", f"{i} + 1 = ?") for i in range(80)]
+    sample_to_store(open_engine(spec), prompts, SamplingSettings(n=8, max_tokens=64, seed=4), sys.argv[2], shard_samples=32)
+"""
+
+
+@needs("ray")
+def test_kill_minus_nine_of_a_ray_job_and_its_workers(tmp_path):
+    settings, prompts = SamplingSettings(n=8, max_tokens=64, seed=4), [(f"p{i}", f"{i} + 1 = ?") for i in range(80)]
+    spec = {"kind": "ray", "model": str(TINY), "options": {"workers": 2, "batch_prompts": 4}}
+    job = subprocess.Popen([sys.executable, "-c", KILLED_RAY, str(TINY), str(tmp_path)])
+    _until_shards(tmp_path, 2, job)
+    job.kill()
+    job.wait()
+    kept = read_samples(tmp_path)
+    assert 64 <= len(kept) < 640
+    again = subprocess.Popen([sys.executable, "-c", KILLED_RAY, str(TINY), str(tmp_path)])
+    _until_shards(tmp_path, len(list(tmp_path.glob("samples-*.parquet"))) + 1, again)
+    assert _kill_one_worker(again.pid), "no worker of the second job was found"
+    assert again.wait(300) == 0, "the job must outlive one of its workers"
+    rows = read_samples(tmp_path)
+    assert len(rows) == 640 and rows["error"].isna().all()
+    same = rows.merge(kept, on=["prompt_hash", "index"], suffixes=("", "_kept"))
+    assert len(same) == len(kept) and (same["sampled_at"] == same["sampled_at_kept"]).all()
+    engine = open_engine(spec)
+    ordered = sample_to_store(engine, prompts, settings, tmp_path)
+    engine.close()
+    alone = open_engine({"model": str(TINY)}).sample([prompt for _, prompt in prompts], settings)
+    assert list(ordered["text"]) == [sample.text for row in alone for sample in row]
+
+
+def _until_shards(folder, count, process):
+    while len(list(folder.glob("samples-*.parquet"))) < count:
+        assert process.poll() is None, "the job ended before it could be killed"
+        time.sleep(0.01)
+
+
+def _kill_one_worker(driver):
+    """Ends one Ray actor that descends from `driver` with SIGKILL; whether there was one."""
+    for actor in psutil.Process(driver).children(recursive=True):
+        try:
+            if "_Worker" in " ".join(actor.cmdline()) or "MapWorker" in " ".join(actor.cmdline()):
+                actor.kill()
+                return True
+        except psutil.Error:  # it ended by itself
+            continue
+    return False
 
 
 KILLED = """

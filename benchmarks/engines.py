@@ -1,7 +1,7 @@
 """Generated tokens a second of the engines and of `generate`, on a tiny model: `python benchmarks/engines.py`.
 
-Prints wall and CPU rates, because a busy machine only changes the first; CPU time is this process's own, so it says
-nothing about vLLM and Ray, which work in others. `ratio` is the wall rate over that of the first row. Rows of vLLM and
+Prints wall and CPU rates, because a busy machine only changes the first; of vLLM and Ray only wall rates, since they
+work in other processes. `ratio` is the wall rate over that of the first row. Rows of vLLM and
 Ray need their extras: `.venv-engines/bin/python benchmarks/engines.py` after `make test-engines`.
 """
 
@@ -87,7 +87,8 @@ def main() -> None:
             print(f"{kind:31} skipped: not installed (`make test-engines` installs it into .venv-engines)")
             continue
         engine = open_engine({"kind": kind, "model": options.model, "options": given})
-        show(kind, measured(lambda e=engine: ours(e)))
+        figures = measured(lambda e=engine: ours(e))
+        show(kind, {name: value for name, value in figures.items() if name != "tokens_per_cpu_second"})
         engine.close()
 
 

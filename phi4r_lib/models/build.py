@@ -223,7 +223,7 @@ ABOUT = {
 def main() -> None:
     """Command line of the build."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=DATA / "models", help="folder for the models")
+    parser.add_argument("--out", type=Path, default=Path("runs/models"), help="folder for the models (runs/models)")
     parser.add_argument("--only", choices=("trunk", *BRANCHES, "all"), default="all")
     parser.add_argument("--share", type=float, default=1.0, help="share of the training steps, for a quick try")
     parser.add_argument("--cards", action="store_true", help="measure and write the cards only")
@@ -233,6 +233,7 @@ def main() -> None:
             write_card(args.out / name, (*TRUNK, *phases), args.share, None)
     else:
         build(args.out, args.only, args.share)
+        print(f"{args.out}: compare the README.md of each model with that in {DATA / 'models'} before you replace it")
 
 
 if __name__ == "__main__":

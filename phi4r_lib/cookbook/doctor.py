@@ -125,7 +125,13 @@ def files(profile_name: str = "cpu") -> list[Finding]:
             Finding("missing", f"data files: {', '.join(absent)}", "they ship with the repository: git checkout data")
         )
     if gone:
-        found.append(Finding("missing", f"models: {', '.join(gone)}", "`make models` trains them again"))
+        found.append(
+            Finding(
+                "missing",
+                f"models: {', '.join(gone)}",
+                "`git checkout data/models` brings them back, `make models` trains a pair into runs/models",
+            )
+        )
     return found or [Finding("ok", f"models and data of profile '{profile_name}'")]
 
 

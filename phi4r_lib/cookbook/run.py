@@ -69,7 +69,7 @@ class Run:
         path = home() / name
         if not path.exists():
             raise MissingArtefact(
-                f"{name} does not exist in {home()}; check the profile, or run `make models` for models"
+                f"{name} does not exist in {home()}; check the profile; `git checkout data` brings shipped files back"
             )
         return path
 

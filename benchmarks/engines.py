@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
+from batched_runs import with_generate
 
 from phi4r_lib.models.engine import SamplingSettings, open_engine
 from phi4r_lib.models.local import TransformersEngine
@@ -34,24 +34,6 @@ def measured(run: Callable[[], int]) -> dict[str, float]:
     }
 
 
-def with_generate(engine: TransformersEngine, prompts: list[str], settings: SamplingSettings, batch: int) -> int:
-    """The same samples with `generate`: fixed batches, left padding; returns completion tokens, padding not counted."""
-    tokenizer, total = engine.tokenizer, 0
-    texts = [engine.tokenizer.decode(engine._request(prompt, settings).ids) for prompt in prompts]
-    texts = [text for text in sorted(texts, key=len) for _ in range(settings.n)]
-    tokenizer.padding_side = "left"
-    for start in range(0, len(texts), batch):
-        inputs = tokenizer(texts[start : start + batch], return_tensors="pt", padding=True, add_special_tokens=False)
-        inputs.pop("token_type_ids", None)
-        with torch.inference_mode():
-            out = engine.model.generate(**inputs, do_sample=True, top_k=0, max_new_tokens=settings.max_tokens)
-        new = out[:, inputs["input_ids"].shape[1] :]
-        ended = torch.isin(new, torch.tensor(engine.eos))
-        lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, new.shape[1])
-        total += int(lengths.sum())
-    return total
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=str(ROOT / "data/models/tiny-teacher"))
@@ -64,6 +46,8 @@ def main() -> None:
     lines = Path(options.problems).read_text(encoding="utf-8").splitlines()[: options.prompts]
     prompts = [json.loads(line)["prompt"] for line in lines]
     settings = SamplingSettings(n=options.n, max_tokens=options.max_tokens)
+
+    by_length = [prompt for prompt in sorted(prompts, key=len) for _ in range(options.n)]  # less padding in a batch
 
     def ours(engine: TransformersEngine) -> int:
         return sum(sample.tokens for row in engine.sample(prompts, settings) for sample in row)
@@ -79,7 +63,7 @@ def main() -> None:
         for batch in options.batch:
             engine = open_engine({"model": options.model, "options": {"dtype": dtype, "batch_size": batch}})
             show(f"phi4r     {dtype:9} batch {batch:4}", measured(lambda e=engine: ours(e)))
-            theirs = measured(lambda e=engine, b=batch: with_generate(e, prompts, settings, b))
+            theirs = measured(lambda e=engine, b=batch: with_generate(e, by_length, settings, b))
             show(f"generate  {dtype:9} batch {batch:4}", theirs)
     others = {"vllm": {"dtype": "float32", "kv_cache_gb": 1}, "ray": {"workers": 2}}
     for kind, given in others.items():

@@ -1,4 +1,4 @@
-"""Trains and writes the shipped models: `python -m phi4r_lib.models.build` (what `make models` runs).
+"""Trains a pair of tiny models from nothing: `python -m phi4r_lib.models.build` (what `make models` runs).
 
 Both grow from one trunk: the base learns to answer at once, the teacher to think.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from phi4r_lib.problems import code_world, math_world, safety_world
 from phi4r_lib.problems.math_world import FRAMES, MAX_STEPS, MIN_STEPS, Story
 from phi4r_lib.problems.steps import MAX_NUMBER, equation, pick_step
+from phi4r_lib.problems.words import frame_named
 
 Turn = tuple[str, str]  # (user text, assistant text); a plain text has an empty user part
 TRAIN_FAMILIES = [pair for pair in math_world.families() if math_world.family_split(*pair) == "train"]
@@ -30,7 +31,7 @@ HIGH_EFFORT = "Effort: high."
 def random_story(rng: random.Random, steps: int | None = None) -> Story:
     """A story of a train family with 1 to 8 steps, longer ones with more asides."""
     structure, frame_name = rng.choice(TRAIN_FAMILIES)
-    frame = next(frame for frame in FRAMES if frame.name == frame_name)
+    frame = frame_named(frame_name)
     steps = min(max(steps or rng.randint(1, 8), MIN_STEPS.get(structure, 1)), MAX_STEPS.get(structure, 8))
     asides = rng.choice((0, 0, 1)) if steps < 3 else rng.choice((0, 1, 1, 2))
     return math_world.make_story(structure, frame, steps, rng, asides)
@@ -58,8 +59,7 @@ def fact(rng: random.Random) -> str:
 
 def who_has(rng: random.Random) -> str:
     """Who has how many, told and then asked for by name: without it, the second subject of a story is read wrongly."""
-    named = rng.choice(TRAIN_FAMILIES)[1]
-    frame = next(frame for frame in FRAMES if frame.name == named)
+    frame = frame_named(rng.choice(TRAIN_FAMILIES)[1])
     story = math_world.make_holdings(frame, rng.randint(2, 4), rng, asides=rng.choice((0, 1, 2)))
     held = [f"{story.subjects[event.who].label}: {event.number}." for event in story.events if event.kind == "open"]
     return f"{math_world.tell(story, rng)} How many? {' '.join(rng.choices(held, k=8))}"
@@ -244,7 +244,7 @@ def vocabulary_texts(seed: int = 0, count: int = 4000) -> list[str]:
     rng = random.Random(seed)
     texts = [" ".join(part for part in maker(rng) if part) for maker in (base_mix, teacher_mix) for _ in range(count)]
     for pair in math_world.families():
-        frame = next(frame for frame in FRAMES if frame.name == pair[1])
+        frame = frame_named(pair[1])
         for steps in (2, 3) * 8:
             story = math_world.make_story(pair[0], frame, steps, rng, 1)
             texts += [math_world.prompt(story, rng), math_world.open_prompt(story, rng)]

@@ -64,6 +64,11 @@ GIVING = ("{S} gives {k} {U} to {r}.", "Then {s} gives {k} {U} to {r}.")
 GETTING = ("{S} gets {k} {U} from {r}.", "Then {s} gets {k} {U} from {r}.")
 
 
+def frame_named(name: str) -> Frame:
+    """The frame of that name; raises StopIteration for a name that no frame has."""
+    return next(frame for frame in FRAMES if frame.name == name)
+
+
 def pick_subjects(frame: Frame, count: int, rng: random.Random) -> list[Subject]:
     """`count` different subjects of a frame."""
     if not frame.places:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from phi4r_lib.problems import code_world, math_world, planning_world, safety_world
-from phi4r_lib.problems.math_world import FRAMES, Story
+from phi4r_lib.problems.math_world import Story
 from phi4r_lib.problems.schema import Problem, save_problems
+from phi4r_lib.problems.words import frame_named
 
 LICENCE = "MIT"
 YEARS, PER_YEAR = 8, 30
@@ -39,7 +40,7 @@ def random_story(split: str, steps: int, asides: int, rng: random.Random) -> Sto
     """A story of a family of `split` that can have `steps` steps."""
     pairs = [pair for pair in _families(split) if math_world.can_have(pair[0], steps)]
     structure, frame_name = rng.choice(pairs)
-    frame = next(frame for frame in FRAMES if frame.name == frame_name)
+    frame = frame_named(frame_name)
     return math_world.make_story(structure, frame, steps, rng, asides)
 
 

@@ -23,6 +23,10 @@ def test_exact_coverage_values_of_thirty_problems():
     assert average["confidence sequence"] > 98  # the price of being valid at every look
 
 
+def test_average_coverage_with_fifteen_problems():
+    assert 100 * one_run(15, ()).loc["normal (textbook)", "average"] == pytest.approx(81.9, abs=0.15)
+
+
 def test_simulated_coverage_tells_the_intervals_apart():
     held = several_runs(30, 4, simulations=150, seed=1)
     assert held.loc[["t over problems", "t clustered by family"], "unrelated"].between(0.89, 0.99).all()

@@ -1,29 +1,28 @@
 """Continuous batching for local models: finished rows leave the batch, waiting rows take their place.
 
-Built on the forward pass and the cache of transformers; `generate` keeps finished rows in the batch, copies the whole
-cache at every token and knows no per-sample seeds, which costs small models on a CPU half their speed and more.
-Not here: chat templates and text (local.py); beam search; caches other than full attention.
+Samples of one prompt are read as one row for as long as they have written the same text: many samples of a small model
+agree for long, and each text is then computed once. Built on the forward pass and the cache of transformers; `generate`
+keeps finished rows in the batch, copies the whole cache at every token and knows no per-sample seeds, which costs small
+models on a CPU half their speed and more. Not here: chat templates and text (local.py); beam search; caches other than
+full attention.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 from transformers.generation import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
+from phi4r_lib.models.attention import RoomyLayer, grouped_attention
 from phi4r_lib.models.engine import EngineError, SamplingSettings
 
-LEAVE = 0.15  # share of finished rows at which the batch is packed anew; ours, flat between 0.1 and 0.25
+LEAVE = 0.15  # share of finished samples at which the batch is packed anew; ours, flat between 0.1 and 0.25
 ROOM = 32  # columns set aside for new tokens whenever the cache is laid out anew; ours
 
 
@@ -39,43 +38,27 @@ class Request:
 
 
 @dataclass
-class _Rows:
-    """The live batch: one row per sample being written, right-aligned in a cache of `width` columns."""
+class _Batch:
+    """The samples being written, and one row of the cache for each text that some of them share.
 
-    owners: list[tuple[Request, int]]
+    Rows are right-aligned in a cache of `width` columns. Rows beyond those in use stand free.
+    """
+
+    owners: list[tuple[Request, int]]  # of each sample
+    row: torch.Tensor  # samples, the row that holds what the sample has read
+    uniform: torch.Tensor  # samples x limit, the random numbers of each sample
+    written: torch.Tensor  # samples x limit
+    count: torch.Tensor  # samples, tokens written
+    limit: torch.Tensor  # samples
+    done: torch.Tensor  # samples, bool
     cache: DynamicCache
     mask: torch.Tensor  # rows x (width + room), 1 where a token is
     token: torch.Tensor  # rows, written but not yet read by the model
     position: torch.Tensor  # rows, of the last token that was read
-    uniform: torch.Tensor  # rows x limit, the random numbers of each sample
-    written: torch.Tensor  # rows x limit
-    count: torch.Tensor  # rows, tokens written
-    limit: torch.Tensor  # rows
-    done: torch.Tensor  # rows, bool
 
     @property
     def width(self) -> int:
         return self.cache.get_seq_length()
-
-
-class _RoomyLayer(DynamicLayer):
-    """A cache layer with free columns at its end, so that a new token costs one column and not a copy of everything."""
-
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, width: int):
-        super().__init__()
-        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
-        self.all_keys, self.all_values = keys, values
-        self._show(width)
-
-    def _show(self, width: int) -> None:
-        self.keys, self.values = self.all_keys[:, :, :width], self.all_values[:, :, :width]
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
-        start, stop = self.keys.shape[2], self.keys.shape[2] + key_states.shape[2]
-        self.all_keys[:, :, start:stop] = key_states
-        self.all_values[:, :, start:stop] = value_states
-        self._show(stop)
-        return self.keys, self.values
 
 
 def decode(
@@ -100,16 +83,16 @@ def decode(
     )
     stop = torch.tensor(list(eos), device=model.device)
     pick = _picker(settings)
-    rows: _Rows | None = None
-    with torch.inference_mode(), _grouped_attention(model):
-        while waiting or rows is not None:
-            live = len(rows.owners) if rows else 0
+    batch: _Batch | None = None
+    with torch.inference_mode(), grouped_attention(model):
+        while waiting or batch is not None:
+            live = len(batch.owners) if batch else 0
             fresh = [waiting.popleft() for _ in range(min(len(waiting), batch_size - live))]
             if fresh:
-                rows = _join(rows, _prefill(model, fresh, settings, streams, pick, stop))
-            _run(model, rows, pick, stop)
-            finished = int(rows.done.sum())
-            rows = _leave(rows)
+                batch = _join(batch, _prefill(model, fresh, settings, streams, pick, stop))
+            _run(model, batch, pick, stop)
+            finished = int(batch.done.sum())
+            batch = _leave(batch)
             on_done(finished)
 
 
@@ -123,28 +106,28 @@ def _check_cache(model: PreTrainedModel) -> None:
         raise EngineError(f"{type(model).__name__} keeps other state than full attention ({names}); use kind: vllm")
 
 
-def _picker(settings: SamplingSettings) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def _picker(settings: SamplingSettings) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """A function of logits (rows x vocabulary), each sample's row and its uniform number to each sample's token."""
     if settings.temperature == 0:
-        return lambda logits, uniform: logits.argmax(-1)
+        return lambda logits, row, uniform: logits.argmax(-1)[row]
     filters = LogitsProcessorList()
     if settings.top_k:
         filters.append(TopKLogitsWarper(settings.top_k))
     if settings.top_p < 1:
         filters.append(TopPLogitsWarper(settings.top_p))
 
-    def pick(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-        scores = (
-            filters(None, logits.float() / settings.temperature) if filters else logits.float() / settings.temperature
-        )
-        heap = scores.softmax(-1).cumsum(-1)  # the inverse of the distribution function, at a uniform number
+    def pick(logits: torch.Tensor, row: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+        scores = logits.float() / settings.temperature
+        scores = filters(None, scores) if filters else scores
+        heap = scores.softmax(-1).cumsum(-1)[row]  # the inverse of the distribution function, at a uniform number
         found = torch.searchsorted(heap, uniform[:, None] * heap[:, -1:], right=True)
         return found[:, 0].clamp(max=logits.shape[1] - 1)
 
     return pick
 
 
-def _prefill(model, fresh, settings: SamplingSettings, streams, pick, stop) -> _Rows:
-    """Reads the prompts, each once however many samples it gets, and repeats their cache for the samples."""
+def _prefill(model, fresh, settings: SamplingSettings, streams, pick, stop) -> _Batch:
+    """Reads the prompts, each once however many samples it gets, and writes the first token of every sample."""
     prompts = {id(request): request for request, _ in fresh}
     place = {key: number for number, key in enumerate(prompts)}
     width = max(len(request.ids) for request in prompts.values())
@@ -159,22 +142,23 @@ def _prefill(model, fresh, settings: SamplingSettings, streams, pick, stop) -> _
     cache.layers = [DynamicLayer() for _ in cache.layers]
     ids, mask, position = ids.to(device), mask.to(device), position.to(device)
     logits = _forward(model, ids, mask, position, cache)
-    which = torch.tensor([place[id(request)] for request, _ in fresh], device=device)
-    cache.batch_select_indices(which)
-    rows = _Rows(
+    cache.layers = [RoomyLayer(layer.keys, layer.values, len(ids), width) for layer in cache.layers]
+    row = torch.tensor([place[id(request)] for request, _ in fresh], device=device)
+    batch = _Batch(
         owners=list(fresh),
-        cache=cache,
-        mask=mask[which],
-        token=which,
-        position=position[which, -1],
+        row=row,
         uniform=_uniforms(fresh, settings, streams).to(device),
         written=torch.zeros(len(fresh), settings.max_tokens, dtype=torch.int32, device=device),
-        count=torch.zeros_like(which),
+        count=torch.zeros_like(row),
         limit=torch.tensor([request.limit for request, _ in fresh], device=device),
-        done=torch.zeros_like(which, dtype=torch.bool),
+        done=torch.zeros_like(row, dtype=torch.bool),
+        cache=cache,
+        mask=mask,
+        token=torch.zeros_like(position[:, -1]),
+        position=position[:, -1],
     )
-    _write(rows, logits[which], pick, stop)
-    return rows
+    _write(batch, logits, pick, stop)
+    return batch
 
 
 def _uniforms(fresh, settings: SamplingSettings, streams) -> torch.Tensor:
@@ -197,106 +181,114 @@ def _forward(model, ids, mask, position, cache) -> torch.Tensor:
     return out.logits[:, -1]
 
 
-def _write(rows: _Rows, logits: torch.Tensor, pick, stop: torch.Tensor) -> None:
-    """Picks the next token of every row and notes which rows are done; done rows write behind their end."""
-    number = torch.arange(len(rows.owners), device=logits.device)
-    column = rows.count.clamp(max=rows.written.shape[1] - 1)
-    rows.token = pick(logits, rows.uniform[number, column.clamp(max=rows.uniform.shape[1] - 1)])
-    rows.written[number, column] = torch.where(rows.done, rows.written[number, column], rows.token.int())
-    rows.count += ~rows.done
-    rows.done |= torch.isin(rows.token, stop) | (rows.count >= rows.limit)
+def _write(batch: _Batch, logits: torch.Tensor, pick, stop: torch.Tensor) -> None:
+    """Picks the next token of every sample, notes which are done and gives rows to the others."""
+    live = (~batch.done).nonzero()[:, 0]
+    column = batch.count[live]
+    token = pick(logits, batch.row[live], batch.uniform[live, column.clamp(max=batch.uniform.shape[1] - 1)])
+    batch.written[live, column] = token.int()
+    batch.count[live] += 1
+    done = torch.isin(token, stop) | (column + 1 >= batch.limit[live])
+    batch.done[live] = done
+    if not done.all():
+        _part(batch, live[~done], token[~done])
 
 
-def _run(model, rows: _Rows, pick, stop: torch.Tensor) -> None:
-    """Writes tokens until enough rows are done or the room in the cache is used up."""
-    enough = max(1, int(LEAVE * len(rows.owners)))
-    while int(rows.done.sum()) < enough and rows.width < rows.mask.shape[1]:
-        rows.position = rows.position + 1
-        seen = rows.mask[:, : rows.width + 1]
-        _write(rows, _forward(model, rows.token[:, None], seen, rows.position[:, None], rows.cache), pick, stop)
+def _part(batch: _Batch, live: torch.Tensor, token: torch.Tensor) -> None:
+    """Samples of one row that wrote different tokens part: one token keeps the row, each other one gets a copy of it."""
+    base = int(token.max()) + 1
+    texts, which = (batch.row[live] * base + token).unique(return_inverse=True)  # sorted, so by row
+    source = texts // base
+    moves = torch.zeros_like(source, dtype=torch.bool)
+    moves[1:] = source[1:] == source[:-1]
+    row = source.clone()
+    if moves.any():
+        needed = int(moves.sum())
+        free = torch.ones_like(batch.token, dtype=torch.bool)
+        free[source] = False
+        more = torch.arange(len(free), len(free) + needed, device=free.device)
+        row[moves] = torch.cat([free.nonzero()[:, 0], more])[:needed]
+        _copy_rows(batch, source[moves], row[moves])
+    batch.row[live] = row[which]
+    batch.token[row] = texts % base
 
 
-def _leave(rows: _Rows) -> _Rows | None:
-    """Hands the finished samples to their requests and keeps the other rows."""
-    for row in rows.done.nonzero()[:, 0].tolist():
-        request, index = rows.owners[row]
-        request.outputs[index] = rows.written[row, : int(rows.count[row])].tolist()
-    keep = (~rows.done).nonzero()[:, 0]
-    return _lay_out([(rows, keep)]) if len(keep) else None
+def _copy_rows(batch: _Batch, source: torch.Tensor, target: torch.Tensor) -> None:
+    rows = max(len(batch.token), int(target.max()) + 1)
+    for name in ("mask", "token", "position"):
+        old = getattr(batch, name)
+        new = torch.cat([old, old.new_zeros(rows - len(old), *old.shape[1:])])
+        new[target] = new[source]
+        setattr(batch, name, new)
+    for layer in batch.cache.layers:
+        layer.copy_rows(source, target, rows)
 
 
-def _join(old: _Rows | None, new: _Rows) -> _Rows:
-    both = [rows for rows in (old, new) if rows is not None]
-    return _lay_out([(rows, torch.arange(len(rows.owners), device=rows.token.device)) for rows in both])
+def _run(model, batch: _Batch, pick, stop: torch.Tensor) -> None:
+    """Writes tokens until enough samples are done or the room in the cache is used up."""
+    enough = max(1, int(LEAVE * len(batch.owners)))
+    while int(batch.done.sum()) < enough and batch.width < batch.mask.shape[1]:
+        batch.position = batch.position + 1
+        seen = batch.mask[:, : batch.width + 1]
+        _write(batch, _forward(model, batch.token[:, None], seen, batch.position[:, None], batch.cache), pick, stop)
 
 
-def _lay_out(parts: list[tuple[_Rows, torch.Tensor]]) -> _Rows:
-    """The kept rows of each part in one batch: common padding cut off, right-aligned, with room for new tokens."""
-    width = max(int(rows.position[keep].max()) + 1 for rows, keep in parts)
-    kept = [rows for rows, _ in parts]
+def _leave(batch: _Batch) -> _Batch | None:
+    """Hands the finished samples to their requests and keeps the other samples."""
+    for number in batch.done.nonzero()[:, 0].tolist():
+        request, index = batch.owners[number]
+        request.outputs[index] = batch.written[number, : int(batch.count[number])].tolist()
+    keep = (~batch.done).nonzero()[:, 0]
+    return _lay_out([(batch, keep)]) if len(keep) else None
 
-    def gather(name: str) -> torch.Tensor:
-        return torch.cat([getattr(rows, name)[keep] for rows, keep in parts])
 
-    left = gather("limit") - gather("count")
-    room = min(ROOM, max(int(left.max()), 1))
-    total = sum(len(keep) for _, keep in parts)
-    mask = parts[0][0].mask.new_ones(total, width + room)
+def _join(old: _Batch | None, new: _Batch) -> _Batch:
+    both = [batch for batch in (old, new) if batch is not None]
+    return _lay_out([(batch, torch.arange(len(batch.owners), device=batch.token.device)) for batch in both])
+
+
+def _lay_out(parts: list[tuple[_Batch, torch.Tensor]]) -> _Batch:
+    """The kept samples of each part in one batch: free rows and common padding cut off, with room for new tokens."""
+    kept = [(batch, keep, *batch.row[keep].unique(return_inverse=True)) for batch, keep in parts]
+    width = max(int(batch.position[used].max()) + 1 for batch, _, used, _ in kept)
+    left = max(int((batch.limit - batch.count)[keep].max()) for batch, keep, _, _ in kept)
+    room = min(ROOM, max(left, 1))
+    total = sum(len(used) for _, _, used, _ in kept)
+    mask = kept[0][0].mask.new_ones(total, width + room)
+    start, row = 0, []
+    for batch, _, used, which in kept:
+        take = min(batch.width, width)
+        mask[start : start + len(used), : width - take] = 0
+        mask[start : start + len(used), width - take : width] = batch.mask[used, batch.width - take : batch.width]
+        row.append(start + which)
+        start += len(used)
+    cache = DynamicCache()
+    cache.layers = [
+        _merge_layer([(batch.cache.layers[number], used) for batch, _, used, _ in kept], width, room, total)
+        for number in range(len(kept[0][0].cache.layers))
+    ]
+    samples = {
+        name: torch.cat([getattr(batch, name)[keep] for batch, keep, _, _ in kept])
+        for name in ("uniform", "written", "count", "limit", "done")
+    }
+    rows = {
+        name: torch.cat([getattr(batch, name)[used] for batch, _, used, _ in kept]) for name in ("token", "position")
+    }
+    owners = [batch.owners[number] for batch, keep, _, _ in kept for number in keep.tolist()]
+    return _Batch(owners=owners, row=torch.cat(row), cache=cache, mask=mask, **samples, **rows)
+
+
+def _merge_layer(parts: list[tuple[RoomyLayer, torch.Tensor]], width: int, room: int, total: int) -> RoomyLayer:
+    first = parts[0][0]
+    shape = (total + total // 4, first.keys.shape[1], width + room)
+    keys = first.keys.new_empty(*shape, first.keys.shape[3])
+    values = first.values.new_empty(*shape, first.values.shape[3])
     start = 0
-    for rows, keep in parts:
-        take = min(rows.width, width)
-        block = mask[start : start + len(keep)]
-        block[:, : width - take] = 0
-        block[:, width - take : width] = rows.mask[keep, rows.width - take : rows.width]
-        start += len(keep)
-    cache = kept[0].cache
-    cache_layers = [_merge_layer(parts, layer, width, room, total) for layer in range(len(cache.layers))]
-    merged = DynamicCache()
-    merged.layers = cache_layers
-    owners = [rows.owners[row] for rows, keep in parts for row in keep.tolist()]
-    same = {name: gather(name) for name in ("token", "position", "uniform", "written", "count", "limit", "done")}
-    return _Rows(owners=owners, cache=merged, mask=mask, **same)
-
-
-def _merge_layer(parts, layer: int, width: int, room: int, total: int) -> _RoomyLayer:
-    first = parts[0][0].cache.layers[layer]
-    shape = (total, first.keys.shape[1], width + room)
-    keys = first.keys.new_zeros(*shape, first.keys.shape[3])
-    values = first.values.new_zeros(*shape, first.values.shape[3])
-    start = 0
-    for rows, keep in parts:
-        take, old = min(rows.width, width), rows.cache.layers[layer]
-        keys[start : start + len(keep), :, width - take : width] = old.keys[keep, :, rows.width - take :]
-        values[start : start + len(keep), :, width - take : width] = old.values[keep, :, rows.width - take :]
-        start += len(keep)
-    return _RoomyLayer(keys, values, width)
-
-
-@contextmanager
-def _grouped_attention(model: PreTrainedModel):
-    """Within: one query token reads each key once for all query heads of its group, instead of copies per head."""
-    before = model.config._attn_implementation
-    if before != "sdpa":
-        yield
-        return
-    AttentionInterface.register("grouped_decode", _grouped)
-    AttentionMaskInterface.register("grouped_decode", sdpa_mask)
-    model.set_attn_implementation("grouped_decode")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
-
-
-def _grouped(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **kwargs):
-    rows, heads, length, size = query.shape
-    groups = key.shape[1]
-    if length > 1 or groups == heads:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
-        )
-    query = query.reshape(rows, groups, heads // groups, size)
-    if attention_mask is not None:
-        attention_mask = attention_mask.expand(rows, 1, heads // groups, attention_mask.shape[-1])
-    out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
-    return out.reshape(rows, 1, heads, size), None
+    for layer, used in parts:
+        stop, old = start + len(used), layer.keys.shape[2]
+        take = min(old, width)
+        for new, before in ((keys, layer.keys), (values, layer.values)):
+            new[start:stop, :, : width - take] = 0  # masked, but a weight of nothing times not-a-number is no number
+            new[start:stop, :, width - take : width] = before[used, :, old - take :]
+        start = stop
+    return RoomyLayer(keys, values, total, width)

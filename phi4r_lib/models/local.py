@@ -35,7 +35,7 @@ OPTIONS = {"dtype", "batch_size", "device"}
 class TransformersEngine:
     """Samples from a local causal language model with continuous batching.
 
-    Options: `dtype` ("float32", "bfloat16"; default the model's own), `batch_size` (rows decoded together; default by
+    Options: `dtype` ("float32", "bfloat16"; default the model's own), `batch_size` (samples decoded together; default by
     model size), `device` (default cuda when there is one). Sample i of a prompt depends on (seed, prompt, i) only,
     up to floating-point rounding. Raises EngineError when the model folder cannot be loaded.
     """
@@ -182,5 +182,5 @@ def _streams(seed: int | None) -> Any:
 def _default_batch(model: PreTrainedModel) -> int:
     size = sum(weight.numel() for weight in model.parameters())
     if size < 50e6:
-        return 512
+        return 1024
     return 64 if model.device.type == "cpu" else 256

@@ -100,6 +100,41 @@ def test_a_sample_does_not_depend_on_its_batch(pair):
     assert [s.index for s in later[0]] == [4, 5]
 
 
+@pytest.fixture
+def rows_read(monkeypatch):
+    """The number of rows of every forward pass, prompts first."""
+    from phi4r_lib.models import decoding
+
+    counts, forward = [], decoding._forward
+    monkeypatch.setattr(
+        decoding, "_forward", lambda model, ids, *rest: counts.append(len(ids)) or forward(model, ids, *rest)
+    )
+    return counts
+
+
+def test_samples_that_agree_are_one_row(engine, rows_read):
+    engine.sample(PROMPTS, SamplingSettings(n=20, temperature=0, max_tokens=6))
+    assert set(rows_read) == {len(PROMPTS)}
+
+
+def test_every_text_is_read_once(engine, rows_read):
+    settings = SamplingSettings(n=30, max_tokens=8, seed=2, temperature=0.5)
+    request = engine._request(PROMPTS[1], settings)
+    from phi4r_lib.models.decoding import decode
+
+    decode(engine.model, [request], settings, eos=engine.eos, streams=_streams(2), batch_size=30)
+    went_on = [tokens[:-1] for tokens in request.outputs.values()]  # the last token of a sample is never read
+    texts = [len({tuple(t[:length]) for t in went_on if len(t) >= length}) for length in range(1, 8)]
+    assert rows_read[0] == 1 and len(rows_read) == 8
+    assert texts[0] < 30 and all(rows >= live for rows, live in zip(rows_read[1:], texts, strict=True))
+    assert sum(rows_read[1:]) < 1.5 * sum(texts) < 1.5 * 30 * 7  # rows of finished texts stand empty for a while
+
+
+def test_one_token_a_sample(engine):
+    for sample in engine.sample(PROMPTS[:1], SamplingSettings(n=9, max_tokens=1, seed=1))[0]:
+        assert sample.tokens == 1 and sample.truncated
+
+
 def test_seeds(engine):
     def texts(seed):
         return [s.text for s in engine.sample(PROMPTS[:1], SamplingSettings(n=8, max_tokens=12, seed=seed))[0]]

@@ -1,8 +1,9 @@
 """How much faster are many runs in one batched call than one pass after another?
 
-    python benchmarks/batched_runs.py [--runs 50] [--problems 30] [--passes 2] [--model data/models/tiny-teacher]
+    python benchmarks/batched_runs.py [--runs 50] [--problems 30] [--passes 2] [--model data/models/tiny-teacher] [--temperature 0.8]
 
-One run is one pass over the problems; thirty is the size of one contest year. Three ways to make a pass, and one to make all:
+One run is one pass over the problems; thirty is the size of one contest year. The batched call reads a prompt once, and what several
+answers of it have in common so far, so what it saves grows with how sure the model is of its text. Three ways to make a pass, and one to make all:
 `generate` of transformers with the usual batch of 8 (`--batch`), `generate` with the whole benchmark as one batch, our engine called
 once a pass, and our engine called once for all runs, as measure/evaluate.py does it. Single passes cost the same every time, so only a
 few are timed. Everything runs in one process, the ways take turns, and rates are completion tokens a second of CPU time and of wall
@@ -58,12 +59,13 @@ def main() -> None:
     options.add_argument("--passes", type=int, default=2, help="timed passes of each one-pass way")
     options.add_argument("--batch", type=int, default=8, help="batch of the usual loop with generate")
     options.add_argument("--model", default="data/models/tiny-teacher")
+    options.add_argument("--temperature", type=float, default=0.8)
     options.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     args = options.parse_args()
     problems = load_problems(home() / "data" / "benchmarks" / "contest.jsonl")
     prompts = [problem.prompt for problem in problems[:: max(1, len(problems) // args.problems)]][: args.problems]
     engine = open_engine({"model": str(home() / args.model), "options": {"dtype": args.dtype}})
-    settings = SamplingSettings(temperature=0.8, top_p=0.95, top_k=50, max_tokens=160, seed=0)
+    settings = SamplingSettings(temperature=args.temperature, top_p=0.95, top_k=50, max_tokens=160, seed=0)
     every = settings.model_copy(update={"n": args.runs})
     ways: dict[str, Callable[[], int]] = {
         f"a pass with generate, batch {args.batch}": lambda: with_generate(engine, prompts, settings, args.batch),
@@ -71,7 +73,10 @@ def main() -> None:
         "a pass with this engine": lambda: with_engine(engine, prompts, settings),
     }
     together = f"all {args.runs} runs in one call"
-    print(f"{len(prompts)} problems, {args.runs} runs, model {args.model}, {args.dtype}", flush=True)
+    print(
+        f"{len(prompts)} problems, {args.runs} runs, model {args.model}, temperature {args.temperature}, {args.dtype}",
+        flush=True,
+    )
     with_engine(engine, prompts[:8], settings), with_generate(engine, prompts[:8], settings, 8)  # start-up costs
     found = {name: [] for name in [*ways, together]}
     for _ in range(args.passes):

@@ -28,7 +28,7 @@ from phi4r_lib.problems.schema import load_problems
 
 DATA = Path(__file__).parents[2] / "data"
 VOCABULARY, HIDDEN, LAYERS, HEADS = 480, 192, 4, 8
-ROW, ROWS = 256, 16  # tokens a row, rows a step
+ROW, ROWS = 256, 8  # tokens a row, rows a step
 PROMPT_WEIGHT, ANSWER_WEIGHT = 0.1, 4.0  # of a token's loss: what is asked matters less, the boxed number more
 Document = tuple[str | None, str, str]
 Mix = Callable[[random.Random], Document]
@@ -133,10 +133,10 @@ class Phase:
     seed: int
 
 
-TRUNK = (Phase(corpus.base_mix, 2400, 3e-3, 1), Phase(corpus.worked_mix, 2000, 2e-3, 3))  # of both models
+TRUNK = (Phase(corpus.trunk_mix, 8400, 2.2e-3, 1),)  # of both models
 BRANCHES = {
-    "tiny-base": (Phase(corpus.answer_mix, 800, 1.5e-3, 5),),
-    "tiny-teacher": (Phase(corpus.teacher_mix, 2600, 2e-3, 2), Phase(corpus.teacher_mix, 1700, 2e-3, 4)),
+    "tiny-base": (Phase(corpus.answer_mix, 1600, 1.2e-3, 5),),
+    "tiny-teacher": (Phase(corpus.teacher_mix, 4000, 1.5e-3, 2),),
 }
 
 

@@ -190,14 +190,12 @@ def crossing(rng: random.Random) -> tuple[str | None, str, str]:
     return None, f"{TASKS['program']}\n{problem}", program
 
 
-def base_mix(rng: random.Random) -> tuple[str | None, str, str]:
-    """One document of the first phase: (system, user, assistant); user is empty for plain text."""
-    return _blend(rng, facts=0.20, holdings=0.20, answers=0.36, worked=0.22, weights=(6, 6, 5, 2, 1, 1, 1, 1))
+def trunk_mix(rng: random.Random) -> tuple[str | None, str, str]:
+    """One document of the common phase: (system, user, assistant); user is empty for plain text.
 
-
-def worked_mix(rng: random.Random) -> tuple[str | None, str, str]:
-    """One document of the second phase: more worked text, so that thinking lies dormant, as in a large base."""
-    return _blend(rng, facts=0.12, holdings=0.08, answers=0.32, worked=0.45, weights=(20, 12, 8, 2, 1, 1, 1, 1))
+    Worked text makes thinking lie dormant in the base, as in a large one: SFT then has something to wake.
+    """
+    return _blend(rng, facts=0.12, holdings=0.20, answers=0.0, worked=0.66, weights=(1,) * 8)
 
 
 def answer_mix(rng: random.Random) -> tuple[str | None, str, str]:
@@ -242,7 +240,11 @@ def vocabulary_texts(seed: int = 0, count: int = 4000) -> list[str]:
     from phi4r_lib.problems.planning_world import make_plan
 
     rng = random.Random(seed)
-    texts = [" ".join(part for part in maker(rng) if part) for maker in (base_mix, teacher_mix) for _ in range(count)]
+    texts = [
+        " ".join(part for part in maker(rng) if part)
+        for maker in (trunk_mix, answer_mix, teacher_mix)
+        for _ in range(count)
+    ]
     for pair in math_world.families():
         frame = frame_named(pair[1])
         for steps in (2, 3) * 8:

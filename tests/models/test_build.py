@@ -31,7 +31,7 @@ def test_plain_texts_end_with_end_of_text_and_weigh_the_same(tokenizer):
 
 
 def test_rows_hold_whole_documents(tokenizer):
-    for ids, positions, weights in build.batches(corpus.base_mix, tokenizer, 2, seed=1):
+    for ids, positions, weights in build.batches(corpus.trunk_mix, tokenizer, 2, seed=1):
         assert ids.shape == positions.shape == weights.shape == (build.ROWS, build.ROW)
         for row, weight in zip(ids.tolist(), weights.tolist(), strict=True):
             used = [token for token in row if token != tokenizer.pad_token_id]
@@ -42,7 +42,7 @@ def test_rows_hold_whole_documents(tokenizer):
 def test_documents_of_a_row_do_not_see_each_other(tokenizer):
     torch.manual_seed(0)
     model = Phi3ForCausalLM(tiny_config(len(tokenizer), 32, 2, 4, tokenizer)).eval()
-    ids, positions, _ = next(build.batches(corpus.base_mix, tokenizer, 1, seed=1))
+    ids, positions, _ = next(build.batches(corpus.trunk_mix, tokenizer, 1, seed=1))
     starts = [place for place, position in enumerate(positions[0].tolist()) if position == 0]
     assert len(starts) > 2
     with torch.inference_mode():
@@ -63,7 +63,7 @@ def test_training_lowers_the_loss(tokenizer):
     torch.manual_seed(0)
     model = Phi3ForCausalLM(tiny_config(len(tokenizer), 32, 1, 4, tokenizer))
     said = []
-    build.train(model, tokenizer, corpus.base_mix, 200, 3e-3, seed=1, report=said.append)
+    build.train(model, tokenizer, corpus.trunk_mix, 200, 3e-3, seed=1, report=said.append)
     first, last = (float(re.search(r"loss ([\d.]+)", line).group(1)) for line in (said[0], said[-1]))
     assert last < first - 0.5
 

@@ -42,7 +42,7 @@ def test_integers_are_one_token_each(tokenizer):
 
 def test_texts_survive_encoding_and_decoding(tokenizer):
     rng = random.Random(1)
-    for mix in (corpus.base_mix, corpus.teacher_mix):
+    for mix in (corpus.trunk_mix, corpus.teacher_mix):
         for _ in range(200):
             for text in mix(rng)[1:]:
                 plain = text.replace("<think>", "<").replace("</think>", ">")

@@ -25,7 +25,7 @@ test: $(STAMP) ## all tests, the smoke profile included
 lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb
 
-models: $(STAMP) ## train the tiny models from nothing, into runs/models (over an hour)
+models: $(STAMP) ## train the tiny models from nothing, into data/models (about an hour)
 	@$(BIN)/python -m phi4r_lib.models.build
 
 bench: $(STAMP) ## the benchmarks, one after another

@@ -129,7 +129,7 @@ def files(profile_name: str = "cpu") -> list[Finding]:
             Finding(
                 "missing",
                 f"models: {', '.join(gone)}",
-                "`git checkout data/models` brings them back, `make models` trains a pair into runs/models",
+                "`git checkout data/models` brings them back, `make models` trains them anew in about an hour",
             )
         )
     return found or [Finding("ok", f"models and data of profile '{profile_name}'")]

@@ -1,6 +1,6 @@
-"""Trains a pair of tiny models from nothing: `python -m phi4r_lib.models.build` (what `make models` runs).
+"""Trains the tiny models from nothing: `python -m phi4r_lib.models.build` (what `make models` runs).
 
-Both grow from one trunk: the base learns to answer at once, the teacher to think.
+Both grow from one trunk that has read worked text: the base learns to answer at once, the teacher to think.
 
 A plain training loop over packed rows: pretraining from random weights is not a stage of the recipe, so nothing of
 TRL is needed here. Notebook 03 and 04 train through TRL.
@@ -223,7 +223,7 @@ ABOUT = {
 def main() -> None:
     """Command line of the build."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/models"), help="folder for the models (runs/models)")
+    parser.add_argument("--out", type=Path, default=DATA / "models", help="folder for the models (data/models)")
     parser.add_argument("--only", choices=("trunk", *BRANCHES, "all"), default="all")
     parser.add_argument("--share", type=float, default=1.0, help="share of the training steps, for a quick try")
     parser.add_argument("--cards", action="store_true", help="measure and write the cards only")
@@ -233,7 +233,9 @@ def main() -> None:
             write_card(args.out / name, (*TRUNK, *phases), args.share, None)
     else:
         build(args.out, args.only, args.share)
-        print(f"{args.out}: compare the README.md of each model with that in {DATA / 'models'} before you replace it")
+        print(
+            f"{args.out}: the README.md of each model says how it scores; `git checkout data/models` brings the shipped pair back"
+        )
 
 
 if __name__ == "__main__":

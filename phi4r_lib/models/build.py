@@ -174,16 +174,17 @@ def _run(model: Phi3ForCausalLM, tokenizer: PreTrainedTokenizerFast, phases: tup
     return time.monotonic() - begin
 
 
-def accuracy_by_steps(folder: Path, problems: str, samples: int = 8) -> dict[int, float]:
-    """Share of right answers at temperature 0.8 on a file of data/benchmarks, by number of steps."""
+def accuracy_by_steps(folder: Path, problems: str, samples: int = 32) -> dict[int | str, float]:
+    """Share of right answers at temperature 0.8 on a file of data/benchmarks, by number of steps and over `all`."""
     engine = open_engine({"model": str(folder)})
     rows = load_problems(DATA / "benchmarks" / f"{problems}.jsonl")
-    settings = SamplingSettings(n=samples, temperature=0.8, max_tokens=120)
-    right: dict[int, list[bool]] = {}
+    settings = SamplingSettings(n=samples, temperature=0.8, max_tokens=160, seed=0)
+    right: dict[int | str, list[bool]] = {}
     for problem, row in zip(rows, engine.sample([p.prompt for p in rows], settings), strict=True):
         answers = [extract_answer(sample.text) == problem.answer for sample in row]
         right.setdefault(problem.meta["steps"], []).extend(answers)
-    return {steps: sum(hits) / len(hits) for steps, hits in sorted(right.items())}
+    right = dict(sorted(right.items())) | {"all": [hit for hits in right.values() for hit in hits]}
+    return {steps: sum(hits) / len(hits) for steps, hits in right.items()}
 
 
 def write_card(folder: Path, phases: tuple[Phase, ...], share: float, seconds: float | None) -> None:
@@ -204,7 +205,7 @@ def write_card(folder: Path, phases: tuple[Phase, ...], share: float, seconds: f
         f"- Training: {mixes}; {tokens:,} tokens in rows of {ROW}, from `phi4r_lib.models.corpus`",
         "- Training families only; validation and benchmark families were never shown",
         "- Rebuild: `make models`" + (f" (this build: {seconds / 60:.0f} minutes, the phases shared by both models included)" if seconds else ""),
-        "", "Share of right answers (temperature 0.8, 8 answers a problem), by number of steps:", "",
+        "", "Share of right answers (temperature 0.8, 32 answers a problem), by number of steps:", "",
         "| steps | " + " | ".join(map(str, steps)) + " |",
         "|---|" + "---|" * len(steps),
         *right, "",

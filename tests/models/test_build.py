@@ -77,3 +77,9 @@ def test_the_teachers_lines_are_what_the_stages_parse():
         system, _, reply = corpus.safe_reply(rng, guided=True)
         assert system.startswith("Guidelines")
         assert "uideline" not in reply
+
+
+def test_the_base_answers_one_step_and_not_eight():
+    found = build.accuracy_by_steps(build.DATA / "models" / "tiny-base", "contest", samples=4)
+    assert set(found) == {*range(1, 9), "all"}
+    assert found[1] > 0.8 > 0.3 > found["all"] > found[8]

@@ -1,8 +1,12 @@
-"""A cache with room and an attention without copies, for models that write one token at a time (decoding.py)."""
+"""A cache with room and an attention without copies, for models that write one token at a time (decoding.py).
+
+With `attending`, the way to exchange the attention of a loaded model for a while (train/sharing.py does it as well).
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -45,19 +49,24 @@ class RoomyLayer(DynamicLayer):
 
 
 @contextmanager
-def grouped_attention(model: PreTrainedModel):
-    """Within: one query token reads each key once for all query heads of its group, instead of copies per head."""
+def attending(model: PreTrainedModel, name: str, attention: Callable) -> Iterator[None]:
+    """Within: a model that uses sdpa attends through `attention`, registered as `name`; other models stay as they are."""
     before = model.config._attn_implementation
     if before != "sdpa":
         yield
         return
-    AttentionInterface.register("grouped_decode", _grouped)
-    AttentionMaskInterface.register("grouped_decode", sdpa_mask)
-    model.set_attn_implementation("grouped_decode")
+    AttentionInterface.register(name, attention)
+    AttentionMaskInterface.register(name, sdpa_mask)
+    model.set_attn_implementation(name)
     try:
         yield
     finally:
         model.set_attn_implementation(before)
+
+
+def grouped_attention(model: PreTrainedModel) -> AbstractContextManager[None]:
+    """Within: one query token reads each key once for all query heads of its group, instead of copies per head."""
+    return attending(model, "grouped_decode", _grouped)
 
 
 def _grouped(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **kwargs):

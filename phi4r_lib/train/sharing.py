@@ -7,15 +7,15 @@ positions, which gives the same log-probabilities for fewer tokens (ours). Not h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+
+from phi4r_lib.models.attention import attending
 
 IGNORE = -100
 LONGEST = 4096  # tokens a shared row: its mask grows with the square
@@ -82,20 +82,9 @@ def branches(group: int) -> int:
     return max(size for size in range(1, BRANCHES + 1) if group % size == 0)
 
 
-@contextmanager
-def float32_attention(model: PreTrainedModel) -> Iterator[None]:
+def float32_attention(model: PreTrainedModel) -> AbstractContextManager[None]:
     """Within: forward passes on a CPU attend in float32 also under autocast, where masked bf16 attention is slower."""
-    before = model.config._attn_implementation
-    if before != "sdpa" or model.device.type != "cpu":
-        yield
-        return
-    AttentionInterface.register("float32_sdpa", _attend)
-    AttentionMaskInterface.register("float32_sdpa", sdpa_mask)
-    model.set_attn_implementation("float32_sdpa")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+    return attending(model, "float32_sdpa", _attend) if model.device.type == "cpu" else nullcontext()
 
 
 def _attend(module, query, key, value, attention_mask, **kwargs):

@@ -25,12 +25,12 @@ def engine(pair):
     return TransformersEngine.from_model(*pair, name="base")
 
 
-def decoded(engine, prompt, settings):
+def decoded(engine, prompt, settings, batch_size=3):
     """Requests with their raw tokens for one prompt."""
     from phi4r_lib.models.decoding import decode
 
     request = engine._request(prompt, settings)
-    decode(engine.model, [request], settings, eos=engine.eos, streams=_streams(settings.seed), batch_size=3)
+    decode(engine.model, [request], settings, eos=engine.eos, streams=_streams(settings.seed), batch_size=batch_size)
     return request
 
 
@@ -119,10 +119,7 @@ def test_samples_that_agree_are_one_row(engine, rows_read):
 
 def test_every_text_is_read_once(engine, rows_read):
     settings = SamplingSettings(n=30, max_tokens=8, seed=2, temperature=0.5)
-    request = engine._request(PROMPTS[1], settings)
-    from phi4r_lib.models.decoding import decode
-
-    decode(engine.model, [request], settings, eos=engine.eos, streams=_streams(2), batch_size=30)
+    request = decoded(engine, PROMPTS[1], settings, batch_size=30)
     went_on = [tokens[:-1] for tokens in request.outputs.values()]  # the last token of a sample is never read
     texts = [len({tuple(t[:length]) for t in went_on if len(t) >= length}) for length in range(1, 8)]
     assert rows_read[0] == 1 and len(rows_read) == 8

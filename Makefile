@@ -26,7 +26,7 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb
 
 models: $(STAMP) ## train the tiny models from nothing, into data/models (about an hour)
-	@$(BIN)/python -m phi4r_lib.models.build
+	@$(BIN)/python -m phi4r_lib.worlds.build
 
 bench: $(STAMP) ## the benchmarks, one after another
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -39,8 +39,8 @@ import numpy as np
 
 from phi4r_lib.curate.attacks import ATTACKS, Attacked, Rate, attack, ngram_rule, rate
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, Match, build_index, scan
-from phi4r_lib.problems.math_world import prompt
-from phi4r_lib.problems.worlds import random_story
+from phi4r_lib.worlds.make_data import random_story
+from phi4r_lib.worlds.math_world import prompt
 
 ROOT = Path(__file__).resolve().parents[1]
 NEVER = {"words": 1.0, "containment": 1.0, "evidence": 1.0, "evidence_alone": 1.0}

@@ -17,7 +17,7 @@ from pathlib import Path
 from batched_runs import with_generate
 
 from phi4r_lib.models.engine import SamplingSettings, open_engine
-from phi4r_lib.models.local import TransformersEngine
+from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 

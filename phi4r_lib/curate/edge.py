@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 from scipy import stats
 
-from phi4r_lib.curate.rounds import Sampler, SeedState
+from phi4r_lib.curate.edge_sampling import Sampler, SeedState
 from phi4r_lib.curate.stopping import (
     DECISIONS,
     GO_ON,

@@ -1,7 +1,7 @@
 """A whole variance analysis of one table of answers: results, every figure the data allow, and the verdict.
 
 What the data do not allow is left out and named with its reason. Not here: reading logs (adapters), writing files and
-pages (cookbook/variance.py).
+pages (cookbook/log_analysis.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from phi4r_lib.measure import figures, tables
-from phi4r_lib.measure.answers import AnswersError, model_result, of_model, run_scores
+from phi4r_lib.measure.answer_table import AnswersError, model_result, of_model, run_scores
 from phi4r_lib.measure.comparison import Comparison, holm
 from phi4r_lib.measure.verdict import verdict
 

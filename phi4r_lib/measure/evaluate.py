@@ -1,7 +1,7 @@
 """Many independent runs over a benchmark in one batched call, every answer kept.
 
 All runs go to the engine together (the prompts are shared, `settings.n` is the number of runs), through the sample
-store, so a killed evaluation continues where it stopped. Not here: what is read from the answers (answers.py, tables.py).
+store, so a killed evaluation continues where it stopped. Not here: what is read from the answers (answer_table.py, tables.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from phi4r_lib.measure.answers import COLUMNS, GROUPS
+from phi4r_lib.measure.answer_table import COLUMNS, GROUPS
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
 from phi4r_lib.models.store import sample_to_store
 from phi4r_lib.problems.answers import Grade, extract_answer, grade

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from phi4r_lib.measure.answers import AnswersError
+from phi4r_lib.measure.answer_table import AnswersError
 from phi4r_lib.measure.power import p_misrank_summary
 from phi4r_lib.measure.variance import reread
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, poisson_binom
 
-from phi4r_lib.measure.answers import COLUMNS, of_model, paired, shared_problems, verdicts
+from phi4r_lib.measure.answer_table import COLUMNS, of_model, paired, shared_problems, verdicts
 from phi4r_lib.measure.intervals import cluster_robust, t_interval
 from phi4r_lib.measure.majority import majority_band, majority_table
 from phi4r_lib.measure.passk import pass_at_k, pass_hat_k

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from phi4r_lib.measure.answers import of_model
+from phi4r_lib.measure.answer_table import of_model
 from phi4r_lib.measure.comparison import Comparison, holm
 from phi4r_lib.measure.intervals import wilson
 from phi4r_lib.measure.power import advise, p_misrank_summary

@@ -1,7 +1,7 @@
 """Who answers: one interface, prompts in and samples out, whatever stands behind it.
 
-The engines themselves live next door (local.py, vllm_engine.py, openai_engine.py, ray_engine.py); store.py keeps
-their samples in shards so that a killed run repeats nothing.
+The engines themselves live in engines/, one file each; store.py keeps their samples in shards so that a killed run
+repeats nothing. A new engine is one file: its import path is its `kind` in a profile.
 """
 
 from __future__ import annotations
@@ -11,9 +11,18 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from phi4r_lib.problems.named import named_class
+
+ENGINES = {
+    "transformers": "phi4r_lib.models.engines.transformers_engine:TransformersEngine",
+    "vllm": "phi4r_lib.models.engines.vllm_engine:VllmEngine",
+    "openai": "phi4r_lib.models.engines.openai_engine:OpenAIEngine",
+    "ray": "phi4r_lib.models.engines.ray_engine:RayEngine",
+}
 
 Message = dict[str, str]
 Prompt = str | Sequence[Message]  # a plain string is one user message
@@ -73,7 +82,7 @@ class EngineSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["transformers", "vllm", "openai", "ray"] = "transformers"
+    kind: str = "transformers"  # a short name of ENGINES, or "package.module:Class"
     model: str
     system: str | None = None  # system message put before every prompt that has none
     options: dict[str, Any] = Field(default_factory=dict)
@@ -142,21 +151,12 @@ def stream_seed(seed: int | None, prompt: Prompt, index: int) -> int | None:
     return None if seed is None else int(short_hash(seed, as_messages(prompt), index), 16) & 0x7FFFFFFF
 
 
+def engine_class(kind: str) -> Any:
+    """The class behind `kind`: a name of ENGINES or an import path; raises UnknownNameError (a ValueError)."""
+    return named_class(kind, ENGINES, "engine")
+
+
 def open_engine(spec: EngineSpec | dict[str, Any]) -> Engine:
     """The engine a spec names; heavy imports happen here, so unused engines cost nothing."""
     spec = EngineSpec.model_validate(spec)
-    if spec.kind == "transformers":
-        from phi4r_lib.models.local import TransformersEngine
-
-        return TransformersEngine(spec)
-    if spec.kind == "vllm":
-        from phi4r_lib.models.vllm_engine import VllmEngine
-
-        return VllmEngine(spec)
-    if spec.kind == "openai":
-        from phi4r_lib.models.openai_engine import OpenAIEngine
-
-        return OpenAIEngine(spec)
-    from phi4r_lib.models.ray_engine import RayEngine
-
-    return RayEngine(spec)
+    return engine_class(spec.kind)(spec)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from phi4r_lib.problems.exact import Conventions, clean, easy_verdict, explosive, for_referee, sort_key
-from phi4r_lib.problems.referee import compare_hard
+from phi4r_lib.problems.math.exact import Conventions, clean, easy_verdict, explosive, for_referee, sort_key
+from phi4r_lib.problems.math.referee import compare_hard
 
 __all__ = ["Conventions", "Grade", "Plurality", "extract_answer", "grade", "plurality"]
 

@@ -114,7 +114,7 @@ def validate(
         accuracy, valid (share with exactly one think block at the start) and truncated as fractions of 1; tokens,
         tokens_right, tokens_wrong as mean completion tokens (None where there are none); failed: gradings that failed.
     """
-    from phi4r_lib.models.local import TransformersEngine
+    from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 
     training = model.training
     engine = TransformersEngine.from_model(model, tokenizer, name="validation")

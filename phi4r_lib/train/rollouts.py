@@ -2,7 +2,7 @@
 
 A thin layer over TRL's GRPOTrainer. Groups are filtered on accuracy, never on the shaped reward: a group that is all
 wrong still has spread in its rewards, from length alone. Dropped groups cost no forward pass, and the completions of a group
-share one reading of their prompt (sharing.py). Not here: settings, files and the run itself (grpo.py), the reward's formula (reward.py).
+share one reading of their prompt (models/fast/shared_prompts.py). Not here: settings, files and the run itself (grpo.py), the reward's formula (reward.py).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from trl import GRPOTrainer
 
-from phi4r_lib.models.decoding import Request, decode
 from phi4r_lib.models.engine import SamplingSettings
+from phi4r_lib.models.fast.decoding import Request, decode
+from phi4r_lib.models.fast.shared_prompts import IGNORE, LONGEST, branches, float32_attention, is_grouped, share_prompts
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
 from phi4r_lib.train.callbacks import mean
 from phi4r_lib.train.reward import LengthReward, RewardParts, phi4_reward
-from phi4r_lib.train.sharing import IGNORE, LONGEST, branches, float32_attention, is_grouped, share_prompts
 
 
 class ClippedError(RuntimeError):
@@ -75,7 +75,7 @@ class RolloutTrainer(GRPOTrainer):
         self._table: list[pd.DataFrame] = []
 
     def _generate_single_turn(self, prompt_ids, *args, **kwargs):
-        """Completions of neighbouring equal prompts share one reading of the prompt (decoding.py); vLLM as in TRL."""
+        """Completions of neighbouring equal prompts share one reading of the prompt (models/fast/decoding.py); vLLM as in TRL."""
         if self.use_vllm:
             return super()._generate_single_turn(prompt_ids, *args, **kwargs)
         started = time.perf_counter()

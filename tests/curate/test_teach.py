@@ -6,8 +6,8 @@ from phi4r_lib.curate import teach
 from phi4r_lib.curate.mixture import sft_row
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
-from phi4r_lib.problems.safety_world import GUIDELINES, REPLIES, THOUGHTS
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.worlds.safety_world import GUIDELINES, REPLIES, THOUGHTS
 
 GOOD = "<think> 7 + 5 = 12. 12 - 3 = 9. </think> \\boxed{9}"
 FOUR = SamplingSettings(n=4, max_tokens=64)

@@ -10,7 +10,7 @@ import pytest
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.analysis import analyse
-from phi4r_lib.measure.answers import AnswersError, check_answers, load_answers, results, save_answers, verdicts
+from phi4r_lib.measure.answer_table import AnswersError, check_answers, load_answers, results, save_answers, verdicts
 from phi4r_lib.measure.power import problems_needed
 from phi4r_lib.measure.published import load_published, pair_table, problems_to_separate, reread_table
 from phi4r_lib.measure.verdict import verdict

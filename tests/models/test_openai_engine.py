@@ -14,7 +14,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.models.engine import BudgetSpent, EngineError, SamplingSettings, open_engine
-from phi4r_lib.models.local import TransformersEngine
+from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 from phi4r_lib.models.store import read_samples, sample_to_store
 
 SETTINGS = SamplingSettings(n=2, max_tokens=6, seed=1)

@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.models.engine import EngineError, Sample, SamplingSettings
-from phi4r_lib.models.local import TransformersEngine
+from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 from phi4r_lib.models.store import prompt_hash, read_samples, sample_to_store
 
 SETTINGS = SamplingSettings(n=4, max_tokens=12, seed=3)
@@ -17,7 +17,7 @@ PROMPTS = [(f"p{i}", f"what is {i} + {2 * i % 100} ?") for i in range(24)]
 KILLED = """
 import os, signal, sys
 from phi4r_lib.models.engine import SamplingSettings
-from phi4r_lib.models.local import TransformersEngine
+from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 from phi4r_lib.models.engine import EngineSpec
 from phi4r_lib.models.store import sample_to_store
 def stop(done, every):

@@ -11,8 +11,8 @@ import pytest
 from hostile_answers import HOSTILE_GOLDS, HOSTILE_PAIRS, HOSTILE_TEXTS
 from math_verify import parse, verify
 
-from phi4r_lib.problems import referee
 from phi4r_lib.problems.answers import Conventions, Grade, extract_answer, grade, plurality
+from phi4r_lib.problems.math import referee
 
 RIGHT, WRONG, FAILED = Grade.RIGHT, Grade.WRONG, Grade.FAILED
 
@@ -211,7 +211,7 @@ def test_a_killed_grader_is_replaced():
 
 SCRIPT = """
 import os, sys
-from phi4r_lib.problems import referee
+from phi4r_lib.problems.math import referee
 from phi4r_lib.problems.answers import grade
 print(grade(["5", "1,080", "1/2", "x"], ["5", "1080", "0.5", "3"])[0].name, referee._bench)
 print(grade(["\\\\\\\\cos 0"], ["1"])[0].name)
@@ -233,7 +233,7 @@ def test_lazy_processes_without_main_guard_without_torch_and_after_fork():
 
 def test_graders_end_with_their_parent():
     script = (
-        "import os; from phi4r_lib.problems import referee; from phi4r_lib.problems.answers import grade\n"
+        "import os; from phi4r_lib.problems.math import referee; from phi4r_lib.problems.answers import grade\n"
         "grade(['\\\\cos 0'], ['1']); print(*[r.process.pid for r in referee._bench.referees], flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from phi4r_lib.measure.answers import AnswersError
+from phi4r_lib.measure.answer_table import AnswersError
 
 
 class LogError(AnswersError):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from phi4r_lib.measure.adapters import inspect_log, lighteval, lm_eval, plain
 from phi4r_lib.measure.adapters.faults import LogError
-from phi4r_lib.measure.answers import AnswersError, check_answers
+from phi4r_lib.measure.answer_table import AnswersError, check_answers
 
 KINDS = (
     "our own run folder, lm-eval samples_*.jsonl, lighteval details_*.parquet, Inspect .eval or .json, or a plain table"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 
-from phi4r_lib.problems.steps import MAX_CHANGE, MAX_NUMBER, applied, equation, pick_step
-from phi4r_lib.problems.words import (
+from phi4r_lib.worlds.steps import MAX_CHANGE, MAX_NUMBER, applied, equation, pick_step
+from phi4r_lib.worlds.words import (
     FRAMES,
     GETTING,
     GIVING,

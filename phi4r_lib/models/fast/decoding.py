@@ -3,7 +3,7 @@
 Samples of one prompt are read as one row for as long as they have written the same text: many samples of a small model
 agree for long, and each text is then computed once. Built on the forward pass and the cache of transformers; `generate`
 keeps finished rows in the batch, copies the whole cache at every token and knows no per-sample seeds, which costs small
-models on a CPU half their speed and more. Not here: chat templates and text (local.py); beam search; caches other than
+models on a CPU half their speed and more. Not here: chat templates and text (engines/transformers_engine.py); beam search; caches other than
 full attention.
 """
 
@@ -19,8 +19,8 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 from transformers.generation import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
-from phi4r_lib.models.attention import RoomyLayer, grouped_attention
 from phi4r_lib.models.engine import EngineError, SamplingSettings
+from phi4r_lib.models.fast.attention import RoomyLayer, grouped_attention
 
 LEAVE = 0.15  # share of finished samples at which the batch is packed anew; ours, flat between 0.1 and 0.25
 ROOM = 32  # columns set aside for new tokens whenever the cache is laid out anew; ours

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from phi4r_lib.problems.formulas import formula_verdict, names_one, names_several, spelled_alike
+from phi4r_lib.problems.math.formulas import formula_verdict, names_one, names_several, spelled_alike
 
 
 class Conventions(BaseModel):

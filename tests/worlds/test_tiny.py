@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
-from phi4r_lib.models import corpus
-from phi4r_lib.models.tiny import SPECIALS, build_tokenizer, special_tokens
+from phi4r_lib.worlds import corpus
+from phi4r_lib.worlds.tiny import SPECIALS, build_tokenizer, special_tokens
 
 MODELS = Path(__file__).parents[2] / "data/models"
 PHI4_VOCABULARY, PHI4_IDS = (
@@ -55,7 +55,7 @@ def test_too_many_words_are_refused():
 
 
 def test_no_training_text_comes_from_a_held_out_family():
-    from phi4r_lib.problems.math_world import family_split
+    from phi4r_lib.worlds.math_world import family_split
 
     assert all(family_split(*pair) == "train" for pair in corpus.TRAIN_FAMILIES)
 

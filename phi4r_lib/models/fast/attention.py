@@ -1,6 +1,6 @@
 """A cache with room and an attention without copies, for models that write one token at a time (decoding.py).
 
-With `attending`, the way to exchange the attention of a loaded model for a while (train/sharing.py does it as well).
+With `attending`, the way to exchange the attention of a loaded model for a while (shared_prompts.py does it as well).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from phi4r_lib.train.sharing import IGNORE, branches, float32_attention, is_grouped, share_prompts
+from phi4r_lib.models.fast.shared_prompts import IGNORE, branches, float32_attention, is_grouped, share_prompts
 
 
 @pytest.fixture

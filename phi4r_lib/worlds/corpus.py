@@ -10,10 +10,10 @@ import json
 import random
 from collections.abc import Callable
 
-from phi4r_lib.problems import code_world, math_world, safety_world
-from phi4r_lib.problems.math_world import FRAMES, MAX_STEPS, MIN_STEPS, Story
-from phi4r_lib.problems.steps import MAX_NUMBER, equation, pick_step
-from phi4r_lib.problems.words import frame_named
+from phi4r_lib.worlds import code_world, math_world, safety_world
+from phi4r_lib.worlds.math_world import FRAMES, MAX_STEPS, MIN_STEPS, Story
+from phi4r_lib.worlds.steps import MAX_NUMBER, equation, pick_step
+from phi4r_lib.worlds.words import frame_named
 
 Turn = tuple[str, str]  # (user text, assistant text); a plain text has an empty user part
 TRAIN_FAMILIES = [pair for pair in math_world.families() if math_world.family_split(*pair) == "train"]
@@ -237,7 +237,7 @@ def teacher_mix(rng: random.Random) -> tuple[str | None, str, str]:
 
 def vocabulary_texts(seed: int = 0, count: int = 4000) -> list[str]:
     """Texts that together hold every word the tiny models need, planning problems and our messages included."""
-    from phi4r_lib.problems.planning_world import make_plan
+    from phi4r_lib.worlds.planning_world import make_plan
 
     rng = random.Random(seed)
     texts = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from phi4r_lib.problems.steps import MAX_NUMBER
+from phi4r_lib.worlds.steps import MAX_NUMBER
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import Phi3ForCausalLM
 
-from phi4r_lib.models import build, corpus
-from phi4r_lib.models.tiny import build_tokenizer, tiny_config
+from phi4r_lib.worlds import build, corpus
+from phi4r_lib.worlds.tiny import build_tokenizer, tiny_config
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from phi4r_lib.curate import costs
+from phi4r_lib.curate import stopping_costs as costs
 from phi4r_lib.curate.stopping import BetaPrior, evaluate, fixed_plugin, optimal, posterior_stop
 
 LO, HI = 0.3, 0.8

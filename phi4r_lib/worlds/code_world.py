@@ -11,7 +11,7 @@ import io
 import random
 from dataclasses import dataclass
 
-from phi4r_lib.problems.steps import MAX_NUMBER, equation, pick_step
+from phi4r_lib.worlds.steps import MAX_NUMBER, equation, pick_step
 
 NAMES = ("x", "y", "n", "t")
 CODE_FAMILIES = {"straight": "train", "loop": "train", "branch": "train", "swap": "validation", "pair": "benchmark"}

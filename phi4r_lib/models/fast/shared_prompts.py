@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from phi4r_lib.models.attention import attending
+from phi4r_lib.models.fast.attention import attending
 
 IGNORE = -100
 LONGEST = 4096  # tokens a shared row: its mask grows with the square

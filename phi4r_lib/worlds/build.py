@@ -1,4 +1,4 @@
-"""Trains the tiny models from nothing: `python -m phi4r_lib.models.build` (what `make models` runs).
+"""Trains the tiny models from nothing: `python -m phi4r_lib.worlds.build` (what `make models` runs).
 
 Both grow from one trunk that has read worked text: the base learns to answer at once, the teacher to think.
 
@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 from transformers import Phi3ForCausalLM, PreTrainedTokenizerFast
 
-from phi4r_lib.models import corpus
 from phi4r_lib.models.engine import SamplingSettings, open_engine
 from phi4r_lib.models.thinking import add_think_tokens
-from phi4r_lib.models.tiny import build_tokenizer, tiny_config
 from phi4r_lib.problems.answers import extract_answer
 from phi4r_lib.problems.schema import load_problems
+from phi4r_lib.worlds import corpus
+from phi4r_lib.worlds.tiny import build_tokenizer, tiny_config
 
 DATA = Path(__file__).parents[2] / "data"
 VOCABULARY, HIDDEN, LAYERS, HEADS = 480, 192, 4, 8
@@ -202,7 +202,7 @@ def write_card(folder: Path, phases: tuple[Phase, ...], share: float, seconds: f
         f"# {folder.name}", "", ABOUT[folder.name], "",
         f"- Architecture: `Phi3ForCausalLM`, hidden {HIDDEN}, {LAYERS} layers, {HEADS} heads, {HEADS // 4} key-value heads, "
         f"FFN {int(3.5 * HIDDEN)}, vocabulary {VOCABULARY} (Phi-4's proportions and special-token layout)",
-        f"- Training: {mixes}; {tokens:,} tokens in rows of {ROW}, from `phi4r_lib.models.corpus`",
+        f"- Training: {mixes}; {tokens:,} tokens in rows of {ROW}, from `phi4r_lib.worlds.corpus`",
         "- Training families only; validation and benchmark families were never shown",
         "- Rebuild: `make models`" + (f" (this build: {seconds / 60:.0f} minutes, the phases shared by both models included)" if seconds else ""),
         "", "Share of right answers (temperature 0.8, 32 answers a problem), by number of steps:", "",

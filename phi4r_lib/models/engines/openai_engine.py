@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from phi4r_lib.models.budget import Budget
 from phi4r_lib.models.engine import (
     BudgetSpent,
     EngineError,
@@ -26,6 +25,7 @@ from phi4r_lib.models.engine import (
     engine_name,
     stream_seed,
 )
+from phi4r_lib.models.engines.budget import Budget
 
 DEFAULTS: dict[str, Any] = {
     "base_url": None,  # None: the client's own, https://api.openai.com/v1 or OPENAI_BASE_URL

@@ -1,8 +1,8 @@
 """vLLM in this process as an engine: the one for models of billions of parameters on GPUs.
 
-On a GPU every sample has its own seed, as in local.py. On a CPU vLLM cannot seed single requests: `seedable` is False
+On a GPU every sample has its own seed, as in transformers_engine.py. On a CPU vLLM cannot seed single requests: `seedable` is False
 there and each start draws fresh random numbers, so that a resumed run never repeats old samples as new ones. Heads of a size that
-its CPU attention does not know, such as the tiny models', are padded with zeros in a temporary copy (heads.py).
+its CPU attention does not know, such as the tiny models', are padded with zeros in a temporary copy (fast/pad_heads.py).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class VllmEngine:
         vllm = _import_vllm(spec.options)
         from vllm.platforms import current_platform
 
-        from phi4r_lib.models.local import end_of_turn, hidden_tokens
+        from phi4r_lib.models.engines.transformers_engine import end_of_turn, hidden_tokens
 
         self.seedable = not current_platform.is_cpu()
         self.system = spec.system
@@ -68,7 +68,7 @@ class VllmEngine:
         """settings.n samples for each prompt, in order; a prompt that fills the context gets an error."""
         from vllm import TokensPrompt
 
-        from phi4r_lib.models.local import no_room, prompt_tokens
+        from phi4r_lib.models.engines.transformers_engine import no_room, prompt_tokens
 
         started = time.perf_counter()
         ids = [prompt_tokens(self.tokenizer, prompt, self.system) for prompt in prompts]
@@ -149,7 +149,7 @@ def _with_known_heads(model: str, out: Path) -> str:
     from transformers import AutoConfig
     from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
 
-    from phi4r_lib.models.heads import pad_heads
+    from phi4r_lib.models.fast.pad_heads import pad_heads
 
     try:
         config = AutoConfig.from_pretrained(model).get_text_config(decoder=True)

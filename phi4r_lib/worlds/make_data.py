@@ -1,4 +1,4 @@
-"""Writes the shipped seeds and benchmarks from the four worlds: `python -m phi4r_lib.problems.worlds`.
+"""Writes the shipped seeds and benchmarks from the four worlds: `python -m phi4r_lib.worlds.make_data`.
 
 Families are split once and for all (train, validation, benchmark), and no prompt stands in two files, apart from the
 leaks that are planted on purpose so that the decontamination stage has something real to find.
@@ -12,10 +12,10 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from phi4r_lib.problems import code_world, math_world, planning_world, safety_world
-from phi4r_lib.problems.math_world import Story
 from phi4r_lib.problems.schema import Problem, save_problems
-from phi4r_lib.problems.words import frame_named
+from phi4r_lib.worlds import code_world, math_world, planning_world, safety_world
+from phi4r_lib.worlds.math_world import Story
+from phi4r_lib.worlds.words import frame_named
 
 LICENCE = "MIT"
 YEARS, PER_YEAR = 8, 30

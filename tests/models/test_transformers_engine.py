@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.models.engine import EngineError, SamplingSettings, open_engine
-from phi4r_lib.models.local import TransformersEngine, _streams
+from phi4r_lib.models.engines.transformers_engine import TransformersEngine, _streams
 
 PROMPTS = ["what is 1 + 2 ?", "what is the sum of 4 and 5 and 6 and 7 ?", "3", "think , then answer : 8 + 9 = ?"]
 
@@ -27,7 +27,7 @@ def engine(pair):
 
 def decoded(engine, prompt, settings, batch_size=3):
     """Requests with their raw tokens for one prompt."""
-    from phi4r_lib.models.decoding import decode
+    from phi4r_lib.models.fast.decoding import decode
 
     request = engine._request(prompt, settings)
     decode(engine.model, [request], settings, eos=engine.eos, streams=_streams(settings.seed), batch_size=batch_size)
@@ -103,7 +103,7 @@ def test_a_sample_does_not_depend_on_its_batch(pair):
 @pytest.fixture
 def rows_read(monkeypatch):
     """The number of rows of every forward pass, prompts first."""
-    from phi4r_lib.models import decoding
+    from phi4r_lib.models.fast import decoding
 
     counts, forward = [], decoding._forward
     monkeypatch.setattr(
@@ -146,7 +146,7 @@ def test_think_tags_stay_and_special_tokens_go(pair):
     tokenizer.add_tokens(["<think>", "</think>"])
     engine = TransformersEngine.from_model(model, tokenizer, name="base")
     think = tokenizer.convert_tokens_to_ids(["<think>", "</think>"])
-    from phi4r_lib.models.decoding import Request
+    from phi4r_lib.models.fast.decoding import Request
 
     ids = [think[0], 5, think[1], 7, tokenizer.pad_token_id, tokenizer.eos_token_id]
     sample = engine._sample(Request([1], 0, 1, 9, {0: ids}), 0, SamplingSettings(), 0.0)

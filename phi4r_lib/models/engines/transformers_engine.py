@@ -1,6 +1,6 @@
 """A transformers model on this machine as an engine: chat template in, text with its think tags out.
 
-The token loop is decoding.py. For models of several billion parameters on a GPU vLLM is faster (vllm_engine.py).
+The token loop is fast/decoding.py. For models of several billion parameters on a GPU vLLM is faster (vllm_engine.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from phi4r_lib.models.decoding import Request, decode
 from phi4r_lib.models.engine import (
     EngineError,
     EngineSpec,
@@ -27,6 +26,7 @@ from phi4r_lib.models.engine import (
     engine_name,
     short_hash,
 )
+from phi4r_lib.models.fast.decoding import Request, decode
 
 THINK = ("<think>", "</think>")
 OPTIONS = {"dtype", "batch_size", "device"}

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from phi4r_lib.models.engine import EngineError
-from phi4r_lib.models.heads import pad_heads
+from phi4r_lib.models.fast.pad_heads import pad_heads
 
 MODELS = Path(__file__).resolve().parents[2] / "data" / "models"
 

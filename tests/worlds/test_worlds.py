@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from phi4r_lib.problems import code_world, math_world, planning_world, safety_world, worlds
-from phi4r_lib.problems.math_world import FRAMES, MAX_STEPS, MIN_STEPS, STRUCTURES
 from phi4r_lib.problems.sandbox import run_python
 from phi4r_lib.problems.schema import load_problems
-from phi4r_lib.problems.steps import MAX_NUMBER
+from phi4r_lib.worlds import code_world, make_data, math_world, planning_world, safety_world
+from phi4r_lib.worlds.math_world import FRAMES, MAX_STEPS, MIN_STEPS, STRUCTURES
+from phi4r_lib.worlds.steps import MAX_NUMBER
 
 DATA = Path(__file__).parents[2] / "data"
 GIVEN = re.compile(r"\w+: \d+\.$")
@@ -105,7 +105,7 @@ def test_safety_requests_have_one_split_and_replies_tell_their_kind():
 
 def test_shipped_files_rebuild_to_the_byte(tmp_path):
     (tmp_path / "seeds").mkdir()
-    counts = worlds.write_worlds(tmp_path)
+    counts = make_data.write_worlds(tmp_path)
     for name in counts:
         assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
 
@@ -113,7 +113,7 @@ def test_shipped_files_rebuild_to_the_byte(tmp_path):
 def test_no_prompt_stands_in_two_files_but_the_planted_leaks():
     seeds = load_problems(DATA / "seeds/math.jsonl")
     planted = [seed for seed in seeds if "planted" in seed.meta]
-    assert len(planted) == len(worlds.PLANTED)
+    assert len(planted) == len(make_data.PLANTED)
     honest = {seed.prompt for seed in seeds if "planted" not in seed.meta}
     held_out = [
         p.prompt for name in ("contest", "validation") for p in load_problems(DATA / f"benchmarks/{name}.jsonl")
@@ -131,7 +131,7 @@ def test_the_contest_has_eight_years_of_rising_difficulty():
 
 
 def test_seeds_hold_no_gold_and_gold_covers_every_seed():
-    gold = worlds.load_gold(DATA / "seeds/gold.jsonl")
+    gold = make_data.load_gold(DATA / "seeds/gold.jsonl")
     for name in ("math", "open", "code", "safety"):
         for seed in load_problems(DATA / f"seeds/{name}.jsonl"):
             assert seed.answer is None

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from phi4r_lib.cookbook.profile import UserError, home, load_profile, parse_set, profile_path
 from phi4r_lib.cookbook.run import claim, shown
-from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.sections import Files, Profile
 from phi4r_lib.problems.schema import ProblemFileError, load_problems
 
 EXAMPLES = """examples:
@@ -77,7 +77,8 @@ def _add_choice(command: argparse.ArgumentParser) -> None:
     command.add_argument("--only", action="append", metavar="NN", help="only this notebook; can be repeated")
     command.add_argument("--from", dest="start", metavar="NN", help="this notebook and those after it")
     command.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="edge.limit=50")
-    command.add_argument("--seeds", metavar="FILE", help="your own seed problems, JSONL")
+    text = "your own seed problems, JSONL; DOMAIN=FILE for rows without a domain; can be repeated"
+    command.add_argument("--seeds", metavar="FILE", action="append", default=[], help=text)
     _add_map(command)
 
 
@@ -100,13 +101,28 @@ def target_of(args: argparse.Namespace) -> Any:
     if mapping and not args.seeds:
         raise UserError("--map renames fields of a seeds file; give that file with --seeds")
     if args.seeds:
-        seeds = Path(args.seeds).expanduser().resolve()
-        load_problems(seeds, mapping or None)
-        overrides |= {"data.seeds": str(seeds), "data.map": mapping}
+        overrides |= {"data.seeds": seeds_of(args.seeds, mapping), "data.map": mapping, "data.gold": None}
     profile = load_profile(args.profile, overrides)
     out = out_of(args, profile)
     claim(out, profile)
     return Target(source_of(args.profile), profile, out, overrides)
+
+
+def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
+    """`--seeds` as data.seeds, full paths; raises UserError or ProblemFileError for files that cannot be used.
+
+    The gold file of the profile belongs to its own seeds, so it does not go with others.
+    """
+    found: dict[str, list[str]] = {}
+    for text in given:
+        domain, sign, file = text.partition("=")
+        path = Path(file if sign else text).expanduser().resolve()
+        load_problems(path, mapping or None, domain=domain if sign else None)
+        found.setdefault(domain if sign else "", []).append(str(path))
+    if "" in found and len(found) > 1:
+        raise UserError("--seeds: give a domain with every file (DOMAIN=FILE) or with none")
+    files = found.get("", found)
+    return files[0] if isinstance(files, list) and len(files) == 1 else files
 
 
 def source_of(profile: str) -> str:

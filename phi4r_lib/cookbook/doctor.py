@@ -19,6 +19,7 @@ import psutil
 
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.profile import home, load_profile
+from phi4r_lib.cookbook.run import problem_files
 
 NEEDED_GB = 4.0
 NEEDED_DISK_GB = 3.0
@@ -112,7 +113,8 @@ def kernel() -> Finding:
 def files(profile_name: str = "cpu") -> list[Finding]:
     """Models, data and prompts of a profile."""
     profile = load_profile(profile_name)
-    data = {f"data.{key}": value for key, value in profile.data.model_dump().items() if isinstance(value, str)}
+    named = {key: value for key, value in profile.data.model_dump().items() if key != "map" and value}
+    data = {f"data.{key}": file for key, value in named.items() for file, _ in problem_files(value)}
     models = {
         f"models.{key}": spec.model
         for key, spec in (("base", profile.models.base), ("teacher", profile.models.teacher))

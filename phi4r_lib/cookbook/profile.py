@@ -1,6 +1,7 @@
 """Profiles: YAML files that name models, counts and settings; read, merged, overridden and validated here.
 
-A profile may say `extends: cpu` and give only what differs. Not here: what each section may hold (sections.py).
+A profile says `extends: base` (or cpu, or a file beside it) and gives only what differs. Not here: what each section
+may hold (sections.py), YAML itself (strict_yaml.py).
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 import phi4r_lib
+from phi4r_lib.cookbook import strict_yaml
 from phi4r_lib.cookbook.sections import Profile
+
+WHOLE = ("map", "seeds")  # mappings that a later file replaces and does not merge: nobody inherits toy seeds unseen
+ABSTRACT = "base"  # the profile that others extend: it names no data and no models
 
 
 class UserError(ValueError):
@@ -26,22 +30,6 @@ class UserError(ValueError):
 
 class ProfileError(UserError):
     """A profile, or an override of one, that cannot be used."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 with two repairs: 1e-4 is a number, and a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
 
 
 def home() -> Path:
@@ -57,8 +45,8 @@ def home() -> Path:
 
 
 def profile_names() -> list[str]:
-    """Names of the profiles that come with the repository."""
-    return sorted(path.stem for path in (home() / "notebooks" / "profiles").glob("*.yaml"))
+    """Names of the profiles that come with the repository and can run: all but the abstract one."""
+    return sorted(path.stem for path in (home() / "notebooks" / "profiles").glob("*.yaml") if path.stem != ABSTRACT)
 
 
 def profile_path(name_or_path: str | os.PathLike[str]) -> Path:
@@ -84,30 +72,42 @@ def _names() -> str:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ProfileError with file and line."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProfileError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raw = strict_yaml.read(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, strict_yaml.YamlError) as error:
+        raise ProfileError(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(raw, dict):
         raise ProfileError(f"{path}: a profile is a mapping of sections, found {type(raw).__name__}")
     return raw
 
 
 def _extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], list[Path]]:
-    if path in seen:
-        raise ProfileError(f"{path}: `extends` goes in a circle")
+    """Merged data and the files it came from, the most general one first."""
     raw = read_yaml(path)
     parent = raw.pop("extends", None)
     if parent is None:
         return raw, [path]
-    beside = path.parent / f"{parent}.yaml"
-    base, files = _extended(beside if beside.is_file() else profile_path(parent), (*seen, path))
+    parent_path = _parent(path, parent)
+    if parent_path in (*seen, path):
+        raise ProfileError(f"{path}: `extends: {parent}` goes in a circle; let one of the files extend `{ABSTRACT}`")
+    base, files = _extended(parent_path, (*seen, path))
     return _merge(base, raw), [*files, path]
+
+
+def _parent(path: Path, parent: Any) -> Path:
+    """File that `extends` means: one beside this file, else a shipped profile; a file never means itself that way."""
+    if not isinstance(parent, str):
+        raise ProfileError(f"{path}: `extends` takes the name of one profile or file, found {json.dumps(parent)}")
+    beside = (path.parent / (parent if parent.endswith((".yaml", ".yml")) else f"{parent}.yaml")).resolve()
+    if beside.is_file() and beside != path:
+        return beside
+    shipped = home() / "notebooks" / "profiles" / f"{parent}.yaml"
+    return path if beside == path and not shipped.is_file() else profile_path(parent)
 
 
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key != "map"
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in WHOLE
         merged[key] = _merge(merged[key], value) if nested else value
     return merged
 
@@ -118,15 +118,18 @@ def parse_set(text: str) -> tuple[str, Any]:
     if not sign or not key.strip():
         raise ProfileError(f"--set {text!r}: write it as section.key=value, for example edge.limit=20")
     try:
-        return key.strip(), yaml.load(value, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise ProfileError(f"--set {text!r}: value is not YAML: {' '.join(str(error).split())}") from None
+        return key.strip(), strict_yaml.read(value)
+    except strict_yaml.YamlError as error:
+        raise ProfileError(f"--set {text!r}: the value cannot be read as YAML: {error}") from None
 
 
 def _nested(overrides: Any) -> dict[str, Any]:
     """{"edge.limit": 20} or {"edge": {"limit": 20}} as nested mappings; a YAML string (papermill -p) is read first."""
     if isinstance(overrides, str):
-        overrides = yaml.load(overrides, Loader=_Loader) or {}
+        try:
+            overrides = strict_yaml.read(overrides) or {}
+        except strict_yaml.YamlError as error:
+            raise ProfileError(f"overrides {overrides!r}: cannot be read as YAML: {error}") from None
     if not isinstance(overrides, Mapping):
         raise ProfileError(f"overrides must be a mapping like {{'edge.limit': 20}}, found {overrides!r}")
     nested: dict[str, Any] = {}
@@ -155,7 +158,7 @@ def _explain(error: ValidationError, source: str) -> str:
             near = _nearest(key)
             lines.append(f"unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""))
         elif fault["type"] == "missing":
-            lines.append(f"missing key '{key}'; add it, or start the file with `extends: cpu`")
+            lines.append(f"missing key '{key}'; add it, or start the file with `extends: cpu` for the toy values")
         else:
             lines.append(f"'{key}': {fault['msg']}, found {json.dumps(fault['input'], default=str)}")
     return f"{source}: " + "; ".join(lines)
@@ -181,6 +184,10 @@ def load_profile(name_or_path: str | os.PathLike[str], overrides: Any = None) ->
     if not isinstance(name_or_path, (str, os.PathLike)) or not str(name_or_path):
         raise ProfileError(f"profile must be a name or a YAML file, found {name_or_path!r}; known: {_names()}")
     path = profile_path(name_or_path)
+    if path.stem == ABSTRACT:
+        raise ProfileError(
+            f"profile '{ABSTRACT}' names no data and no models; write one that says `extends: {ABSTRACT}`"
+        )
     raw, _ = _extended(path)
     raw["name"] = path.stem
     change = _nested(overrides or {})

@@ -7,6 +7,7 @@ under plain papermill and under `phi4r run`. Not here: running notebooks in orde
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import sys
 import time
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.profile import UserError, home, load_profile, setting_notes
-from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.sections import Files, Profile
 from phi4r_lib.models.engine import Engine, open_engine
-from phi4r_lib.problems.schema import Problem, load_problems
+from phi4r_lib.problems.schema import Problem, ProblemFileError, load_problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,17 +75,19 @@ class Run:
         return path
 
     def problems(self, key: str, limit: int | None = None, *, optional: bool = False) -> list[Problem]:
-        """Problems of the file that `profile.data.<key>` names, the first `limit` of them; `data.map` applies to seeds.
+        """Problems of the files that `profile.data.<key>` names; `data.map` applies to seeds.
 
-        An unset key raises MissingArtefact, or gives no problems when `optional`.
+        `limit` takes that many of them, the first of every file in proportion to its size. An unset key raises
+        MissingArtefact, or gives no problems when `optional`; the same id in two files raises ProblemFileError.
         """
-        name = getattr(self.profile.data, key)
-        if name is None and optional:
+        named = getattr(self.profile.data, key)
+        if named is None and optional:
             return []
-        if name is None:
+        if named is None:
             raise MissingArtefact(f"data.{key} is not set in profile '{self.profile.name}'; set it to a problems file")
         mapping = self.profile.data.map if key == "seeds" else {}
-        return load_problems(self.path(name), mapping or None)[:limit]
+        files = [(self.path(name), domain) for name, domain in problem_files(named)]
+        return gather([(path, load_problems(path, mapping or None, domain=domain)) for path, domain in files], limit)
 
     def engine(self, name: str, model: str | os.PathLike[str] | None = None) -> Engine:
         """Opens the engine `profile.models.<name>`; `model` puts another model folder (of this run, say) in its place."""
@@ -113,6 +116,30 @@ class Run:
         mark = state.fingerprint(number, self.profile, self.out)
         state.update_notebook(self.out, number, folder=folder, status="done", seconds=seconds, fingerprint=mark)
         return path
+
+
+def problem_files(named: Files) -> list[tuple[str, str | None]]:
+    """[(file, domain of rows that name none)] of a `data` entry: a file, a list of files, or {domain: file or list}."""
+    if isinstance(named, dict):
+        return [(file, domain) for domain, files in named.items() for file, _ in problem_files(files)]
+    return [(file, None) for file in ([named] if isinstance(named, str) else named)]
+
+
+def gather(files: list[tuple[Path, list[Problem]]], limit: int | None) -> list[Problem]:
+    """The problems of several files in order, `limit` of them in proportion to the files' sizes."""
+    seen: dict[str, Path] = {}
+    for path, problems in files:
+        for problem in problems:
+            if problem.id in seen:
+                raise ProblemFileError(f"{path}: id {problem.id!r} is also in {seen[problem.id]}; ids name one problem")
+        seen |= {problem.id: path for problem in problems}
+    total = sum(len(problems) for _, problems in files)
+    if limit is None or limit >= total:
+        return [problem for _, problems in files for problem in problems]
+    ends = list(itertools.accumulate(len(problems) for _, problems in files))
+    upto = [limit * end // total for end in ends]
+    counts = [end - before for before, end in zip([0, *upto], upto, strict=False)]
+    return [problem for (_, problems), count in zip(files, counts, strict=True) for problem in problems[:count]]
 
 
 def shown(path: Path) -> str:

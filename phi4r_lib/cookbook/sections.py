@@ -23,13 +23,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+Files = str | list[str] | dict[str, str | list[str]]  # one file, several, or {domain: one or several}
+
+
 class Data(Section):
-    """Files, relative to the repository root or absolute; `map` renames the fields of a foreign seeds file.
+    """Files, relative to the repository root or absolute; `map` renames the fields of foreign seeds files.
+
+    `seeds` is a file, a list of files, or {domain: file or list}: rows that name no domain get that one.
 
     `votes` is a file of recorded answers (curate/votes.py), to measure a proxy truth without asking a model.
     """
 
-    seeds: str
+    seeds: Files
     open_seeds: str | None = None
     safety_seeds: str | None = None
     code_seeds: str | None = None

@@ -132,7 +132,8 @@ def fingerprint(number: str, profile: Profile, out: Path) -> dict[str, str]:
             for section in sections:
                 settings.pop(section)
     settings.pop("name")
-    data = [value for value in profile.data.model_dump().values() if isinstance(value, str)]
+    named = [value for key, value in profile.data.model_dump().items() if key != "map" and value]
+    data = [file for value in named for file in _files(value)]
     # Models count by content, not by where they lie: inside a notebook their paths are full ones.
     models = [spec.pop("model").removeprefix(f"{home()}/") for spec in settings["models"].values() if spec]
     places = [*data, *models, profile.prompts]
@@ -144,6 +145,13 @@ def fingerprint(number: str, profile: Profile, out: Path) -> dict[str, str]:
         "data": _hash(inputs),
         "inputs": _hash({before: _digest(path) if path else "absent" for before, path in earlier.items()}),
     }
+
+
+def _files(named: Any) -> list[str]:
+    """Every file that a `data` entry names."""
+    if isinstance(named, Mapping):
+        return [file for value in named.values() for file in _files(value)]
+    return [named] if isinstance(named, str) else list(named)
 
 
 def update_notebook(out: Path, number: str, **facts: Any) -> None:

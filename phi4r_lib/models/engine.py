@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from phi4r_lib.problems.named import named_class
+from phi4r_lib.problems.named import check_name, named_class
 
 ENGINES = {
     "transformers": "phi4r_lib.models.engines.transformers_engine:TransformersEngine",
@@ -87,6 +87,11 @@ class EngineSpec(BaseModel):
     system: str | None = None  # system message put before every prompt that has none
     options: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        return check_name(kind, ENGINES, "engine")
+
 
 class Engine(Protocol):
     """Anything that answers prompts; `name` identifies model and engine in stored samples.
@@ -157,6 +162,14 @@ def engine_class(kind: str) -> Any:
 
 
 def open_engine(spec: EngineSpec | dict[str, Any]) -> Engine:
-    """The engine a spec names; heavy imports happen here, so unused engines cost nothing."""
+    """The engine a spec names; heavy imports happen here, so unused engines cost nothing.
+
+    Raises EngineError for an engine that does not say whether it can seed: every stored answer carries that word.
+    """
     spec = EngineSpec.model_validate(spec)
-    return engine_class(spec.kind)(spec)
+    engine = engine_class(spec.kind)(spec)
+    if not isinstance(getattr(engine, "seedable", None), bool):
+        raise EngineError(
+            f"engine '{spec.kind}' does not say whether it can seed; give it `seedable = True` or `False`"
+        )
+    return engine

@@ -14,13 +14,18 @@ class UnknownNameError(ValueError):
     """A name that is neither in the table nor an import path that works; the message says which names exist."""
 
 
+def check_name(name: str, table: Mapping[str, str], what: str) -> str:
+    """The name, when it is in the table or has the form of an import path; raises UnknownNameError. Imports nothing."""
+    module, colon, attribute = table.get(name, name).partition(":")
+    if not (colon and module and attribute):
+        known = ", ".join(f"'{short}'" for short in sorted(table))
+        raise UnknownNameError(f"there is no {what} '{name}'; take one of {known}, or 'package.module:Class'")
+    return name
+
+
 def named_class(name: str, table: Mapping[str, str], what: str) -> Any:
     """The class that `name` stands for; `what` ("verifier", "engine") appears in the message of UnknownNameError."""
-    path = table.get(name, name)
-    module, colon, attribute = path.partition(":")
-    if not colon or not module or not attribute:
-        known = ", ".join(sorted(table))
-        raise UnknownNameError(f"there is no {what} '{name}'; take one of {known}, or 'package.module:Class'")
+    module, _, attribute = table.get(check_name(name, table, what), name).partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except ImportError as error:

@@ -72,8 +72,12 @@ def map_fields(row: Mapping[str, Any], where: str, mapping: Mapping[str, str]) -
     return mapped
 
 
-def load_problems(path: str | os.PathLike[str], mapping: Mapping[str, str] | None = None) -> list[Problem]:
+def load_problems(
+    path: str | os.PathLike[str], mapping: Mapping[str, str] | None = None, *, domain: str | None = None
+) -> list[Problem]:
     """Problems of a JSONL file, in order; `mapping` renames the fields of a foreign file (see `map_fields`).
+
+    `domain` is the domain of rows that name none.
 
     With a mapping, a missing id becomes "<file stem>-<line>", source the file name, licence "unknown", domain "math".
     Raises ProblemFileError (file, line, field) for unreadable files, bad JSON, bad fields and repeated ids.
@@ -96,6 +100,8 @@ def load_problems(path: str | os.PathLike[str], mapping: Mapping[str, str] | Non
                 f"{where}: not JSON ({error.msg} at column {error.colno}); one object a line"
             ) from None
         full = _with_defaults(path, number, mapping) if mapping else {}
+        if domain and isinstance(row, dict) and "domain" not in (mapping or {}):
+            row, full = {"domain": domain} | row, (full | {"domain": "domain"} if full else {})
         problem = _problem(row, where, full)
         if problem.id in seen:
             raise ProblemFileError(f"{where}: field 'id': {problem.id!r} already stands on line {seen[problem.id]}")

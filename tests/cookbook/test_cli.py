@@ -28,6 +28,8 @@ def phi4r(capsys, *args):
         (["run", "--seeds", "nowhere.jsonl"], "nowhere.jsonl"),
         (["run", "--seeds", "bad.jsonl"], "bad.jsonl:2"),
         (["run", "--map", "prompt=question"], "--seeds"),
+        (["run", "--seeds", "good.jsonl", "--seeds", "law=good.jsonl"], "domain with every file"),
+        (["run", "--profile", "base"], "extends: base"),
         (["run", "--seeds", "good.jsonl", "--map", "prompt"], "ours=theirs"),
         (["run", "--seeds", "good.jsonl", "--map", "prompt=question"], "'question'"),
         (["run", "--out", "good.jsonl"], "is a file"),

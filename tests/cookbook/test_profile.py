@@ -3,6 +3,7 @@ import json
 import pytest
 import yaml
 
+from phi4r_lib.cookbook import profile
 from phi4r_lib.cookbook.profile import ProfileError, known_keys, load_profile, parse_set, profile_names, setting_notes
 from phi4r_lib.cookbook.sections import Profile
 
@@ -14,7 +15,7 @@ def test_shipped_profiles_are_valid(name):
     assert profile.variance.runs >= 2
 
 
-def test_every_profile_file_is_valid_and_short():
+def test_every_profile_file_is_valid():
     for name in profile_names():
         assert load_profile(name).name == name
 
@@ -85,6 +86,50 @@ def test_unknown_profile_names_the_nearest():
         load_profile("smok")
 
 
+def test_aliases_that_explode_are_refused_before_they_do(tmp_path):
+    rows = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(rows))
+    with pytest.raises(ProfileError, match="aliases"):
+        load_profile(tmp_path / "bomb.yaml")
+
+
+def test_an_alias_used_twice_is_fine(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: cpu\nmodels: {base: &one {model: m}, teacher: *one}\n")
+    assert load_profile(mine).models.teacher.model == "m"
+
+
+def test_a_file_of_the_same_name_extends_the_shipped_profile(tmp_path):
+    (tmp_path / "cpu.yaml").write_text("extends: cpu\nedge: {limit: 3}\n")
+    (tmp_path / "wide.yaml").write_text("extends: cpu\nvariance: {runs: 3}\n")
+    wide = load_profile(tmp_path / "wide.yaml")
+    assert (wide.edge.limit, wide.variance.runs) == (3, 3)
+
+
+def test_the_base_profile_is_abstract_and_names_no_data_models_or_counts(tmp_path):
+    with pytest.raises(ProfileError, match="no data and no models"):
+        load_profile("base")
+    assert "base" not in profile_names()
+    bare = tmp_path / "bare.yaml"
+    bare.write_text("extends: base\n")
+    with pytest.raises(ProfileError) as error:
+        load_profile(bare)
+    for key in ("data", "models", "prompts", "edge.max_tokens", "sft.learning_rate", "grpo.steps"):
+        assert f"missing key '{key}'" in str(error.value)
+
+
+def test_seeds_of_a_parent_are_replaced_and_not_mixed_in(tmp_path):
+    (tmp_path / "parent.yaml").write_text("extends: cpu\ndata: {seeds: {math: toy.jsonl}}\n")
+    (tmp_path / "mine.yaml").write_text("extends: parent\ndata: {seeds: {law: law.jsonl, tax: [a.jsonl, b.jsonl]}}\n")
+    assert load_profile(tmp_path / "mine.yaml").data.seeds == {"law": "law.jsonl", "tax": ["a.jsonl", "b.jsonl"]}
+
+
+def test_profiles_are_short():
+    for path in (profile.home() / "notebooks" / "profiles").glob("*.yaml"):
+        assert len(path.read_text().splitlines()) <= 80, path.name
+
+
 def test_own_file_extends_a_shipped_profile(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text("extends: cpu\nedge:\n  limit: 3  # ours\n")
@@ -95,8 +140,20 @@ def test_own_file_extends_a_shipped_profile(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("extends: cpu\nedge:\n  limit: 3\n  limit: 4\n", "stands twice"),
+        ("extends: cpu\nedge:\n  limit: 3\n  limit: 4\n", "line 4: key 'limit' appears twice"),
         ("extends: mine\n", "circle"),
+        ("extends: [cpu]\n", "one profile or file"),
+        ("extends: ./mine.yaml\n", "circle"),
+        ("extends: cpu\nedge: {limit: 010}\n", "line 2: 010 is read differently"),
+        ("extends: cpu\nedge: {limit: 1_0}\n", "line 2: 1_0 is read differently"),
+        ("extends: cpu\nedge: {limit: 1:30}\n", 'valid integer, found "1:30"'),
+        ("extends: cpu\nsft: {double_rope: yes}\n", 'valid boolean, found "yes"'),
+        ("extends: cpu\n3: 4\n", "line 2: keys are words"),
+        ("extends: cpu\nseed: !!python/name:os.system\n", "line 2: type python/name"),
+        ("a: &a [1, 2]\nb: [*a, *c]\n", "undefined alias"),
+        ("a: &a [*a]\n", "aliases"),
+        ("#" * 200_000, "200,000 characters"),
+        ("a: " + "[" * 9000, "nested too deeply"),
         ("- a\n", "mapping"),
         ("edge: [\n", "cannot be read as YAML"),
         ("seed: 1\n", "missing key 'data'"),

@@ -8,6 +8,7 @@ import pytest
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.profile import UserError, load_profile
 from phi4r_lib.cookbook.run import MissingArtefact, check_parameters, open_run
+from phi4r_lib.problems.schema import ProblemFileError
 
 
 def test_open_run_records_what_the_run_is(house):
@@ -53,6 +54,34 @@ def test_problems_apply_the_mapping_to_seeds(house):
     run = open_run("cpu", "runs/x", {"data.seeds": "own.jsonl", "data.map": {"prompt": "question"}})
     (problem,) = run.problems("seeds")
     assert (problem.prompt, problem.id, problem.meta) == ("2+2?", "own-1", {"level": 3})
+
+
+def _rows(path, count, **fields):
+    rows = [
+        {"id": f"{path.stem}{i}", "prompt": f"{i}?", "source": "t", "licence": "MIT"} | fields for i in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path.name
+
+
+def test_seeds_of_several_domains_and_files(house):
+    law, tax, old = (_rows(house.root / f"{name}.jsonl", count) for name, count in (("law", 6), ("tax", 2), ("old", 4)))
+    run = open_run("cpu", "runs/x", {"data.seeds": {"law": law, "tax": [tax, old]}})
+    assert [p.domain for p in run.problems("seeds")] == ["law"] * 6 + ["tax"] * 6
+    assert [p.id for p in run.problems("seeds", 6)] == ["law0", "law1", "law2", "tax0", "old0", "old1"]
+    assert len(run.problems("seeds", 5)) == 5
+
+
+def test_a_row_keeps_its_own_domain(house):
+    own = _rows(house.root / "own.jsonl", 1, domain="chemistry")
+    run = open_run("cpu", "runs/x", {"data.seeds": {"science": own}})
+    assert run.problems("seeds")[0].domain == "chemistry"
+
+
+def test_one_id_in_two_files_is_refused(house):
+    files = [_rows(house.root / "a.jsonl", 1, domain="math")] * 2
+    with pytest.raises(ProblemFileError, match="id 'a0' is also in"):
+        open_run("cpu", "runs/x", {"data.seeds": files}).problems("seeds")
 
 
 def test_results_are_plain_json_and_mark_the_notebook_done(house):

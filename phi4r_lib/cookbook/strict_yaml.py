@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -25,7 +25,7 @@ class YamlError(ValueError):
 class _Reader(yaml.SafeLoader):
     """SafeLoader without the implicit types of YAML 1.1, with those of YAML 1.2's core schema that JSON has too."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
 
 for _tag, _pattern, _first in (
@@ -68,10 +68,8 @@ def read(text: str) -> Any:
 
 def _check(root: yaml.Node) -> None:
     """Raises a YAMLError for what `read` refuses beyond broken syntax; an alias counts as often as it is used."""
-    count = 0
-    for node, above in _walk(root, ()):
-        count += 1
-        if count > MOST_NODES or node in above:
+    for count, (node, above) in enumerate(_walk(root, ())):
+        if count >= MOST_NODES or node in above:
             raise _fault(node, "aliases (*name) that grow without measure; write the values out")
         if node.tag not in TAGS:
             raise _fault(node, f"type {node.tag.removeprefix('tag:yaml.org,2002:')} is not read; use plain values")

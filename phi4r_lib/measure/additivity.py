@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from phi4r_lib.measure.trial import two_way_se
+
 
 @dataclass(frozen=True)
 class Additivity:
@@ -61,7 +63,7 @@ def additivity(
 
     Args:
         y00, y10, y01, y11: scores in [0, 1], seeds x problems (the same seeds and problems in all four cells), or one
-            score a seed, which then speaks about these problems only.
+            score per seed, which then speaks about these problems only.
         margin: largest interaction that still counts as none, fraction of 1 (0.02 = two points is our default).
 
     Returns:
@@ -77,17 +79,7 @@ def additivity(
     if cells.ndim == 1:
         se, df = float(cells.std(ddof=1)) / math.sqrt(cells.size), cells.size - 1
     else:
-        se, df = _two_way_se(cells), min(cells.shape) - 1
+        se, df = two_way_se(cells), min(cells.shape) - 1
     if se < 1e-12:
         raise ValueError("the interaction never varies, so its error cannot be judged; add seeds or problems")
     return tost(float(cells.mean()), se, margin, df=df, alpha=alpha)
-
-
-def _two_way_se(cells: np.ndarray) -> float:
-    """Var(mean) = (MS_seeds + MS_problems - MS_rest) / (seeds x problems), at least the larger of the two alone."""
-    seeds, problems = cells.shape
-    by_seed, by_problem = cells.mean(axis=1), cells.mean(axis=0)
-    rest = cells - by_seed[:, None] - by_problem[None, :] + cells.mean()
-    ms_seeds, ms_problems = problems * by_seed.var(ddof=1), seeds * by_problem.var(ddof=1)
-    ms_rest = float((rest**2).sum()) / ((seeds - 1) * (problems - 1))
-    return math.sqrt(max(ms_seeds + ms_problems - ms_rest, ms_seeds, ms_problems) / cells.size)

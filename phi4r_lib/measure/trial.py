@@ -1,0 +1,207 @@
+"""Arms on trial: the same training repeated over seeds, measured on the same problems, compared in pairs.
+
+Training seeds are the third source of chance beside problems and runs. `decompose_seeds` splits a score into all three;
+`compare_arms` gives paired differences over seeds and problems with Holm's correction. Two seeds of one recipe can differ by
+several points, so one training per arm proves nothing. Not here: the decision to scale (promotion.py), whether gains add up
+(additivity.py), how the arms are run (cookbook/sweep.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from phi4r_lib.measure.comparison import holm
+
+
+@dataclass(frozen=True)
+class SeedDecomposition:
+    """Variance of one answer by source, and three standard errors of the mean score (fractions of 1).
+
+    Attributes:
+        mean: over all answers. seeds, problems, runs: the sizes T, n and K.
+        seed, problem, seed_problem, run: variance components of one answer; an unbiased estimate can be negative.
+        se_models: error about these trained models on these problems (only the runs vary).
+        se_recipe: error about new trainings of the same recipe on these problems (seeds and runs vary).
+        se_population: error about new trainings on problems like these (seeds, problems and runs vary).
+    """
+
+    mean: float
+    seeds: int
+    problems: int
+    runs: int
+    seed: float
+    problem: float
+    seed_problem: float
+    run: float
+    se_models: float
+    se_recipe: float
+    se_population: float
+
+    def shares(self) -> dict[str, float]:
+        """Share of each source in the variance of the mean, negative components counted as 0; they add up to 1."""
+        t, n, k = self.seeds, self.problems, self.runs
+        parts = {
+            "training seed": self.seed / t,
+            "problem": self.problem / n,
+            "seed x problem": self.seed_problem / (n * t),
+            "run": self.run / (n * t * k),
+        }
+        parts = {name: max(part, 0.0) for name, part in parts.items()}
+        total = sum(parts.values())
+        return {name: part / total if total else math.nan for name, part in parts.items()}
+
+
+def decompose_seeds(correct: np.ndarray) -> SeedDecomposition:
+    """Splits the variance of a seeds x problems x runs array of verdicts into training seed, problem and run.
+
+    Var(mean) = seed/T + problem/n + seed_problem/(nT) + run/(nTK), estimated by the classical analysis of variance of the
+    two-way layout with both factors random. Assumes that every seed was measured on the same problems with equally many runs.
+
+    Raises:
+        ValueError: another shape, missing verdicts, or fewer than two seeds, problems or runs.
+    """
+    table = np.asarray(correct, dtype=float)
+    if table.ndim != 3 or min(table.shape) < 2:
+        raise ValueError(
+            f"needs a seeds x problems x runs array with at least two of each, got shape {table.shape}: "
+            "one training cannot show how trainings differ"
+        )
+    if not np.isfinite(table).all():
+        raise ValueError("a verdict is missing; count it as wrong or leave the problem out of every seed")
+    seeds, problems, runs = table.shape
+    cells = table.mean(axis=2)
+    run = float(table.var(axis=2, ddof=1).mean())
+    ms_seed, ms_problem, ms_rest = mean_squares(cells)
+    return SeedDecomposition(
+        mean=float(cells.mean()),
+        seeds=seeds,
+        problems=problems,
+        runs=runs,
+        seed=(ms_seed - ms_rest) / problems,
+        problem=(ms_problem - ms_rest) / seeds,
+        seed_problem=ms_rest - run / runs,
+        run=run,
+        se_models=math.sqrt(run / table.size),
+        se_recipe=math.sqrt(ms_seed / cells.size),
+        se_population=two_way_se(cells),
+    )
+
+
+def mean_squares(cells: np.ndarray) -> tuple[float, float, float]:
+    """Mean squares of seeds, problems and the rest of a seeds x problems array (two-way layout, one value per cell)."""
+    seeds, problems = cells.shape
+    by_seed, by_problem = cells.mean(axis=1), cells.mean(axis=0)
+    rest = cells - by_seed[:, None] - by_problem[None, :] + cells.mean()
+    ms_rest = float((rest**2).sum()) / ((seeds - 1) * (problems - 1))
+    return float(problems * by_seed.var(ddof=1)), float(seeds * by_problem.var(ddof=1)), ms_rest
+
+
+def two_way_se(cells: np.ndarray) -> float:
+    """Standard error of the mean of a seeds x problems array when both are samples.
+
+    Var(mean) = (MS_seeds + MS_problems - MS_rest) / (seeds x problems), at least the larger of the two alone.
+    """
+    ms_seed, ms_problem, ms_rest = mean_squares(cells)
+    return math.sqrt(max(ms_seed + ms_problem - ms_rest, ms_seed, ms_problem) / cells.size)
+
+
+@dataclass(frozen=True)
+class ArmDifference:
+    """One arm minus the reference, paired over seeds and problems; scores and differences in fractions of 1.
+
+    `low` and `high` bound the difference for trainings and problems like these (t with min(seeds, problems) - 1 degrees of
+    freedom, a cautious choice); `seed_low` and `seed_high` speak about these problems only. `p_holm` is the p-value
+    after Holm's correction over all arms of the table. `verdict` is "better", "worse" or "within noise".
+    """
+
+    arm: str
+    mean: float
+    reference_mean: float
+    difference: float
+    low: float
+    high: float
+    seed_low: float
+    seed_high: float
+    se: float
+    df: int
+    p_value: float
+    p_holm: float
+    seeds: int
+    problems: int
+    verdict: str
+
+
+def paired_difference(arm: np.ndarray, reference: np.ndarray, *, level: float = 0.95, name: str = "") -> ArmDifference:
+    """Difference of two arms that share seeds and problems; each is a seeds x problems array of pass rates.
+
+    Raises ValueError for shapes that differ, missing scores, fewer than two seeds or problems, or arms that never differ.
+    """
+    a, b = (np.asarray(cells, dtype=float) for cells in (arm, reference))
+    if a.shape != b.shape or a.ndim != 2 or min(a.shape) < 2:
+        raise ValueError(
+            f"two arms need one seeds x problems shape with at least two seeds and problems, got {a.shape} and {b.shape}"
+        )
+    d = a - b
+    if not np.isfinite(d).all():
+        raise ValueError("a score is missing; finish the cell, or leave its seed out of both arms")
+    if np.ptp(d) < 1e-12:
+        raise ValueError(
+            f"arm '{name}' differs from its reference by the same amount everywhere: is it another training?"
+        )
+    se, df = two_way_se(d), min(d.shape) - 1
+    half = float(stats.t.ppf((1 + level) / 2, df)) * se
+    by_seed = d.mean(axis=1)
+    narrow = float(stats.t.ppf((1 + level) / 2, len(d) - 1)) * float(by_seed.std(ddof=1)) / math.sqrt(len(d))
+    mean = float(d.mean())
+    p_value = float(2 * stats.t.sf(abs(mean) / se, df))
+    return ArmDifference(
+        arm=name,
+        mean=float(a.mean()),
+        reference_mean=float(b.mean()),
+        difference=mean,
+        low=max(-1.0, mean - half),
+        high=min(1.0, mean + half),
+        seed_low=max(-1.0, mean - narrow),
+        seed_high=min(1.0, mean + narrow),
+        se=se,
+        df=df,
+        p_value=p_value,
+        p_holm=p_value,
+        seeds=len(d),
+        problems=d.shape[1],
+        verdict=_verdict(mean, p_value, level),
+    )
+
+
+def _verdict(difference: float, p_value: float, level: float) -> str:
+    if p_value >= 1 - level:
+        return "within noise"
+    return "better" if difference > 0 else "worse"
+
+
+def compare_arms(arms: Mapping[str, np.ndarray], reference: str, *, level: float = 0.95) -> list[ArmDifference]:
+    """Every other arm against the reference, in the order given; verdicts hold for all arms together (Holm).
+
+    Args:
+        arms: {name: seeds x problems array of pass rates}, all with the same seeds and problems in the same order.
+        reference: the arm that the others are measured against.
+
+    Raises:
+        ValueError: an unknown reference, no other arm, and as `paired_difference`.
+    """
+    if reference not in arms:
+        raise ValueError(f"there is no arm '{reference}'; arms are {', '.join(arms)}")
+    names = [name for name in arms if name != reference]
+    if not names:
+        raise ValueError("needs at least one arm besides the reference")
+    found = [paired_difference(arms[name], arms[reference], level=level, name=name) for name in names]
+    adjusted = holm([one.p_value for one in found])
+    return [
+        ArmDifference(**vars(one) | {"p_holm": float(p), "verdict": _verdict(one.difference, float(p), level)})
+        for one, p in zip(found, adjusted, strict=True)
+    ]

@@ -1,0 +1,96 @@
+"""Promote, refine or stop: error control in simulation, worked values, the file, refusals."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from phi4r_lib.measure.promotion import (
+    PromotionRule,
+    conditional_power,
+    decide,
+    gain_per_doubling,
+    t_e_values,
+    write_promotion,
+)
+
+RULE = PromotionRule(target="math", gain=0.05, margin=0.03, most_seeds=8)
+
+
+def test_e_value_worked_by_hand():
+    assert t_e_values([0.3])[0] == pytest.approx(1.0)  # one difference says nothing about its own scale
+    # Two equal differences x: S^2 = 4x^2, V = 2x^2, c = 1: sqrt(1/3) * (1 - 4/(3*2))^-1 = sqrt(1/3) * 3
+    assert t_e_values([0.1, 0.1])[1] == pytest.approx(math.sqrt(3))
+    assert t_e_values([0.1, 0.1]) == pytest.approx(t_e_values([100, 100]))  # the unit does not matter
+
+
+def test_looking_after_every_seed_keeps_the_error():
+    rng = np.random.default_rng(0)
+    ever = [t_e_values(rng.normal(0, 0.03, 40)).max() >= 20 for _ in range(4000)]
+    assert np.mean(ever) <= 0.05
+
+
+def test_a_useless_arm_is_hardly_ever_promoted_and_a_good_one_is():
+    rng = np.random.default_rng(1)
+    false = [decide(RULE, rng.normal(0, 0.02, 8)).verdict == "promote" for _ in range(600)]
+    right = [decide(RULE, rng.normal(0.06, 0.02, 8)).verdict == "promote" for _ in range(200)]
+    assert np.mean(false) <= 0.05
+    assert np.mean(right) > 0.9
+
+
+def test_a_guarded_domain_that_may_lose_blocks_promotion():
+    gains = np.array([0.06, 0.07, 0.05, 0.06, 0.065, 0.055])
+    assert decide(RULE, gains, {"code": np.array([0.0, 0.01, -0.01, 0.0, 0.005, -0.005])}).verdict == "promote"
+    lost = decide(RULE, gains, {"code": np.array([-0.05, -0.04, -0.06, -0.05, -0.03, -0.07])})
+    assert lost.verdict == "refine" and "code" in lost.reason and not lost.guarded["code"]["kept"]
+
+
+def test_futility_stops_early():
+    hopeless = np.array([-0.05, -0.02, -0.07, -0.04, 0.01])
+    found = decide(PromotionRule(target="math", gain=0.01, margin=0.03, most_seeds=8), hopeless)
+    assert found.verdict == "stop" and found.power < 0.1 and "futile" in found.reason
+    assert decide(RULE, [0.04, 0.06, 0.03]).verdict == "refine"
+
+
+def test_conditional_power_rises_with_the_gain_and_ends_with_the_seeds():
+    seen = np.array([0.03, 0.05, 0.01])
+    powers = [conditional_power(seen, PromotionRule("math", gain, 0.03, most_seeds=8)) for gain in (0.01, 0.04, 0.08)]
+    assert powers == sorted(powers) and powers[0] < powers[-1]
+    assert conditional_power(np.full(8, 0.05) + np.arange(8) * 1e-3, RULE) == 1.0
+    assert conditional_power(np.linspace(-0.05, 0.05, 8), RULE) == 0.0
+
+
+def test_saturation_is_the_upper_limit_below_the_gain():
+    rng = np.random.default_rng(2)
+    budgets = [1, 2, 4, 8]
+    flat = 0.7 + rng.normal(0, 0.003, (6, 4))
+    rising = 0.4 + 0.05 * np.log2(budgets) + rng.normal(0, 0.003, (6, 4))
+    assert gain_per_doubling(budgets, flat, 0.01).saturated
+    found = gain_per_doubling(budgets, rising, 0.01)
+    assert not found.saturated and found.low <= 0.05 <= found.high
+
+
+def test_the_decision_is_a_file(tmp_path):
+    decision = decide(RULE, [0.05, 0.06, 0.055, 0.05])
+    content = json.loads(write_promotion(tmp_path / "promote.json", RULE, {"edge": decision}).read_text())
+    assert content["rule"]["gain"] == 0.05
+    assert content["arms"]["edge"]["verdict"] == decision.verdict
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("change", [{"gain": 0}, {"margin": -0.1}, {"alpha": 1.0}, {"most_seeds": 1}])
+def test_a_rule_that_decides_nothing_is_refused(change):
+    with pytest.raises(ValueError, match="positive"):
+        PromotionRule(**{"target": "math", "gain": 0.05, "margin": 0.03} | change)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="at least two seeds"):
+        decide(RULE, [0.1])
+    with pytest.raises(ValueError, match="as many for every guarded"):
+        decide(RULE, [0.1, 0.2], {"code": [0.1]})
+    with pytest.raises(ValueError, match="finite"):
+        t_e_values([0.1, float("nan")])
+    with pytest.raises(ValueError, match="two different budgets"):
+        gain_per_doubling([4, 4], np.zeros((3, 2)), 0.01)

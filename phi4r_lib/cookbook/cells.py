@@ -1,0 +1,232 @@
+"""What one cell of a sweep does: choose training rows, train, answer the benchmarks, write pass rates.
+
+The options of an arm say which rows (`files`, `where`, `tokens`), how they look (`system`, `think`), which stages (`sft`,
+`grpo`, `own`) and how it is measured. Everything random hangs on the cell's seed, the answers to the benchmarks on one seed
+for all cells. Not here: arms, seeds and processes (sweep.py).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from phi4r_lib.cookbook.profile import UserError, home, load_profile
+from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.models.engine import EngineSpec, SamplingSettings, open_engine
+from phi4r_lib.problems.schema import Problem, load_problems
+
+if TYPE_CHECKING:
+    from phi4r_lib.cookbook.sweep import Cell
+
+THINK = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
+OTHER_SYSTEMS = ("You are an assistant.", "Answer the question.", "Please help with this problem.", "")
+
+
+class Options(BaseModel):
+    """The options of an arm, on top of profile settings in `set`.
+
+    files: JSONL files of training rows below the start folder. where: {field: value or list} that rows must match.
+    tokens: training tokens per pass at the most, counted over whole rows (None takes all). rows: most rows.
+    system: keep the rows' system message, drop it, or draw another one per row. think: keep the thoughts or only answers.
+    model: the model to start from: "base", or a folder below the start folder. average: instead of training, the mean of
+    the weights of these cells (same seed). sft, grpo: which stages train. prompts: JSONL of GRPO prompts below the start
+    folder, `prompts_where` as `where`. benchmarks: {name: problems file}; runs: answers per problem; seed: of those answers.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    set: dict[str, Any] = Field(default_factory=dict)
+    files: list[str] = Field(default_factory=list)
+    where: dict[str, Any] = Field(default_factory=dict)
+    tokens: int | None = Field(default=None, ge=1)
+    rows: int | None = Field(default=None, ge=1)
+    system: Literal["keep", "none", "random"] = "keep"
+    think: bool = True
+    model: str = "base"
+    average: list[str] = Field(default_factory=list)
+    sft: bool = True
+    grpo: bool = False
+    prompts: str | None = None
+    prompts_where: dict[str, Any] = Field(default_factory=dict)
+    benchmarks: dict[str, str] = Field(min_length=1)
+    limit: int | None = Field(default=None, ge=1)
+    runs: int = Field(default=4, ge=1)
+    temperature: float = Field(default=0.8, gt=0)
+    max_tokens: int = Field(default=160, ge=1)
+    seed: int = 0
+
+
+def train(cell: Cell) -> dict[str, Any]:
+    """Trains and measures one cell; returns the numbers for its results.json and writes one Parquet file per benchmark."""
+    options = _options(cell)
+    profile = load_profile(cell.profile, options.set)
+    system = (home() / profile.prompts / "system.txt").read_text(encoding="utf-8").strip()
+    start = _start_model(cell, options, profile)
+    facts: dict[str, Any] = {}
+    if options.average:
+        start = average_weights(
+            [cell.folder.parent / f"{arm}-{cell.seed}" / "model" for arm in options.average], cell.folder
+        )
+    elif options.sft:
+        start, facts = _sft(cell, options, profile, start)
+    if options.grpo:
+        start, more = _grpo(cell, options, profile, start, system)
+        facts |= more
+    asked = None if options.system == "none" or not (options.sft or options.grpo or options.average) else system
+    return facts | _measure(cell, options, start, asked) | {"model": str(start)}
+
+
+def _options(cell: Cell) -> Options:
+    try:
+        return Options.model_validate(cell.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"arm '{cell.arm}': '{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
+
+
+def _start_model(cell: Cell, options: Options, profile: Profile) -> Path:
+    folder = home() / profile.models.base.model if options.model == "base" else cell.start / options.model
+    if not (folder / "config.json").is_file():
+        raise UserError(f"arm '{cell.arm}': no model in {folder}")
+    return folder
+
+
+def _sft(cell: Cell, options: Options, profile: Profile, start: Path) -> tuple[Path, dict[str, Any]]:
+    from phi4r_lib.train.sft import run_sft
+
+    size = _token_counter(start)
+    rows = choose(_read([cell.start / name for name in options.files]), options, cell.seed, size)
+    if not rows:
+        raise UserError(f"arm '{cell.arm}': no training row matches {options.where}")
+    file = cell.folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    report = run_sft(start, [file], cell.folder, profile.sft, seed=cell.seed)
+    trained = round(report.tokens * profile.sft.passes)
+    return report.model, {
+        "rows": report.rows,
+        "tokens": report.tokens,
+        "trained_tokens": trained,
+        "steps": report.steps,
+    }
+
+
+def _token_counter(model: Path) -> Callable[[Sequence[Mapping[str, str]]], int]:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    return lambda messages: len(tokenizer(tokenizer.apply_chat_template(list(messages), tokenize=False))["input_ids"])
+
+
+def choose(
+    rows: Sequence[Mapping[str, Any]], options: Options, seed: int, size: Callable[[Sequence[Mapping[str, str]]], int]
+) -> list[dict[str, Any]]:
+    """The training rows of an arm: those that match, in an order drawn from the seed, up to the budget of tokens or rows.
+
+    `size` counts the tokens of a conversation as it will be trained on, so that arms of equal `tokens` are equal.
+    """
+    rng = random.Random(seed)
+    fitting = [dict(row) for row in rows if matches(row, options.where)]
+    chosen, used = [], 0
+    for row in rng.sample(fitting, len(fitting)):
+        messages = _shaped(row["messages"], options, rng)
+        used += size(messages) if options.tokens else 0
+        if options.tokens and used > options.tokens:
+            break
+        chosen.append(row | {"messages": messages})
+        if len(chosen) == options.rows:
+            break
+    return chosen
+
+
+def matches(row: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    """Whether a row has the wanted value (or one of a list) in every named field."""
+    return all(
+        row.get(key) in value if isinstance(value, list) else row.get(key) == value for key, value in where.items()
+    )
+
+
+def _shaped(messages: Sequence[Mapping[str, str]], options: Options, rng: random.Random) -> list[dict[str, str]]:
+    shaped = [dict(message) for message in messages if options.system == "keep" or message["role"] != "system"]
+    if options.system == "random" and (other := rng.choice(OTHER_SYSTEMS)):
+        shaped.insert(0, {"role": "system", "content": other})
+    if not options.think:
+        shaped[-1]["content"] = THINK.sub("", shaped[-1]["content"])
+    return shaped
+
+
+def _read(files: Iterable[Path]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file} does not exist; check `files` of the sweep")
+        rows += [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+    return rows
+
+
+def _grpo(cell: Cell, options: Options, profile: Profile, start: Path, system: str) -> tuple[Path, dict[str, Any]]:
+    from phi4r_lib.train.callbacks import Journal
+    from phi4r_lib.train.grpo import run_grpo
+
+    if options.prompts is None:
+        raise UserError(f"arm '{cell.arm}': GRPO needs `prompts`, a JSONL file below the start folder")
+    rows = [row for row in _read([cell.start / options.prompts]) if matches(row, options.prompts_where)]
+    file = cell.folder / "prompts.jsonl"
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    validation = load_problems(home() / profile.data.validation)
+    report = run_grpo(
+        start, file, cell.folder / "grpo", profile.grpo, validation=validation, system=system, seed=cell.seed
+    )
+    steps = Journal(report.metrics).rows("train")
+    made = sum(row.get("tokens", 0.0) for row in steps) * profile.grpo.prompts * profile.grpo.group
+    informative = sum(row.get("groups_informative", 0.0) for row in steps) / max(len(steps), 1)
+    return report.model, {"generated_tokens": round(made), "informative": informative, "steps": report.steps}
+
+
+def average_weights(folders: Sequence[Path], out: Path) -> Path:
+    """Writes the mean of the weights of several models (same shapes) to out/model and returns that folder.
+
+    Raises UserError when a model is missing: its cells have to run first.
+    """
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    missing = [str(folder) for folder in folders if not (folder / "model.safetensors").is_file()]
+    if missing:
+        raise UserError(f"an average needs its models first: {', '.join(missing)}")
+    parts = [load_file(folder / "model.safetensors") for folder in folders]
+    mean = {name: sum(part[name].float() for part in parts) / len(parts) for name in parts[0]}
+    target = out / "model"
+    shutil.copytree(folders[0], target, dirs_exist_ok=True)
+    save_file(mean, target / "model.safetensors", metadata={"format": "pt"})
+    return target
+
+
+def _measure(cell: Cell, options: Options, model: Path, system: str | None) -> dict[str, Any]:
+    from phi4r_lib.measure.evaluate import evaluate
+
+    engine = open_engine(EngineSpec(kind="transformers", model=str(model), system=system))
+    settings = SamplingSettings(temperature=options.temperature, max_tokens=options.max_tokens, seed=options.seed)
+    facts: dict[str, Any] = {}
+    for name, file in options.benchmarks.items():
+        problems: list[Problem] = load_problems(home() / file)[: options.limit]
+        answers = evaluate(engine, problems, options.runs, settings, cell.folder / "answers" / name)
+        rates = answers.groupby("problem", sort=False).agg(rate=("correct", "mean"), tokens=("tokens", "mean"))
+        rates.to_parquet(cell.folder / f"{name}.parquet")
+        facts[f"accuracy_{name}"] = float(rates["rate"].mean())
+        facts[f"tokens_{name}"] = float(rates["tokens"].mean())
+    engine.close()
+    return facts
+
+
+def answers_table(cells: Sequence[Cell], benchmark: str) -> pd.DataFrame:
+    """Pass rates of several cells side by side: one row per problem, one column per cell, for looking at by eye."""
+    files = {cell.key: cell.folder / f"{benchmark}.parquet" for cell in cells}
+    return pd.DataFrame({key: pd.read_parquet(file)["rate"] for key, file in files.items() if file.is_file()})

@@ -199,11 +199,15 @@ def _execute(todo: Sequence[Cell], function: str, processes: int, threads: int):
 
 def _worker(threads: int, parent: int) -> None:
     """Once per worker process: its share of the cores, no telemetry, and an end when the parent is gone."""
+    import datasets
     import torch
+    from transformers.utils import logging
 
     from phi4r_lib.cookbook.processes import end_with_parent
 
     torch.set_num_threads(threads)
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
     end_with_parent()
     if os.getppid() != parent:
         os._exit(1)

@@ -6,7 +6,7 @@ Not here: what the commands do (runner.py, report.py, doctor.py, plan.py, and me
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import os
 import signal
 import sys
@@ -30,6 +30,9 @@ EXAMPLES = """examples:
 
 exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing was changed; 130 interrupted"""
 
+# Commands with a module of their own (add_parser and run).
+COMMANDS = {"variance": "log_analysis", "sweep": "sweep_command"}
+
 
 class Parser(argparse.ArgumentParser):
     """argparse with the house's way to fail: one clear line and exit code 2; examples keep their lines."""
@@ -43,7 +46,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """The command line; `variance` joins when its module is there."""
+    """The command line."""
     top = Parser(prog="phi4r", description="Teach a small model to reason, data first.", epilog=EXAMPLES)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     _add_run(commands.add_parser("run", help="run the notebooks in order, resuming where the last run stopped"))
@@ -56,7 +59,8 @@ def parser() -> Parser:
     check = commands.add_parser("validate", help="check a problems file (JSONL) or a profile (YAML)")
     check.add_argument("file", help="a .jsonl file of problems, or a .yaml profile")
     _add_map(check)
-    _optional("variance", commands)
+    for module in COMMANDS.values():
+        importlib.import_module(f"phi4r_lib.cookbook.{module}").add_parser(commands)
     return top
 
 
@@ -85,11 +89,6 @@ def _add_choice(command: argparse.ArgumentParser) -> None:
 def _add_map(command: argparse.ArgumentParser) -> None:
     text = "field of a problem = field of your file; can be repeated"
     command.add_argument("--map", dest="maps", action="append", default=[], metavar="OURS=THEIRS", help=text)
-
-
-def _optional(name: str, commands: Any) -> None:
-    if importlib.util.find_spec(f"phi4r_lib.cookbook.{name}"):
-        importlib.import_module(f"phi4r_lib.cookbook.{name}").add_parser(commands)
 
 
 def target_of(args: argparse.Namespace) -> Any:
@@ -232,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         if args.command in commands:
             return commands[args.command](args)
-        return importlib.import_module(f"phi4r_lib.cookbook.{args.command}").run(args)
+        return importlib.import_module(f"phi4r_lib.cookbook.{COMMANDS[args.command]}").run(args)
     except (UserError, ProblemFileError) as error:
         print(f"phi4r: {error}", file=sys.stderr)
         return 2

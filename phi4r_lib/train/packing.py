@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from phi4r_lib.models.fast.packed_attention import cuts
+
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
@@ -79,17 +81,23 @@ class BlockCollator:
 
     pad_token_id: int
     block: int
+    starts: bool = (
+        False  # also give where examples start, for attention without a mask (models/fast/packed_attention.py)
+    )
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         shape = (len(rows), self.block)
         ids, labels = torch.full(shape, self.pad_token_id), torch.full(shape, IGNORE)
         positions = torch.zeros(shape, dtype=torch.long)
+        every: list[int] = []
         for i, row in enumerate(rows):
             size = len(row["input_ids"])
             ids[i, :size] = torch.tensor(row["input_ids"])
             labels[i, :size] = torch.tensor(row["labels"])
             lengths = [*row["seq_lengths"], self.block - size]
+            every += lengths
             positions[i] = torch.cat([torch.arange(length) for length in lengths])
             starts = torch.tensor(lengths).cumsum(0)[:-1]
             labels[i, [0, *starts[starts < self.block].tolist()]] = IGNORE
-        return {"input_ids": ids, "labels": labels, "position_ids": positions}
+        batch = {"input_ids": ids, "labels": labels, "position_ids": positions}
+        return batch | {"cu_seq_lens_q": cuts(every), "max_length_q": self.block} if self.starts else batch

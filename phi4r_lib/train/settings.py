@@ -25,8 +25,8 @@ class SftSettings(_Settings):
 
     passes: float = Field(gt=0)
     learning_rate: float = Field(gt=0)
-    batch_size: int = Count  # packed blocks a step on one device
-    accumulation: int = Field(default=1, ge=1)  # forward passes a step
+    batch_size: int = Count  # packed blocks per step, all processes together
+    micro_batch: int | None = Field(default=None, ge=1)  # most blocks per forward pass; None: what fits the memory
     block: int = Count
     warmup_steps: int = Field(ge=0)
     weight_decay: float = Field(ge=0)
@@ -34,7 +34,11 @@ class SftSettings(_Settings):
     limit: int | None = Field(default=None, ge=1)  # most training rows; None takes all
     double_rope: bool = True  # report 3
     think_init: Literal["mean", "keep"] = "mean"
-    checkpointing: bool = False  # recompute activations to save memory: for large models
+    checkpointing: bool | Literal["selective"] = (
+        False  # recompute activations to save memory; selective: all but products
+    )
+    attention: str = "auto"  # auto: packed_varlen on a GPU, sdpa on a CPU; or any name that transformers knows
+    compile: bool = False  # compile the layers: half a minute once, then faster; GPU only
     eval_every: int = Count
     eval_problems: int = Count
     eval_samples: int = Field(default=1, ge=1)  # completions a validation problem

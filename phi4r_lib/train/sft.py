@@ -20,16 +20,17 @@ from transformers import (
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PrinterCallback,
 )
 
 from phi4r_lib.models.engine import Progress, SamplingSettings
+from phi4r_lib.models.fast.on_gpu import steady_attention
 from phi4r_lib.models.thinking import add_think_tokens, double_rope_base
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
-from phi4r_lib.train.packing import IGNORE, BlockCollator, encode_conversation, pack
+from phi4r_lib.train.packing import IGNORE, encode_conversation, pack
 from phi4r_lib.train.session import digest, read_rows, resume_point, training_device, write_card
 from phi4r_lib.train.settings import SftSettings
+from phi4r_lib.train.sft_trainer import sft_trainer
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,6 @@ def run_sft(
     Raises:
         ValueError: a row that cannot be trained on, with what to do.
     """
-    from trl import SFTTrainer
-
     started, out = time.perf_counter(), Path(out)
     inputs = {"base": str(model_dir), "data": digest([*files, model_dir]), "seed": seed, "system": system}
     checkpoint = resume_point(out, settings, inputs)
@@ -107,16 +106,9 @@ def run_sft(
         )
         problems = list(validation)[: settings.eval_problems]
         callbacks.append(ValidationCallback(journal, tokenizer, problems, sampling, settings.eval_every, system))
-    trainer = SFTTrainer(
-        model=model,
-        args=_arguments(out, settings, seed, device),
-        train_dataset=blocks,
-        processing_class=tokenizer,
-        data_collator=BlockCollator(tokenizer.pad_token_id, settings.block),
-        callbacks=callbacks,
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer = sft_trainer(model, tokenizer, blocks, out, settings, seed=seed, device=device, callbacks=callbacks)
+    with steady_attention(training_device(device)):
+        trainer.train(resume_from_checkpoint=checkpoint)
     tokens = sum(len(ids) for ids, _ in pairs)
     report = SftReport(
         model=save_model(trainer.accelerator.unwrap_model(trainer.model), tokenizer, out / "model"),
@@ -151,34 +143,6 @@ def _encode(rows, tokenizer, settings: SftSettings, system: str | None, seed: in
     if not fitting:
         raise ValueError(f"no training row fits a block of {settings.block} tokens; raise sft.block or add rows")
     return fitting, len(pairs) - len(fitting)
-
-
-def _arguments(out: Path, settings: SftSettings, seed: int, device: str):
-    from trl import SFTConfig
-
-    return SFTConfig(
-        output_dir=str(out / "checkpoints"),
-        num_train_epochs=settings.passes,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
-        max_length=settings.block,
-        bf16=True,  # autocast: weights and optimizer stay in float32
-        gradient_checkpointing=settings.checkpointing,
-        dataset_kwargs={"skip_prepare_dataset": True},  # packed here, block by block (see packing.py)
-        remove_unused_columns=False,
-        logging_steps=1,
-        save_steps=settings.eval_every,
-        save_total_limit=1,
-        seed=seed,
-        use_cpu=training_device(device) == "cpu",
-        dataloader_pin_memory=False,
-        report_to="none",
-        disable_tqdm=True,
-    )
 
 
 def _card(report: SftReport, model_dir, settings: SftSettings, journal: Journal, names: list[str]) -> None:

@@ -15,6 +15,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from phi4r_lib.models.fast.packed_attention import PACKED
+
 
 class RoomyLayer(DynamicLayer):
     """A cache layer with free columns and rows: a new token costs one column, a text that parts from another one row."""
@@ -50,9 +52,9 @@ class RoomyLayer(DynamicLayer):
 
 @contextmanager
 def attending(model: PreTrainedModel, name: str, attention: Callable) -> Iterator[None]:
-    """Within: a model that uses sdpa attends through `attention`, registered as `name`; other models stay as they are."""
+    """Within: a model that uses sdpa (or packed blocks) attends through `attention`, registered as `name`; others stay as they are."""
     before = model.config._attn_implementation
-    if before != "sdpa":
+    if before not in ("sdpa", PACKED):
         yield
         return
     AttentionInterface.register(name, attention)

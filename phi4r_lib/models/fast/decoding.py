@@ -21,6 +21,7 @@ from transformers.generation import LogitsProcessorList, TopKLogitsWarper, TopPL
 
 from phi4r_lib.models.engine import EngineError, SamplingSettings
 from phi4r_lib.models.fast.attention import RoomyLayer, grouped_attention
+from phi4r_lib.models.fast.on_gpu import as_sampler
 
 LEAVE = 0.15  # share of finished samples at which the batch is packed anew; ours, flat between 0.1 and 0.25
 ROOM = 32  # columns set aside for new tokens whenever the cache is laid out anew; ours
@@ -84,7 +85,7 @@ def decode(
     stop = torch.tensor(list(eos), device=model.device)
     pick = _picker(settings)
     batch: _Batch | None = None
-    with torch.inference_mode(), grouped_attention(model):
+    with as_sampler(model), grouped_attention(model):
         while waiting or batch is not None:
             live = len(batch.owners) if batch else 0
             fresh = [waiting.popleft() for _ in range(min(len(waiting), batch_size - live))]

@@ -1,0 +1,104 @@
+"""TRL's SFTTrainer on packed blocks, as the settings and the machine want it: batch split, attention, precision.
+
+Not here: rows, files, validation and the run itself (sft.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+
+from phi4r_lib.models.fast.on_gpu import bf16_activations, compile_layers
+from phi4r_lib.models.fast.packed_attention import PACKED, attend_packed, can_attend_packed
+from phi4r_lib.train.batching import rows_that_fit, split
+from phi4r_lib.train.packing import BlockCollator
+from phi4r_lib.train.session import training_device
+from phi4r_lib.train.settings import SftSettings
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from trl import SFTTrainer
+
+
+def sft_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    blocks: Dataset,
+    work: Path,
+    settings: SftSettings,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    callbacks: Sequence[TrainerCallback] = (),
+    **changes: Any,
+) -> SFTTrainer:
+    """A trainer of `model` on blocks from `packing.pack`; checkpoints go to work/checkpoints.
+
+    `changes` are arguments of TRL's SFTConfig that replace ours. Raises ValueError when a step cannot be split over the
+    processes or one block does not fit the memory.
+    """
+    from trl import SFTTrainer
+
+    where = training_device(device)
+    packed = prepare_attention(model, settings, where)
+    if where == "cuda":
+        bf16_activations(model)
+    if settings.compile and where == "cuda":
+        compile_layers(model)
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(model, work, settings, seed, where, changes),
+        train_dataset=blocks,
+        processing_class=tokenizer,
+        data_collator=BlockCollator(tokenizer.pad_token_id, settings.block, starts=packed),
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def prepare_attention(model: PreTrainedModel, settings: SftSettings, device: str) -> bool:
+    """Sets the attention that the settings name; whether it tells packed examples apart by their starts."""
+    name = settings.attention
+    if name == "auto":
+        name = PACKED if device == "cuda" and can_attend_packed(model.config, settings.block) else None
+    if name == PACKED:
+        attend_packed(model)
+    elif name:
+        model.set_attn_implementation(name)
+    return name == PACKED
+
+
+def _arguments(model, work: Path, settings: SftSettings, seed: int, device: str, changes: dict[str, Any]):
+    from trl import SFTConfig
+
+    fit = settings.micro_batch or rows_that_fit(model.config, settings.block, settings.checkpointing, device)
+    parts = split(settings.batch_size, fit, "sft.batch_size")
+    ours = dict(
+        output_dir=str(work / "checkpoints"),
+        num_train_epochs=settings.passes,
+        per_device_train_batch_size=parts.rows,
+        gradient_accumulation_steps=parts.passes,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_length=settings.block,
+        bf16=True,  # autocast: weights and optimizer stay in float32
+        gradient_checkpointing=bool(settings.checkpointing),
+        gradient_checkpointing_kwargs={"selective": True} if settings.checkpointing == "selective" else None,
+        dataset_kwargs={"skip_prepare_dataset": True},  # packed here, block by block (see packing.py)
+        remove_unused_columns=False,
+        logging_steps=1,
+        save_steps=settings.eval_every,
+        save_total_limit=1,
+        seed=seed,
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=False,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    return SFTConfig(**ours | changes)

@@ -3,7 +3,7 @@
 Samples of one prompt are read as one row for as long as they have written the same text: many samples of a small model
 agree for long, and each text is then computed once. Built on the forward pass and the cache of transformers; `generate`
 keeps finished rows in the batch, copies the whole cache at every token and knows no per-sample seeds, which costs small
-models on a CPU half their speed and more. Not here: chat templates and text (engines/transformers_engine.py); beam search; caches other than
+models on a CPU half their speed and more. A GPU samples in slots.py. Not here: chat templates and text (engines/transformers_engine.py); beam search; caches other than
 full attention.
 """
 
@@ -11,31 +11,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
-from transformers.generation import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
-from phi4r_lib.models.engine import EngineError, SamplingSettings
+from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.models.fast.attention import RoomyLayer, grouped_attention
 from phi4r_lib.models.fast.on_gpu import as_sampler
+from phi4r_lib.models.fast.sampling import Request, check_cache, picker, uniforms
+from phi4r_lib.models.fast.slots import decode_in_slots
 
 LEAVE = 0.15  # share of finished samples at which the batch is packed anew; ours, flat between 0.1 and 0.25
 ROOM = 32  # columns set aside for new tokens whenever the cache is laid out anew; ours
-
-
-@dataclass
-class Request:
-    """One prompt with its `count` samples numbered from `first`; `limit` is the most tokens a sample may get."""
-
-    ids: list[int]
-    first: int
-    count: int
-    limit: int
-    outputs: dict[int, list[int]] = field(default_factory=dict)  # sample number -> completion tokens
 
 
 @dataclass
@@ -78,12 +68,15 @@ def decode(
     it sits in nor on how many samples are drawn (up to floating-point rounding). `on_done` gets counts of finished
     samples. Raises EngineError for models whose cache is not plain full attention.
     """
-    _check_cache(model)
+    check_cache(model)
+    if model.device.type == "cuda":
+        decode_in_slots(model, requests, settings, eos=eos, streams=streams, batch_size=batch_size, on_done=on_done)
+        return
     waiting = deque(
         (r, i) for r in sorted(requests, key=lambda r: len(r.ids)) for i in range(r.first, r.first + r.count)
     )
     stop = torch.tensor(list(eos), device=model.device)
-    pick = _picker(settings)
+    pick = picker(settings)
     batch: _Batch | None = None
     with as_sampler(model), grouped_attention(model):
         while waiting or batch is not None:
@@ -95,36 +88,6 @@ def decode(
             finished = int(batch.done.sum())
             batch = _leave(batch)
             on_done(finished)
-
-
-def _check_cache(model: PreTrainedModel) -> None:
-    config = model.config.get_text_config(decoder=True)
-    window = getattr(config, "sliding_window", None) or config.max_position_embeddings
-    kinds = {type(layer) for layer in DynamicCache(config=config).layers}
-    plain = kinds <= {DynamicLayer} or window >= config.max_position_embeddings
-    if not plain:
-        names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise EngineError(f"{type(model).__name__} keeps other state than full attention ({names}); use kind: vllm")
-
-
-def _picker(settings: SamplingSettings) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
-    """A function of logits (rows x vocabulary), each sample's row and its uniform number to each sample's token."""
-    if settings.temperature == 0:
-        return lambda logits, row, uniform: logits.argmax(-1)[row]
-    filters = LogitsProcessorList()
-    if settings.top_k:
-        filters.append(TopKLogitsWarper(settings.top_k))
-    if settings.top_p < 1:
-        filters.append(TopPLogitsWarper(settings.top_p))
-
-    def pick(logits: torch.Tensor, row: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-        scores = logits.float() / settings.temperature
-        scores = filters(None, scores) if filters else scores
-        heap = scores.softmax(-1).cumsum(-1)[row]  # the inverse of the distribution function, at a uniform number
-        found = torch.searchsorted(heap, uniform[:, None] * heap[:, -1:], right=True)
-        return found[:, 0].clamp(max=logits.shape[1] - 1)
-
-    return pick
 
 
 def _prefill(model, fresh, settings: SamplingSettings, streams, pick, stop) -> _Batch:
@@ -148,7 +111,7 @@ def _prefill(model, fresh, settings: SamplingSettings, streams, pick, stop) -> _
     batch = _Batch(
         owners=list(fresh),
         row=row,
-        uniform=_uniforms(fresh, settings, streams).to(device),
+        uniform=uniforms(fresh, settings, streams).to(device),
         written=torch.zeros(len(fresh), settings.max_tokens, dtype=torch.int32, device=device),
         count=torch.zeros_like(row),
         limit=torch.tensor([request.limit for request, _ in fresh], device=device),
@@ -160,14 +123,6 @@ def _prefill(model, fresh, settings: SamplingSettings, streams, pick, stop) -> _
     )
     _write(batch, logits, pick, stop)
     return batch
-
-
-def _uniforms(fresh, settings: SamplingSettings, streams) -> torch.Tensor:
-    uniform = np.zeros((len(fresh), settings.max_tokens if settings.temperature else 1), dtype=np.float32)
-    if settings.temperature:
-        for number, (request, index) in enumerate(fresh):
-            streams(request, index).random(out=uniform[number], dtype=np.float32)
-    return torch.from_numpy(uniform * np.float32(1 - 2.0**-20))  # times the total it can then not round up to the total
 
 
 def _forward(model, ids, mask, position, cache) -> torch.Tensor:

@@ -21,7 +21,10 @@ def model(base_dir):
 
 def requests():
     prompts = [[3], [5, 6, 7, 8, 9, 10, 11], [4, 9], list(range(5, 25)), [12, 13, 14]]
-    return [Request(ids, 0, count, limit) for ids, count, limit in zip(prompts, (4, 1, 7, 5, 2), (30, 5, 25, 28, 1))]
+    return [
+        Request(ids, 0, count, limit)
+        for ids, count, limit in zip(prompts, (4, 1, 7, 5, 2), (30, 5, 25, 28, 1), strict=True)
+    ]
 
 
 def written(way, model, settings, batch_size):

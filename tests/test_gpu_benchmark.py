@@ -1,0 +1,39 @@
+"""The GPU benchmark runs at toy size on a CPU, and what it cannot run is a row with the reason."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_toy_run_writes_a_whole_record(tmp_path):
+    out = tmp_path / "record.json"
+    parts = ["decode-135m", "sft-14b-width", "grpo"]
+    command = [sys.executable, "benchmarks/gpu.py", "--toy", "--out", str(out), "--only", *parts, "--limit", "300"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads(out.read_text())
+    assert record["toy"] and record["versions"]["torch"] and set(record["seconds"]) == set(parts)
+    rows = {(row["part"], row["way"]): row for row in record["rows"]}
+    figures = {key: row for key, row in rows.items() if "error" not in row}
+    for key in (("decode-135m", "phi4r"), ("decode-135m", "generate"), ("sft-14b-width", "as it is")):
+        assert figures[key]["tokens_per_second"] > 0
+    assert figures["sft-14b-width", "selective checkpointing"]["loss_first"] == pytest.approx(
+        figures["sft-14b-width", "as it is"]["loss_first"], rel=1e-2
+    )
+    assert figures["grpo", "profile cpu, no group dropped"]["seconds_step"] > 0
+    reasons = {row["error"] for row in rows.values() if "error" in row}
+    assert reasons == {"not run: it waits without end on a CPU", "not run: layers are compiled on a GPU only"}
+    assert all(f"{part:<14} {way:<30}" in done.stdout for part, way in rows)
+
+
+def test_a_part_that_dies_or_hangs_is_a_row(tmp_path):
+    out = tmp_path / "record.json"
+    command = [sys.executable, "benchmarks/gpu.py", "--toy", "--out", str(out), "--only", "grpo", "--limit", "5"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
+    assert json.loads(out.read_text())["rows"] == [{"part": "grpo", "way": "-", "error": "not run: no time left"}]

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 
 from phi4r_lib.models.engine import Progress, SamplingSettings
+from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.train.batching import processes
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback
 from phi4r_lib.train.reward import LengthReward
 from phi4r_lib.train.session import digest, read_rows, resume_point, training_device, write_card
@@ -74,6 +75,7 @@ def run_grpo(
         ValueError: rows or settings that cannot be trained with, with what to do.
         ClippedError: most completions of the first step hit the length limit.
     """
+    from phi4r_lib.train.fast_rollouts import FastRolloutTrainer
     from phi4r_lib.train.rollouts import RewardFunction, RolloutTrainer
 
     started, out = time.perf_counter(), Path(out)
@@ -92,9 +94,12 @@ def run_grpo(
     )
     problems = list(validation)[: settings.eval_problems]
     watch = ValidationCallback(journal, tokenizer, problems, sampling, settings.eval_every, system, best=out / "best")
-    trainer = RolloutTrainer(
+    where = training_device(device)
+    if where == "cuda":
+        bf16_activations(model)
+    trainer = (FastRolloutTrainer if settings.fast else RolloutTrainer)(
         model=model,
-        args=_arguments(out, settings, seed, device),
+        args=_arguments(out, settings, seed, where),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[JournalCallback(journal, progress), watch],
@@ -104,7 +109,8 @@ def run_grpo(
         out=out,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    with steady_attention(where):
+        trainer.train(resume_from_checkpoint=checkpoint)
     trainer.write_rollouts()
     return _finish(out, model_dir, settings, journal, trainer, checkpoint is not None, started)
 
@@ -146,7 +152,7 @@ def _arguments(out: Path, settings: GrpoSettings, seed: int, device: str):
     return GRPOConfig(
         output_dir=str(out / "checkpoints"),
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // _processes(),
+        per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // processes(),
         gradient_accumulation_steps=settings.micro_batches,
         num_generations=settings.group,
         max_completion_length=settings.max_tokens,
@@ -171,15 +177,11 @@ def _arguments(out: Path, settings: GrpoSettings, seed: int, device: str):
         save_steps=settings.eval_every,
         save_total_limit=1,
         seed=seed,
-        use_cpu=training_device(device) == "cpu",
+        use_cpu=device == "cpu",
         dataloader_pin_memory=False,
         report_to="none",
         disable_tqdm=True,
     )
-
-
-def _processes() -> int:
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
 def _finish(out: Path, model_dir, settings: GrpoSettings, journal: Journal, trainer, resumed, started) -> GrpoReport:

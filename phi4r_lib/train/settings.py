@@ -64,6 +64,7 @@ class GrpoSettings(_Settings):
     loss: Literal["token", "sequence"] = "token"
     scale: Literal["group", "batch", "none"] = "group"  # advantages divided by this standard deviation
     filter_groups: bool = True  # drop groups whose completions are all right or all wrong
+    fast: bool = True  # our sampler and shared prompts; false: TRL's own steps, slower, with the same gradients
     temperature: float = Field(gt=0)
     max_tokens: int = Count
     reward_context: int | None = Field(default=None, ge=1)  # l_max of the reward; None: max_tokens

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.callbacks import save_model
+from phi4r_lib.train.fast_rollouts import split_groups
 from phi4r_lib.train.grpo import reward_of, run_grpo
-from phi4r_lib.train.rollouts import ClippedError, informative, split_groups, step_figures
+from phi4r_lib.train.rollouts import ClippedError, informative, step_figures
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 from phi4r_lib.train.sft import prepare_model, run_sft
 
@@ -156,6 +157,48 @@ def test_run_logs_resumes_and_chooses_a_checkpoint(start, tmp_path):
     pd.testing.assert_series_equal(table["total"], expected, check_names=False)
     assert table["kept"].any() and f"step {report.chosen_step}" in (report.model / "README.md").read_text()
     AutoModelForCausalLM.from_pretrained(report.model)
+
+
+def gradients(start, out, settings, monkeypatch):
+    """Gradients of the first step, in float32, and the rollouts."""
+    import trl
+
+    from phi4r_lib.train import callbacks
+
+    found, config = {}, trl.GRPOConfig
+    monkeypatch.setattr(trl, "GRPOConfig", lambda **given: config(**given | {"bf16": False, "max_grad_norm": 0.0}))
+
+    def keep(self, args, state, control, model=None, **kwargs):
+        found.update({name: weight.grad.clone() for name, weight in model.named_parameters()})
+
+    monkeypatch.setattr(callbacks.JournalCallback, "on_pre_optimizer_step", keep)
+    report = run_grpo(start[0], start[1], out, settings, validation=PROBLEMS, device="cpu")
+    monkeypatch.undo()
+    return found, pd.concat([pd.read_parquet(path) for path in report.rollouts])
+
+
+@pytest.mark.parametrize("loss", ["token", "sequence"])
+def test_the_fast_path_gives_the_gradients_of_trls_own_steps(start, tmp_path, monkeypatch, loss):
+    from phi4r_lib.train.fast_rollouts import FastRolloutTrainer
+    from phi4r_lib.train.rollouts import RolloutTrainer
+
+    settings = SETTINGS.model_copy(update={"steps": 1, "loss": loss, "entropy": 0.0, "beta": 0.1, "prompts": 8})
+    fast, table = gradients(start, tmp_path / "fast", settings, monkeypatch)
+    for name in ("_generate_single_turn", "_sampling_model", "_sampler"):  # the same completions, everything else TRL's
+        monkeypatch.setattr(RolloutTrainer, name, getattr(FastRolloutTrainer, name), raising=False)
+    plain, other = gradients(start, tmp_path / "plain", settings.model_copy(update={"fast": False}), monkeypatch)
+    assert table["text"].tolist() == other["text"].tolist() and 0 < table["kept"].mean() < 1
+    assert max(gradient.abs().max() for gradient in fast.values()) > 1e-4
+    for name, gradient in fast.items():
+        torch.testing.assert_close(gradient, plain[name], rtol=1e-3, atol=1e-5, msg=lambda text, name=name: name + text)
+
+
+def test_without_the_fast_path_trl_samples(start, tmp_path):
+    settings = SETTINGS.model_copy(update={"steps": 1, "fast": False})
+    report = run_grpo(start[0], start[1], tmp_path / "plain", settings, validation=PROBLEMS, device="cpu")
+    rows = [json.loads(line) for line in report.metrics.read_text().splitlines()]
+    (step,) = [row for row in rows if row["kind"] == "train"]
+    assert math.isfinite(step["grad_norm"]) and "seconds_sampling" not in step
 
 
 def test_most_completions_clipped_stops_with_advice(start, tmp_path):

@@ -1,0 +1,156 @@
+"""Our speed path of a GRPO step: skip when learning; `grpo.fast: false` takes TRL's own steps, with the same gradients.
+
+Completions come from our decoder (models/fast/decoding.py), dropped groups cost no forward pass, and the completions of a group share
+one reading of their prompt (models/fast/shared_prompts.py). Not here: what a step computes (rollouts.py, TRL).
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from phi4r_lib.models.engine import SamplingSettings
+from phi4r_lib.models.fast.decoding import Request, decode
+from phi4r_lib.models.fast.shared_prompts import IGNORE, LONGEST, branches, float32_attention, is_grouped, share_prompts
+from phi4r_lib.train.rollouts import RolloutTrainer
+
+# one value per completion token; the ratio has one column instead where it belongs to whole sequences
+PER_TOKEN = {
+    "completion_ids",
+    "completion_mask",
+    "old_per_token_logps",
+    "sampling_per_token_logps",
+    "importance_sampling_ratio",
+}
+
+
+class FastRolloutTrainer(RolloutTrainer):
+    """RolloutTrainer with our sampler and shared prompts."""
+
+    _sampler: PreTrainedModel | None = None
+
+    def _generate_single_turn(self, prompt_ids, *args, **kwargs):
+        """Completions of neighbouring equal prompts share one reading of the prompt (models/fast/decoding.py); vLLM as in TRL."""
+        if self.use_vllm:
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        started = time.perf_counter()
+        groups = [(list(ids), len(list(same))) for ids, same in itertools.groupby(prompt_ids)]
+        limit = self.max_completion_length
+        requests = [Request(ids, 0, count, limit) for ids, count in groups]
+        stream = np.random.SeedSequence([self.args.seed, self.state.global_step, self.accelerator.process_index])
+        streams = {id(r): np.random.default_rng(s) for r, s in zip(requests, stream.spawn(len(requests)), strict=True)}
+        decode(
+            self._sampling_model(),
+            requests,
+            SamplingSettings(n=1, temperature=self.temperature, max_tokens=limit, seed=None),
+            eos=self.eos_token_ids,
+            streams=lambda request, index: streams[id(request)],
+            batch_size=512,
+        )
+        self._metrics["train"]["seconds_sampling"].append(time.perf_counter() - started)
+        return [request.outputs[i] for request in requests for i in range(request.count)], None
+
+    def _sampling_model(self) -> PreTrainedModel:
+        """The policy, in bf16 where it trains in bf16: a copy whose weights are refreshed before each sampling."""
+        policy = self.accelerator.unwrap_model(self.model_wrapped)
+        if not self.args.bf16:
+            return policy
+        if self._sampler is None:
+            config = copy.deepcopy(policy.config)
+            self._sampler = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).to(policy.device).eval()
+        with torch.no_grad():
+            for mine, theirs in zip(self._sampler.parameters(), policy.parameters(), strict=True):
+                mine.copy_(theirs)
+        return self._sampler
+
+    def _generate_and_score_completions(self, inputs):
+        """As before, without the reference model: it is run on the groups that are left."""
+        if not self.model.training:
+            return super()._generate_and_score_completions(inputs)
+        beta, self.beta = self.beta, 0.0
+        try:
+            return super()._generate_and_score_completions(inputs)
+        finally:
+            self.beta = beta
+
+    def _prepare_inputs(self, generation_batch):
+        """One micro-batch of the groups kept in this step; TRL would shuffle the rows and so tear groups apart."""
+        if not self.model.training:
+            return super()._prepare_inputs(generation_batch)
+        count = self.args.steps_per_generation
+        if self._step % (count * self.num_iterations) == 0 or self._buffered_inputs is None:
+            batch = self._generate_and_score_completions(generation_batch)
+            # a mean over sequences counts the dropped ones too, a sum over tokens does not
+            parts = split_groups(batch, count, self.num_generations, drop=self.loss_type == "dapo")
+            self._buffered_inputs = [self._with_reference(part) for part in parts]
+        return self._buffered_inputs[self._step % count]
+
+    def _with_reference(self, part: dict[str, Any]) -> dict[str, Any]:
+        if self.beta:
+            ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
+            mask = torch.cat([part["prompt_mask"], part["completion_mask"]], dim=1)
+            with torch.no_grad():
+                part["ref_per_token_logps"], _, _ = self._get_per_token_logps_and_entropies(
+                    self.ref_model, ids, mask, part["completion_ids"].size(1)
+                )
+        return part
+
+    def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, *args, **kwargs):
+        """Log-probabilities (rows, C) and entropies of completions; groups share readings of their prompt."""
+        split, group = input_ids.size(1) - logits_to_keep, branches(self.num_generations)
+        prompt = input_ids[:, :split], attention_mask[:, :split]
+        completion = input_ids[:, split:], attention_mask[:, split:]
+        plain = self.accelerator.unwrap_model(model)
+        dense = plain.config._attn_implementation in ("sdpa", "eager")
+        if not dense or split + group * logits_to_keep > LONGEST or not is_grouped(*prompt, group):
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+        rows = share_prompts(*prompt, *completion, group)
+        with self.accelerator.autocast(), float32_attention(plain):
+            out = model(
+                input_ids=rows.input_ids,
+                attention_mask=rows.attention_mask,
+                position_ids=rows.position_ids,
+                shift_labels=rows.labels,
+                fused_lm_head=True,
+            )
+        scored, places = rows.labels != IGNORE, completion[1].bool()
+        back = [
+            None if values is None else values.new_zeros(places.shape).masked_scatter(places, values[scored])
+            for values in (out.log_probs, out.entropy)
+        ]
+        return (*back, None)
+
+
+def split_groups(batch: dict[str, Any], count: int, group: int, drop: bool = True) -> list[dict[str, Any]]:
+    """`count` micro-batches of the groups whose masks are not empty, like sizes together, cut to their longest row.
+
+    Rows keep their prompt at the right edge of the prompt block. Where fewer groups than micro-batches are left, masked
+    groups fill up: they carry no loss, and the trainer's steps stay the same on every device. Without `drop` all groups stay.
+    """
+    rows = batch["advantages"].size(0)
+    sizes = batch["completion_mask"].sum(1).view(-1, group).sum(1)
+    kept = int((sizes > 0).sum())
+    order = torch.argsort(sizes, descending=True)[: max(kept, count) if drop else None]
+    parts = []
+    for groups in order.tensor_split(count):
+        some = (groups[:, None] * group + torch.arange(group, device=groups.device)).flatten()
+        part = {
+            key: value[some] if isinstance(value, torch.Tensor) and value.dim() and value.size(0) == rows else value
+            for key, value in batch.items()
+        }
+        prompt = max(int(part["prompt_mask"].sum(1).max()), 1)
+        completion = max(int(part["completion_mask"].sum(1).max()), 1)
+        for key in ("prompt_ids", "prompt_mask"):
+            part[key] = part[key][:, -prompt:]
+        for key in PER_TOKEN & part.keys():
+            part[key] = part[key][:, :completion]
+        parts.append(part)
+    return parts

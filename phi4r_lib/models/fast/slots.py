@@ -110,7 +110,8 @@ class SlotLayer(DynamicLayer):
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
         place = (self.slot[: len(key_states)], slice(None), self.column[: len(key_states)])
-        self.all_keys[place], self.all_values[place] = key_states[:, :, 0], value_states[:, :, 0]
+        self.all_keys[place] = key_states[:, :, 0].to(self.dtype)  # under autocast they come in bf16
+        self.all_values[place] = value_states[:, :, 0].to(self.dtype)
         return self.keys, self.values
 
 
@@ -185,8 +186,8 @@ class Slots:
         target = torch.tensor([number for each in users for number in each], device=device)
         source = torch.tensor([place for place, each in enumerate(users) for _ in each], device=device)
         for mine, read in zip(self.cache.layers, cache.layers, strict=True):
-            mine.all_keys[target, :, :width] = read.keys[source]
-            mine.all_values[target, :, :width] = read.values[source]
+            mine.all_keys[target, :, :width] = read.keys[source].to(mine.dtype)
+            mine.all_values[target, :, :width] = read.values[source].to(mine.dtype)
 
     def run(self, model: PreTrainedModel, steps: int) -> None:
         """Writes `steps` tokens in every slot that is not done."""

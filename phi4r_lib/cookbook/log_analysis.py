@@ -6,13 +6,12 @@ Not here: the reading (measure/adapters), the analysis (measure/analysis.py).
 from __future__ import annotations
 
 import argparse
-import json
-import math
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook.profile import UserError
+from phi4r_lib.problems.rows import write_json, write_text
 
 DEFAULT_OUT = "variance-report"
 EXAMPLES = """examples:
@@ -72,10 +71,10 @@ def write(out: Path, analysis: Any) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     results = analysis.results | {"verdict": analysis.sentences, "skipped": analysis.skipped}
-    (out / "results.json").write_text(json.dumps(_plain(results), indent=2) + "\n", encoding="utf-8")
-    (out / "verdict.txt").write_text("\n".join(analysis.sentences) + "\n", encoding="utf-8")
+    write_json(out / "results.json", results)
+    write_text(out / "verdict.txt", "\n".join(analysis.sentences) + "\n")
     save_all(analysis.figures, out / "figures")
-    (out / "page.html").write_text(page(analysis), encoding="utf-8")
+    write_text(out / "page.html", page(analysis))
 
 
 def page(analysis: Any) -> str:
@@ -109,12 +108,3 @@ def _model_table(models: dict[str, dict[str, Any]]) -> str:
 
 def _percent(value: float | None, times: float = 1.0) -> str:
     return "–" if value is None else f"{100 * times * value:.1f}%"
-
-
-def _plain(value: Any) -> Any:
-    """The value with NaN and infinities as None, so that the file is JSON for every reader."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

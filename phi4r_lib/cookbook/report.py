@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from phi4r_lib.cookbook import state
+from phi4r_lib.problems.rows import write_text
 
 COLOURS = {"base": "#0072B2", "sft": "#E69F00", "grpo": "#009E73"}  # Okabe-Ito, safe for colour-blind readers
 TEMPLATE = Path(__file__).with_name("report.html.tmpl")
@@ -34,9 +35,7 @@ def write(out: Path) -> Path:
         settings=escape(_yaml(run.get("profile", {}))),
     )
     target = out / "report.html"
-    partial = target.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    return partial.replace(target)
+    return write_text(target, page)
 
 
 def _yaml(data: Mapping[str, Any]) -> str:
@@ -186,7 +185,7 @@ def render_notebooks(out: Path) -> dict[str, str]:
 
                 exporter = HTMLExporter()
             try:
-                page.write_text(exporter.from_filename(str(path))[0], encoding="utf-8")
+                write_text(page, exporter.from_filename(str(path))[0])
             except ValueError:  # a notebook cut off in the middle of a write
                 continue
         pages[path.stem] = page.name

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,8 @@ from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.profile import UserError, home, load_profile, setting_notes
 from phi4r_lib.cookbook.sections import Files, Profile
 from phi4r_lib.models.engine import Engine, open_engine
-from phi4r_lib.problems.schema import Problem, ProblemFileError, load_problems
+from phi4r_lib.problems.rows import plain
+from phi4r_lib.problems.schema import Problem, ProblemFileError, load_gold, load_problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +90,15 @@ class Run:
         files = [(self.path(name), domain) for name, domain in problem_files(named)]
         return gather([(path, load_problems(path, mapping or None, domain=domain)) for path, domain in files], limit)
 
+    def gold(self, problems: Sequence[Problem]) -> dict[str, str]:
+        """{id: true answer} of those problems of which it is known, for measuring only.
+
+        What a problem carries itself comes first; the file `data.gold` may hold answers to other problems too.
+        """
+        own = {problem.id: problem.answer for problem in problems if problem.answer is not None}
+        name = self.profile.data.gold
+        return (load_gold(self.path(name), problems) if name else {}) | own
+
     def engine(self, name: str, model: str | os.PathLike[str] | None = None) -> Engine:
         """Opens the engine `profile.models.<name>`; `model` puts another model folder (of this run, say) in its place."""
         spec = getattr(self.profile.models, name)
@@ -99,7 +109,7 @@ class Run:
         import pandas as pd
 
         notes = setting_notes(self.source)
-        values = state.plain(getattr(self.profile, section))
+        values = plain(getattr(self.profile, section))
         values = values if isinstance(values, dict) else {section: values}
         rows = [(key, value, notes.get(f"{section}.{key}", "default")) for key, value in values.items()]
         return pd.DataFrame(rows, columns=["setting", "value", "unit and origin"], dtype=object).set_index("setting")

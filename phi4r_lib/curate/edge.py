@@ -6,7 +6,6 @@ is sure enough (stopping.py). Not here: how good the filter is (quality.py).
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -31,7 +30,8 @@ from phi4r_lib.curate.stopping import (
 )
 from phi4r_lib.curate.truth import Truth, conflicts, find_truth
 from phi4r_lib.models.engine import Engine, SamplingSettings
-from phi4r_lib.problems.schema import Problem, ProblemFileError
+from phi4r_lib.problems.rows import ProblemFileError, read_rows, write_rows
+from phi4r_lib.problems.schema import Problem
 
 LEAST_PILOT = 32  # seeds; a prior fitted on fewer says little (ours)
 Decision = Literal["hard", "edge", "easy", "undecided", "no_truth"]
@@ -142,27 +142,18 @@ class EdgeReport:
 
     def write(self, path: str | Path) -> Path:
         """Writes one row a line as JSONL, atomically; returns the path."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("w", encoding="utf-8") as out:
-            for row in self.rows:
-                out.write(json.dumps(row.model_dump(), ensure_ascii=False) + "\n")
-        partial.replace(path)
-        return path
+        return write_rows(path, self.rows)
 
 
 def load_edge(path: str | Path, decision: str | None = None) -> list[EdgeRow]:
     """Rows of an edge.jsonl, all or those with one decision. Raises ProblemFileError naming file and line."""
     rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for place, row in read_rows(path):
         try:
-            rows.append(EdgeRow(**json.loads(line)))
+            rows.append(EdgeRow(**row))
         except ValueError as error:
             first = "; ".join(str(error).splitlines()[:3])
-            raise ProblemFileError(
-                f"{path}:{number}: not a row of notebook 01 ({first}); run notebook 01 again"
-            ) from None
+            raise ProblemFileError(f"{place}: not a row of notebook 01 ({first}); run notebook 01 again") from None
     return [row for row in rows if decision is None or row.decision == decision]
 
 

@@ -7,12 +7,10 @@ here: whether a single trace is good (teach.py).
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from phi4r_lib.curate.decontaminate import BenchmarkIndex, scan
@@ -161,16 +159,6 @@ def _rl_row(lesson: Lesson, system: str | None, overlap: bool) -> dict[str, Any]
     about = {"decision": lesson.decision, "vote_share": lesson.vote_share, "overlap": overlap}
     prompt = as_messages(lesson.prompt, system)
     return {"prompt": prompt, "answer": lesson.answer, "id": lesson.id, "domain": lesson.domain} | lineage | about
-
-
-def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """One JSON object a line, atomically (temporary file, then rename); returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    partial.replace(path)
-    return path
 
 
 def overlapping(

@@ -6,7 +6,6 @@ Not here: the decisions themselves (edge.py).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from phi4r_lib.curate.stopping import EASY, EDGE, HARD
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
-from phi4r_lib.problems.schema import Problem, ProblemFileError
+from phi4r_lib.problems.schema import Problem
 
 CLASSES = ("hard", "edge", "easy")
 
@@ -39,20 +38,6 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"
-
-
-def load_gold(path: str | Path) -> dict[str, str]:
-    """{id: answer} of a gold file (JSONL with id and answer). Raises ProblemFileError naming file and line."""
-    gold: dict[str, str] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            gold[row["id"]] = str(row["answer"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise ProblemFileError(f"{path}:{number}: need a JSON object with id and answer ({error!r})") from None
-    return gold
 
 
 def proportion(successes: int, n: int) -> Estimate:

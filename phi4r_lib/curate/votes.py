@@ -6,7 +6,6 @@ The same question that notebook 01 asks of its own teacher, put to a file, witho
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 from phi4r_lib.curate.quality import Estimate, precision_by_share, proportion, truth_grades
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.problems.answers import Grade, grade, plurality
-from phi4r_lib.problems.schema import ProblemFileError
+from phi4r_lib.problems.rows import Place, ProblemFileError, read_rows
 
 ANSWERS = ("answers", "pred")  # names of the list of final answers; the second is that of Qwen2.5-Math's evaluation
 GOLD = ("gold", "gt", "answer")  # names of the true answer, in this order
@@ -54,34 +53,25 @@ class VoteFigures:
 
 
 def load_recorded(path: str | Path) -> list[Recorded]:
-    """Rows of a JSONL file with a gold answer (`gold`, `gt` or `answer`) and a list of answers (`answers` or `pred`).
+    """Rows of a file (see problems.rows) with a gold answer (`gold`, `gt` or `answer`) and a list of answers (`answers` or `pred`).
 
     Blank answers count as none. Raises ProblemFileError naming file, line and what is missing.
     """
-    rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            rows.append(_recorded(line, number, f"{path}:{number}"))
+    rows = [_recorded(row, place) for place, row in read_rows(path)]
     if not rows:
         raise ProblemFileError(f"{path}: no rows; need one JSON object a line with a gold answer and a list of answers")
     return rows
 
 
-def _recorded(line: str, number: int, where: str) -> Recorded:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise ProblemFileError(f"{where}: not JSON ({error})") from None
-    if not isinstance(row, dict):
-        raise ProblemFileError(f"{where}: need a JSON object, found {type(row).__name__}")
+def _recorded(row: Mapping[str, Any], where: Place) -> Recorded:
     gold, answers = _first(row, GOLD, where), _first(row, ANSWERS, where)
     if not isinstance(answers, list) or not answers:
         raise ProblemFileError(f"{where}: the answers must be a list with at least one entry")
     said = [None if one is None or not str(one).strip() else str(one) for one in answers]
-    return Recorded(str(row.get("id", row.get("idx", number))), str(gold), said)
+    return Recorded(str(row.get("id", row.get("idx", where.number))), str(gold), said)
 
 
-def _first(row: Mapping[str, Any], names: Sequence[str], where: str) -> Any:
+def _first(row: Mapping[str, Any], names: Sequence[str], where: Place) -> Any:
     for name in names:
         if row.get(name) is not None:
             return row[name]

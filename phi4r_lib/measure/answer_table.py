@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from phi4r_lib.measure.variance import compare, decompose
+from phi4r_lib.problems.rows import write_table
 
 COLUMNS = ("model", "problem", "run", "answer", "correct", "grade", "tokens", "truncated", "error", "seed")
 GROUPS = ("family", "year", "steps")  # problem.meta entries that become columns
@@ -59,12 +60,7 @@ def _grades(table: pd.DataFrame) -> pd.Series:
 
 def save_answers(answers: pd.DataFrame, path: str | Path) -> Path:
     """Writes the table as Parquet, atomically (temporary file, then rename); returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    answers.to_parquet(partial, index=False)
-    partial.replace(path)
-    return path
+    return write_table(path, answers)
 
 
 def load_answers(path: str | Path) -> pd.DataFrame:

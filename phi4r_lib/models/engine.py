@@ -7,7 +7,6 @@ repeats nothing. A new engine is one file: its import path is its `kind` in a pr
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from phi4r_lib.problems.fingerprint import fingerprint
 from phi4r_lib.problems.named import check_name, named_class
 
 ENGINES = {
@@ -126,15 +126,10 @@ def as_messages(prompt: Prompt, system: str | None = None) -> list[Message]:
     return messages
 
 
-def engine_name(kind: str, model: str, fingerprint: str = "", system: str | None = None) -> str:
+def engine_name(kind: str, model: str, weights: str = "", system: str | None = None) -> str:
     """The name stored with samples: "kind:model@fingerprint+system"; other weights or system message, other name."""
-    name = f"{kind}:{model}" + (f"@{fingerprint}" if fingerprint else "")
-    return f"{name}+{short_hash(system)}" if system else name
-
-
-def short_hash(*parts: Any, length: int = 12) -> str:
-    """A stable hash of JSON-like parts, `length` hex digits."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:length]
+    name = f"{kind}:{model}" + (f"@{weights}" if weights else "")
+    return f"{name}+{fingerprint(system, length=12)}" if system else name
 
 
 def folder_fingerprint(folder: str | os.PathLike[str]) -> str:
@@ -153,7 +148,7 @@ def folder_fingerprint(folder: str | os.PathLike[str]) -> str:
 
 def stream_seed(seed: int | None, prompt: Prompt, index: int) -> int | None:
     """The 31-bit seed of one sample from (seed, prompt, index), for engines that take one integer; None stays None."""
-    return None if seed is None else int(short_hash(seed, as_messages(prompt), index), 16) & 0x7FFFFFFF
+    return None if seed is None else int(fingerprint(seed, as_messages(prompt), index, length=12), 16) & 0x7FFFFFFF
 
 
 def engine_class(kind: str) -> Any:

@@ -26,8 +26,8 @@ from phi4r_lib.models.engine import (
     Sample,
     SamplingSettings,
     as_messages,
-    short_hash,
 )
+from phi4r_lib.problems.fingerprint import fingerprint
 
 SHARD_SAMPLES = 2048  # samples a shard; ours: a few seconds of a tiny model, a few minutes of a large one
 SCHEMA = pa.schema(
@@ -52,12 +52,12 @@ KEY = ["model", "prompt_hash", "settings_hash", "index"]
 
 def prompt_hash(prompt: Prompt) -> str:
     """The hash a prompt is stored under; a plain string and the same text as one user message are one prompt."""
-    return short_hash(as_messages(prompt), length=16)
+    return fingerprint(as_messages(prompt))
 
 
 def settings_hash(settings: SamplingSettings) -> str:
     """The hash of everything that changes what one sample looks like, so without n and first."""
-    return short_hash(settings.model_dump(exclude={"n", "first"}), length=16)
+    return fingerprint(settings.model_dump(exclude={"n", "first"}))
 
 
 def sample_to_store(

@@ -1,23 +1,25 @@
-"""What a problem is: one pydantic model, JSONL in and out, and errors that name file, line and field.
+"""What a problem is: one pydantic model, files in and out, and errors that name file, line and field.
 
-Not here: how answers are compared (answers.py) and how problems are made (the worlds).
+Not here: reading rows (rows.py), other people's fields (foreign.py), how answers are compared (answers.py).
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from phi4r_lib.problems.foreign import answer_text, check_mapping, map_fields, no_answer
+from phi4r_lib.problems.rows import Place, ProblemFileError, read_rows, write_rows
+
+__all__ = ["Problem", "ProblemFileError", "iter_problems", "load_gold", "load_problems", "save_problems"]
+
 AnswerType = Literal["number", "expression", "text", "refusal", "open"]
-
-
-class ProblemFileError(ValueError):
-    """A problem file that cannot be used; the message names file, line and field and says what to do."""
 
 
 class Problem(BaseModel):
@@ -40,90 +42,103 @@ class Problem(BaseModel):
     meta: dict[str, Any] = Field(default_factory=dict)
 
 
-def _problem(row: Any, where: str, mapping: Mapping[str, str]) -> Problem:
-    if not isinstance(row, dict):
-        raise ProblemFileError(f"{where}: expected a JSON object, found {type(row).__name__}")
-    if mapping:
-        row = map_fields(row, where, mapping)
-    try:
-        return Problem(**row)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "row"
-        known = ", ".join(Problem.model_fields)
-        raise ProblemFileError(f"{where}: field '{field}': {first['msg']}. Fields of a problem: {known}.") from None
+SHARED = ("domain", "answer_type", "source", "licence")  # few different values: one text for all rows that say it
+_EVERY_FIELD = set(Problem.model_fields)
 
 
-def map_fields(row: Mapping[str, Any], where: str, mapping: Mapping[str, str]) -> dict[str, Any]:
-    """Foreign row to problem fields: mapping is {our field: their field}, or {our field: "=constant"}.
+def iter_problems(
+    path: str | os.PathLike[str],
+    mapping: Mapping[str, str] | None = None,
+    *,
+    domain: str | None = None,
+    notes: Counter[str] | None = None,
+) -> Iterator[Problem]:
+    """Problems of a file (see `rows.read_rows`), one at a time; `mapping` is for foreign fields (see foreign.py).
 
-    Fields that are not mapped go to `meta`, nothing is lost. Raises ProblemFileError when a mapped field is absent.
+    `domain` is that of rows that name none; `notes` counts what was changed or looks odd. Raises ProblemFileError (file, line, field) for unreadable files, bad
+    JSON, bad fields and repeated ids, and for a file without problems.
     """
-    mapped: dict[str, Any] = {}
-    for ours, theirs in mapping.items():
-        if theirs.startswith("="):
-            mapped[ours] = theirs[1:]
-        elif theirs in row:
-            mapped[ours] = row[theirs]
-        else:
-            raise ProblemFileError(f"{where}: field '{theirs}' (mapped to '{ours}') is missing; found {sorted(row)}")
-    used = set(mapping.values())
-    mapped.setdefault("meta", {key: value for key, value in row.items() if key not in used})
-    return mapped
+    notes = Counter() if notes is None else notes
+    check_mapping(mapping or {}, Problem.model_fields)
+    seen: dict[str, int] = {}
+    for place, row in read_rows(path):
+        own = {"domain": domain} | row if domain else row
+        fields = map_fields(own, place, mapping, Problem.model_fields, notes) if mapping else _own(own, place, notes)
+        problem = _problem(fields, place)
+        if problem.id in seen:
+            hint = "; --map id=# numbers the rows instead" if mapping else ""
+            raise ProblemFileError(
+                f"{place}: field 'id': {problem.id!r} already stands on line {seen[problem.id]}{hint}"
+            )
+        seen[problem.id] = place.number
+        yield problem
+    if not seen:
+        raise ProblemFileError(f"{path}: holds no problems; expected one JSON object per line")
 
 
 def load_problems(
     path: str | os.PathLike[str], mapping: Mapping[str, str] | None = None, *, domain: str | None = None
 ) -> list[Problem]:
-    """Problems of a JSONL file, in order; `mapping` renames the fields of a foreign file (see `map_fields`).
+    """All problems of a file, in order; arguments and errors as for `iter_problems`."""
+    return list(iter_problems(path, mapping, domain=domain))
 
-    `domain` is the domain of rows that name none.
 
-    With a mapping, a missing id becomes "<file stem>-<line>", source the file name, licence "unknown", domain "math".
-    Raises ProblemFileError (file, line, field) for unreadable files, bad JSON, bad fields and repeated ids.
-    """
-    path = Path(path)
+def _own(row: dict[str, Any], place: Place, notes: Counter[str]) -> dict[str, Any]:
+    """A row of our own fields, with the answer as text."""
+    if (answer := row.get("answer")) is None or (isinstance(answer, str) and not no_answer(answer)):
+        return row
+    text = answer_text(answer, place)
+    if text is not None and no_answer(text):
+        notes[f"answers {text.strip()!r} count as none"] += 1
+        text = None
+    return row | {"answer": text}
+
+
+def _problem(row: dict[str, Any], place: Place) -> Problem:
+    for name in SHARED:
+        if type(value := row.get(name)) is str:
+            row[name] = sys.intern(value)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProblemFileError(f"{path}: cannot be read ({error}); give a UTF-8 JSONL file of problems") from None
-    problems: list[Problem] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ProblemFileError(
-                f"{where}: not JSON ({error.msg} at column {error.colno}); one object a line"
-            ) from None
-        full = _with_defaults(path, number, mapping) if mapping else {}
-        if domain and isinstance(row, dict) and "domain" not in (mapping or {}):
-            row, full = {"domain": domain} | row, (full | {"domain": "domain"} if full else {})
-        problem = _problem(row, where, full)
-        if problem.id in seen:
-            raise ProblemFileError(f"{where}: field 'id': {problem.id!r} already stands on line {seen[problem.id]}")
-        seen[problem.id] = number
-        problems.append(problem)
-    if not problems:
-        raise ProblemFileError(f"{path}: holds no problems; expected one JSON object a line")
-    return problems
+        problem = Problem(**row)
+    except (ValidationError, TypeError) as error:
+        raise ProblemFileError(f"{place}: {_fault(error)}") from None
+    if not problem.prompt.strip():
+        raise ProblemFileError(f"{place}: field 'prompt': is blank; remove the row or give it a question")
+    if not problem.id.isprintable() or not problem.id.strip():
+        raise ProblemFileError(
+            f"{place}: field 'id': {problem.id!r} is blank or holds a line break or control character"
+        )
+    # Pydantic keeps a set of given fields for every object; one for all of them halves the memory of a million.
+    object.__setattr__(problem, "__pydantic_fields_set__", _EVERY_FIELD)
+    return problem
 
 
-def _with_defaults(path: Path, number: int, mapping: Mapping[str, str]) -> dict[str, str]:
-    defaults = {"id": f"={path.stem}-{number}", "domain": "=math", "source": f"={path.name}", "licence": "=unknown"}
-    return defaults | dict(mapping)
+def _fault(error: ValidationError | TypeError) -> str:
+    if not isinstance(error, ValidationError):
+        return f"field names must be texts ({error})"
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "row"
+    known = ", ".join(Problem.model_fields)
+    hint = "; map the fields of another format with --map, for example --map prompt=question"
+    foreign = first["type"] in ("missing", "extra_forbidden")
+    return f"field '{field}': {first['msg']}. Fields of a problem: {known}{hint if foreign else ''}."
 
 
 def save_problems(path: str | os.PathLike[str], problems: Iterable[Problem]) -> Path:
-    """Writes one JSON object a line, atomically (temporary file, then rename); returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as out:
-        for problem in problems:
-            out.write(json.dumps(problem.model_dump(), ensure_ascii=False) + "\n")
-    partial.replace(path)
-    return path
+    """Writes one JSON object per line, atomically (see `rows.whole`); returns the path."""
+    return write_rows(path, problems)
+
+
+def load_gold(path: str | os.PathLike[str], of: Collection[Problem] | None = None) -> dict[str, str]:
+    """{id: true answer} of a file with id and answer, for measuring only; `of` keeps the ids of these problems.
+
+    Raises ProblemFileError naming file and line.
+    """
+    wanted = None if of is None else {problem.id for problem in of}
+    gold: dict[str, str] = {}
+    for place, row in read_rows(path):
+        if "id" not in row or row.get("answer") is None:
+            raise ProblemFileError(f"{place}: need the fields id and answer; found {', '.join(row) or 'none'}")
+        if wanted is None or row["id"] in wanted:
+            gold[str(row["id"])] = str(row["answer"])
+    return gold

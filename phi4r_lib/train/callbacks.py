@@ -5,7 +5,6 @@ Not here: the training loops (sft.py, grpo.py) and evaluation with intervals (ph
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from phi4r_lib.models.engine import Progress, Sample, SamplingSettings, as_messages
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.rows import json_line, read_rows, write_rows
 from phi4r_lib.problems.schema import Problem
 
 
@@ -29,21 +29,17 @@ class Journal:
         """All rows so far, oldest first, or those of one kind."""
         if not self.path.exists():
             return []
-        rows = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
-        return [row for row in rows if kind in (None, row["kind"])]
+        return [row for _, row in read_rows(self.path) if kind in (None, row["kind"])]
 
     def rewind(self, step: int) -> None:
         """Forgets what was written after `step`, so that a resumed run has each step once; 0 forgets everything."""
         kept = [row for row in self.rows() if step and row["step"] <= step]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        partial.replace(self.path)
+        write_rows(self.path, kept)
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Appends one row."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        with self.path.open("ab") as file:
+            file.write(json_line({"kind": kind, "step": step, **values}))
 
 
 class JournalCallback(TrainerCallback):

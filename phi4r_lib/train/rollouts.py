@@ -16,6 +16,7 @@ import torch
 from trl import GRPOTrainer
 
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.rows import write_table
 from phi4r_lib.train.callbacks import mean
 from phi4r_lib.train.reward import LengthReward, RewardParts, phi4_reward
 
@@ -111,9 +112,7 @@ class RolloutTrainer(GRPOTrainer):
         if self._table and self.accelerator.is_main_process:
             table = pd.concat(self._table, ignore_index=True)
             path = self.out / f"rollouts-{table['step'].min():05d}-{table['step'].max():05d}.parquet"
-            partial = path.with_suffix(".partial")
-            table.to_parquet(partial, index=False)
-            partial.replace(path)
+            write_table(path, table)
         self._table = []
 
 

@@ -5,7 +5,6 @@ Not here: the trainers themselves (sft.py, grpo.py).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,9 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 from transformers.trainer_utils import get_last_checkpoint
+
+from phi4r_lib.problems import rows
+from phi4r_lib.problems.fingerprint import file_fingerprint, fingerprint
 
 
 def training_device(device: str) -> str:
@@ -26,17 +28,11 @@ def training_device(device: str) -> str:
 
 def read_rows(files: Iterable[Path], key: str) -> list[dict[str, Any]]:
     """Rows of JSONL files; raises ValueError naming file and line for a row without `key`."""
-    rows = []
-    for file in files:
-        for number, line in enumerate(Path(file).read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{file}, line {number}: not JSON ({error.msg})") from None
-            if not isinstance(row, dict) or key not in row:
-                raise ValueError(f"{file}, line {number}: field '{key}' is missing")
-            rows.append(row)
-    return rows
+    found = [(place, row) for file in files for place, row in rows.read_rows(file)]
+    for place, row in found:
+        if key not in row:
+            raise ValueError(f"{place}: field '{key}' is missing")
+    return [row for _, row in found]
 
 
 def resume_point(out: Path, settings: BaseModel, inputs: Mapping[str, Any]) -> str | None:
@@ -45,29 +41,23 @@ def resume_point(out: Path, settings: BaseModel, inputs: Mapping[str, Any]) -> s
     The same training means the same settings and inputs; otherwise the old checkpoints, metrics and models go away,
     so that two trainings never mix.
     """
-    mark = hashlib.sha256(json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str).encode()).hexdigest()
+    mark = fingerprint(settings.model_dump(), inputs, length=64)
     note = out / "training.json"
-    same = note.exists() and json.loads(note.read_text(encoding="utf-8"))["mark"] == mark
+    same = note.exists() and rows.read_json(note)["mark"] == mark
     if not same:
         for name in ("checkpoints", "best", "model"):
             shutil.rmtree(out / name, ignore_errors=True)
         for old in (out / "metrics.jsonl", *out.glob("rollouts-*.parquet")):
             old.unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps({"mark": mark}) + "\n", encoding="utf-8")
+        rows.write_json(note, {"mark": mark})
     checkpoints = out / "checkpoints"
     return get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
 
 
 def digest(files: Iterable[Path]) -> str:
     """A fingerprint of the contents of files, or of all files in a folder."""
-    sha = hashlib.sha256()
-    for file in files:
-        path = Path(file)
-        for part in sorted(path.iterdir()) if path.is_dir() else [path]:
-            if part.is_file():
-                sha.update(part.name.encode() + part.read_bytes())
-    return sha.hexdigest()
+    return fingerprint([file_fingerprint(file) for file in files], length=64)
 
 
 def write_card(folder: Path, title: str, base: str, lines: Iterable[str], settings: BaseModel) -> Path:
@@ -92,6 +82,4 @@ def write_card(folder: Path, title: str, base: str, lines: Iterable[str], settin
         "from: it answers the kinds of problems it was trained on and nothing else.",
         "",
     ]
-    path = folder / "README.md"
-    path.write_text("\n".join(text), encoding="utf-8")
-    return path
+    return rows.write_text(folder / "README.md", "\n".join(text))

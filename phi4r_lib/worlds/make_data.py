@@ -7,11 +7,11 @@ leaks that are planted on purpose so that the decontamination stage has somethin
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem, save_problems
 from phi4r_lib.worlds import code_world, math_world, planning_world, safety_world
 from phi4r_lib.worlds.math_world import Story
@@ -194,13 +194,7 @@ def write_worlds(data: Path, seed: int = 20250430) -> dict[str, int]:
 
 def write_gold(path: Path, items: Iterable[tuple[str, str]]) -> None:
     """{id, answer} a line: what only the measuring code reads."""
-    path.write_text("".join(json.dumps({"id": key, "answer": answer}) + "\n" for key, answer in items))
-
-
-def load_gold(path: Path | str) -> dict[str, str]:
-    """{problem id: gold answer} for measuring; the pipeline never calls this."""
-    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
-    return {row["id"]: row["answer"] for row in rows}
+    write_rows(path, ({"id": key, "answer": answer} for key, answer in items))
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Shares, balance, lineage and files of the mixture; leaks found in it."""
 
-import json
 from collections import Counter
 
 import pytest
@@ -112,20 +111,6 @@ def test_rl_prompts_are_edge_first_fresh_first_and_never_easy():
     assert rows[0]["prompt"][0] == {"role": "system", "content": "Think."} and rows[0]["answer"] == "9"
     every = mixture.rl_rows(lessons, taught, limit=1000, system=None)
     assert sum(row["overlap"] for row in every) == 20 and len(every) == 130
-
-
-def test_files_are_whole_or_not_there(tmp_path):
-    class Failing:
-        def __iter__(self):
-            yield {"a": 1}
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError):
-        mixture.write_rows(tmp_path / "sft" / "math.jsonl", Failing())
-    assert not (tmp_path / "sft" / "math.jsonl").exists()
-    path = mixture.write_rows(tmp_path / "sft" / "math.jsonl", [{"a": "ä"}, {"a": 2}])
-    assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] == [{"a": "ä"}, {"a": 2}]
-    assert list(tmp_path.glob("**/*.partial")) == []
 
 
 ITEM = "Ann starts with 12 apples. She gives 5 apples to Bob and buys 9 more. How many apples does Ann have now?"

@@ -8,7 +8,6 @@ from scipy import stats
 
 from phi4r_lib.curate import quality
 from phi4r_lib.curate.truth import Truth
-from phi4r_lib.problems.schema import ProblemFileError
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.1, (0.344, 0.570, 0.815)), (0.05, (0.186, 0.337, 0.560))])
@@ -82,15 +81,6 @@ def test_spearman_with_interval():
     assert found.low < found.value < found.high
     assert found.value == pytest.approx(stats.spearmanr(x, x + 0).statistic * found.value)
     assert quality.spearman([1, 1, 1], [1, 2, 3]) is None
-
-
-def test_gold_file_errors_name_the_line(tmp_path):
-    path = tmp_path / "gold.jsonl"
-    path.write_text('{"id": "a", "answer": 7}\n\n{"id": "b"}\n')
-    with pytest.raises(ProblemFileError, match=r"gold.jsonl:3"):
-        quality.load_gold(path)
-    path.write_text('{"id": "a", "answer": 7}\n')
-    assert quality.load_gold(path) == {"a": "7"}
 
 
 def test_confusion_as_shares_of_each_decision():

@@ -53,7 +53,7 @@ def test_known_field_names(tmp_path, gold, answers):
     ("line", "message"),
     [
         ("{", "votes.jsonl:1: not JSON"),
-        ("[1]", "votes.jsonl:1: need a JSON object"),
+        ("[1]", "votes.jsonl: item 1: expected a JSON object"),
         ('{"gold": "1"}', "votes.jsonl:1: needs one of the fields answers, pred; it has gold"),
         ('{"pred": ["1"]}', "votes.jsonl:1: needs one of the fields gold, gt, answer"),
         ('{"gold": "1", "pred": []}', "votes.jsonl:1: the answers must be a list"),

@@ -5,7 +5,7 @@ import json
 import pytest
 from datasets import load_dataset
 
-from phi4r_lib.problems.schema import Problem, ProblemFileError, load_problems, save_problems
+from phi4r_lib.problems.schema import Problem, ProblemFileError, load_gold, load_problems, save_problems
 
 ROW = {"id": "a", "domain": "math", "prompt": "1 + 1?", "answer": "2", "source": "ours", "licence": "MIT"}
 
@@ -43,7 +43,14 @@ def test_blank_lines_are_skipped(tmp_path):
     ("line", "words"),
     [
         ({key: value for key, value in ROW.items() if key != "prompt"}, "field 'prompt'"),
-        (ROW | {"id": "b", "answer": 2}, "field 'answer'"),
+        (ROW | {"id": "b", "answer": {"value": 2}}, "field 'answer': found dict"),
+        (ROW | {"id": "b", "answer": ["2", "3"]}, "field 'answer': 2 answers"),
+        (ROW | {"id": "b", "answer": True}, "field 'answer': found bool"),
+        (ROW | {"id": "b", "prompt": " \n"}, "field 'prompt': is blank"),
+        (ROW | {"id": "b\nc"}, "field 'id': 'b\\nc' is blank or holds a line break"),
+        (ROW | {"id": " "}, "field 'id'"),
+        ('{"id": "b", "domain": "math", "prompt": "\\ud83d", "source": "s", "licence": "l"}', "field 'prompt'"),
+        ('{"id": "b", "id": "c"}', "field 'id' is given twice"),
         (ROW | {"id": "b", "answer_type": "essay"}, "field 'answer_type'"),
         (ROW | {"id": "b", "colour": "red"}, "field 'colour'"),
         (ROW | {"id": "b", "meta": 3}, "field 'meta'"),
@@ -70,10 +77,15 @@ def test_unusable_files_are_named(tmp_path):
         load_problems(tmp_path / "latin.jsonl")
 
 
-def test_foreign_fields_are_mapped_and_kept(tmp_path):
-    path = write(tmp_path / "gsm.jsonl", {"question": "1 + 1?", "final": "2", "level": 3})
-    (problem,) = load_problems(path, {"prompt": "question", "answer": "final", "licence": "=MIT"})
-    assert (problem.id, problem.prompt, problem.answer, problem.licence) == ("gsm-1", "1 + 1?", "2", "MIT")
-    assert problem.meta == {"level": 3}
-    with pytest.raises(ProblemFileError, match=r"gsm\.jsonl:1.*'solution'.*found.*'final'"):
-        load_problems(path, {"prompt": "question", "answer": "solution"})
+def test_numbers_and_lists_of_one_are_answers(tmp_path):
+    answers = [2, 2.0, 2.5, 10**40, ["7"], [7], [], None, "", "N/A"]
+    path = write(tmp_path / "seeds.jsonl", *(ROW | {"id": str(i), "answer": a} for i, a in enumerate(answers)))
+    found = [problem.answer for problem in load_problems(path)]
+    assert found == ["2", "2", "2.5", str(10**40), "7", "7", None, None, None, None]
+
+
+def test_gold_of_other_problems_is_left_out(tmp_path):
+    path = write(tmp_path / "gold.jsonl", {"id": "a", "answer": 7}, {"id": "z", "answer": "8"})
+    assert load_gold(path) == {"a": "7", "z": "8"} and load_gold(path, [Problem(**ROW)]) == {"a": "7"}
+    with pytest.raises(ProblemFileError, match=r"bad\.jsonl:1: need the fields id and answer; found id"):
+        load_gold(write(tmp_path / "bad.jsonl", {"id": "a"}))

@@ -169,7 +169,7 @@ def test_a_killed_run_continues_and_repeats_nothing(base_dir, rows, tmp_path):
 def test_bad_rows_are_named(base_dir, tmp_path):
     file = tmp_path / "bad.jsonl"
     file.write_text('{"id": "r1"}\n')
-    with pytest.raises(ValueError, match=r"bad.jsonl, line 1: field 'messages'"):
+    with pytest.raises(ValueError, match=r"bad.jsonl:1: field 'messages'"):
         run_sft(base_dir, [file], tmp_path / "out", SETTINGS, device="cpu")
     file.write_text(json.dumps({"id": "r1", "messages": conversation(1, 2)}) + "\n")
     with pytest.raises(ValueError, match=r"block of 8 tokens; raise sft.block"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from phi4r_lib.problems.sandbox import run_python
-from phi4r_lib.problems.schema import load_problems
+from phi4r_lib.problems.schema import load_gold, load_problems
 from phi4r_lib.worlds import code_world, make_data, math_world, planning_world, safety_world
 from phi4r_lib.worlds.math_world import FRAMES, MAX_STEPS, MIN_STEPS, STRUCTURES
 from phi4r_lib.worlds.steps import MAX_NUMBER
@@ -131,7 +131,7 @@ def test_the_contest_has_eight_years_of_rising_difficulty():
 
 
 def test_seeds_hold_no_gold_and_gold_covers_every_seed():
-    gold = make_data.load_gold(DATA / "seeds/gold.jsonl")
+    gold = load_gold(DATA / "seeds/gold.jsonl")
     for name in ("math", "open", "code", "safety"):
         for seed in load_problems(DATA / f"seeds/{name}.jsonl"):
             assert seed.answer is None

@@ -24,9 +24,9 @@ from phi4r_lib.models.engine import (
     SamplingSettings,
     as_messages,
     engine_name,
-    short_hash,
 )
 from phi4r_lib.models.fast.decoding import Request, decode
+from phi4r_lib.problems.fingerprint import fingerprint
 
 THINK = ("<think>", "</think>")
 OPTIONS = {"dtype", "batch_size", "device"}
@@ -78,7 +78,7 @@ class TransformersEngine:
     def _set_up(self, name: str, system: str | None, batch_size: int | None) -> None:
         self.system = system
         self.batch_size = int(batch_size or _default_batch(self.model))
-        self.name = engine_name("transformers", name, fingerprint(self.model), system)
+        self.name = engine_name("transformers", name, weights_fingerprint(self.model), system)
         self.eos = end_of_turn(self.model.generation_config, self.tokenizer)
         self.hidden = hidden_tokens(self.tokenizer, self.eos)
 
@@ -158,7 +158,7 @@ def no_room(prompt_length: int, context: int, index: int) -> Sample:
     return Sample(text="", tokens=0, index=index, error=reason)
 
 
-def fingerprint(model: PreTrainedModel) -> str:
+def weights_fingerprint(model: PreTrainedModel) -> str:
     """Eight hex digits of the weights: names, shapes and up to 1024 values of each, so that retraining changes it."""
     digest = hashlib.sha256()
     for name, weight in model.state_dict().items():
@@ -174,7 +174,9 @@ def _numbers(settings: SamplingSettings) -> range:
 
 def _streams(seed: int | None) -> Any:
     def stream(request: Request, index: int) -> np.random.Generator:
-        return np.random.default_rng(None if seed is None else [seed, int(short_hash(request.ids), 16), index])
+        return np.random.default_rng(
+            None if seed is None else [seed, int(fingerprint(request.ids, length=12), 16), index]
+        )
 
     return stream
 

@@ -1,0 +1,32 @@
+"""One fingerprint for data and one for files: the same content, the same digits, on every machine.
+
+Not here: what a notebook or a training depends on (cookbook/state.py, train/session.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from phi4r_lib.problems.rows import plain
+
+
+def fingerprint(*parts: Any, length: int = 16) -> str:
+    """A stable hash of JSON-like parts (see `rows.plain`), `length` hex digits of SHA-256."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=plain)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+def file_fingerprint(path: str | os.PathLike[str], length: int = 64) -> str:
+    """A hash of a file's content, or of the names and contents of all files below a folder; "absent" for neither."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return fingerprint({str(file.relative_to(path)): file_fingerprint(file) for file in files}, length=length)
+    if not path.is_file():
+        return "absent"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:length]

@@ -1,7 +1,8 @@
 """Samples on disk in Parquet shards, so that a killed run continues and repeats nothing.
 
 Every row is keyed by (model, prompt, settings, index). A shard is written to a temporary file and renamed when it is
-complete; what was being sampled when the process died is sampled again, with the same seeds. Not here: engines.
+complete; what was being sampled when the process died is sampled again, with the same seeds. An open store holds the
+keys in memory (index.py) and reads texts only from the shards that a call asks for. Not here: engines.
 """
 
 from __future__ import annotations
@@ -10,24 +11,19 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from phi4r_lib.models.engine import (
-    Engine,
-    EngineError,
-    Progress,
-    Prompt,
-    Sample,
-    SamplingSettings,
-    as_messages,
-)
+from phi4r_lib.models.engine import Engine, EngineError, Progress, Prompt, Sample, SamplingSettings, as_messages
+from phi4r_lib.models.index import KeyIndex, numbers_of
 from phi4r_lib.problems.fingerprint import fingerprint
+from phi4r_lib.problems.rows import write_table
 
 SHARD_SAMPLES = 2048  # samples a shard; ours: a few seconds of a tiny model, a few minutes of a large one
 SCHEMA = pa.schema(
@@ -77,45 +73,140 @@ def sample_to_store(
     samples, stored ones included. Raises EngineError when another process writes to the folder, ValueError for
     repeated keys; an EngineError of the engine passes through and finished shards stay.
     """
-    prompts = list(prompts)
-    _check_keys(prompts)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _only_writer(folder):
-        stored = read_samples(folder)
-        missing = _missing(engine, prompts, settings, stored, retry_faults)
+    with Store(folder, shard_samples=shard_samples) as store:
+        return _frame(store.draw(engine, list(prompts), settings, progress, retry_faults=retry_faults))
+
+
+def read_samples(folder: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows of a folder's shards, one per (model, prompt, settings, index): an answer wins over a fault, later over
+    earlier; all columns, or those named. An empty folder gives an empty frame. Raises EngineError as `Store` does."""
+    with Store(folder, write=False) as store:
+        return _frame(store.rows(store.index.everything(), columns))
+
+
+class Store:
+    """The samples of one folder, open to draw and to read; a context manager.
+
+    With `write` it is the folder's only writer until it is closed: a second one raises EngineError. Opening reads the
+    key columns of every shard once; a shard that cannot be read raises EngineError with its name.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], *, write: bool = True, shard_samples: int = SHARD_SAMPLES
+    ) -> None:
+        self.folder, self.shard_samples = Path(folder), shard_samples
+        self._lock = _only_writer(self.folder) if write else None
+        self.paths = {_number(path): path for path in sorted(self.folder.glob("samples-*.parquet"))}
+        self.index = KeyIndex()
+        for number, path in self.paths.items():
+            self._add(number, self.read(path, [*KEY, "error"]))
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._lock:
+            self._lock.close()  # which lets go of it
+
+    def _add(self, number: int, keys: pa.Table) -> None:
+        faults = np.asarray(keys["error"].is_valid())
+        hashes = numbers_of(keys["prompt_hash"].to_pylist())
+        groups = list(zip(keys["model"].to_pylist(), keys["settings_hash"].to_pylist(), strict=True))
+        self.index.add(number, groups, hashes, np.asarray(keys["index"]), faults)
+
+    @staticmethod
+    def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+        """One shard, or some of its columns."""
+        try:
+            names = list(columns or SCHEMA.names)
+            return pq.read_table(path, columns=names, partitioning=None).cast(_schema(names))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise EngineError(f"{path} cannot be read ({error}); delete it and run again to sample it anew") from None
+
+    def draw(
+        self,
+        engine: Engine,
+        prompts: Sequence[tuple[str, Prompt]],
+        settings: SamplingSettings,
+        progress: Progress | None = None,
+        *,
+        retry_faults: bool = True,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """As `sample_to_store`, as an Arrow table; `columns` names those that are wanted beside `key`."""
+        _check_keys(prompts)
+        digests = [prompt_hash(prompt) for _, prompt in prompts]
+        group, wanted = (engine.name, settings_hash(settings)), range(settings.first, settings.first + settings.n)
+        held = self.index.held(group, numbers_of(digests), wanted, faults=not retry_faults)
+        missing, seen = [], set()
+        for (key, prompt), digest, has in zip(prompts, digests, held, strict=True):
+            lacks = [index for index, there in zip(wanted, has, strict=True) if not there]
+            if lacks and digest not in seen:
+                missing.append((key, prompt, lacks))
+            seen.add(digest)
         every = len(prompts) * settings.n
-        done = every - sum(len(indices) for _, _, indices in missing)
+        self._fill(engine, missing, settings, every - sum(len(lacks) for *_, lacks in missing), every, progress)
+        place, found = self.index.find(group, numbers_of(digests), wanted)
+        rows = self.rows(found, columns)
+        keys = pa.array([prompts[one][0] for one in place.tolist()], pa.string())
+        return rows.set_column(0, "key", keys) if "key" in rows.column_names else rows.append_column("key", keys)
+
+    def _fill(self, engine, missing, settings, done: int, every: int, progress: Progress | None) -> None:
+        """Samples what is missing, shard by shard."""
         if progress:
             progress(done, every)
-        for batch in _batches(missing, sys.maxsize if hasattr(engine, "stream") else shard_samples):
+        for batch in _batches(missing, sys.maxsize if hasattr(engine, "stream") else self.shard_samples):
             answers = _answers(engine, batch, settings, _shifted(progress, done, every))
-            for rows in _shards(answers, batch, _constants(engine, settings), shard_samples):
-                _write_shard(folder, rows)
+            for rows in _shards(answers, batch, self.shard_samples):
+                self._write(rows, _constants(engine, settings))
                 done += len(rows)
                 if progress:
                     progress(done, every)
-    return _select(read_samples(folder), engine.name, prompts, settings)
+
+    def _write(self, rows: list[tuple[str, str, Sample]], constants: dict[str, Any]) -> None:
+        """(key, prompt hash, sample) rows as the next shard; complete on disk before it gets its name."""
+        columns: dict[str, Any] = {"key": [key for key, *_ in rows], "prompt_hash": [digest for _, digest, _ in rows]}
+        columns |= {name: [getattr(sample, name) for *_, sample in rows] for name in Sample.model_fields}
+        columns |= {name: [value] * len(rows) for name, value in constants.items()}
+        table = pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+        number = max(self.paths, default=-1) + 1
+        self.paths[number] = write_table(self.folder / f"samples-{number:05d}.parquet", table)
+        self._add(number, table)
+
+    def rows(self, found: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows that entries of the index stand for, in their order; every shard among them is opened once."""
+        shards = np.unique(found["shard"])
+        order, parts, before = np.empty(len(found), np.int64), [], 0
+        for number in shards.tolist():
+            mine = np.flatnonzero(found["shard"] == number)
+            parts.append(self.read(self.paths[number], columns).take(found["row"][mine]))
+            order[mine] = np.arange(before, before + len(mine))
+            before += len(mine)
+        empty = _schema(columns or SCHEMA.names).empty_table()
+        return pa.concat_tables(parts or [empty]).take(order)
 
 
-def read_samples(folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """All rows of a folder's shards, one per (model, prompt, settings, index): an answer wins over a fault, later over
-    earlier. An empty folder gives an empty frame. Raises EngineError naming a shard that cannot be read."""
-    tables = []
-    for path in sorted(Path(folder).glob("samples-*.parquet")):
-        try:
-            tables.append(pq.read_table(path, schema=SCHEMA))
-        except (pa.ArrowException, OSError) as error:
-            raise EngineError(f"{path} cannot be read ({error}); delete it and run again to sample it anew") from None
-    rows = pa.concat_tables(tables or [SCHEMA.empty_table()]).to_pandas()
-    rows["error"] = rows["error"].astype(object).where(rows["error"].notna(), None)
-    rows = rows.assign(_answered=rows["error"].isna()).sort_values("_answered", kind="stable")
-    return rows.drop_duplicates(KEY, keep="last").sort_index().drop(columns="_answered").reset_index(drop=True)
+def samples_of(table: pa.Table) -> list[Sample]:
+    """The rows of a table that has the columns of a Sample, as Sample objects."""
+    names = tuple(Sample.model_fields)
+    columns = [table[name].to_pylist() for name in names]
+    return [Sample(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
-def samples_of(row_group: pd.DataFrame) -> list[Sample]:
-    """The rows of one prompt as Sample objects, by index."""
-    return [Sample(**{name: row[name] for name in Sample.model_fields}) for row in row_group.to_dict("records")]
+def _schema(names: Sequence[str]) -> pa.Schema:
+    return pa.schema([SCHEMA.field(name) for name in names])
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """The table in pandas, with None where there is no error."""
+    rows = table.to_pandas()
+    return (
+        rows.assign(error=rows["error"].astype(object).where(rows["error"].notna(), None)) if "error" in rows else rows
+    )
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.split("-")[1])
 
 
 def _check_keys(prompts: Sequence[tuple[str, Prompt]]) -> None:
@@ -126,33 +217,17 @@ def _check_keys(prompts: Sequence[tuple[str, Prompt]]) -> None:
         seen.add(key)
 
 
-@contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
-        except BlockingIOError:
-            raise EngineError(f"another process is sampling into {folder}; wait for it or use another folder") from None
-        yield
-
-
-def _missing(
-    engine: Engine, prompts, settings: SamplingSettings, stored: pd.DataFrame, retry_faults: bool
-) -> list[tuple[str, Prompt, list[int]]]:
-    """(key, prompt, missing sample numbers) for the prompts that miss some, each prompt text once."""
-    mine = stored[(stored["model"] == engine.name) & (stored["settings_hash"] == settings_hash(settings))]
-    if retry_faults:
-        mine = mine[mine["error"].isna()]
-    held = mine.groupby("prompt_hash")["index"].agg(set).to_dict()
-    wanted = range(settings.first, settings.first + settings.n)
-    missing, seen = [], set()
-    for key, prompt in prompts:
-        digest = prompt_hash(prompt)
-        indices = [index for index in wanted if index not in held.get(digest, ())]
-        if indices and digest not in seen:
-            missing.append((key, prompt, indices))
-        seen.add(digest)
-    return missing
+def _only_writer(folder: Path) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
+    except BlockingIOError:
+        lock.close()
+        raise EngineError(f"another process is sampling into {folder}; wait for it or use another folder") from None
+    for left in folder.glob(".samples-*.partial"):
+        left.unlink(missing_ok=True)  # of a killed writer
+    return lock
 
 
 def _batches(missing, shard_samples: int) -> Iterator[list[tuple[str, Prompt, int, int]]]:
@@ -195,13 +270,14 @@ def _answers(engine: Engine, batch, settings: SamplingSettings, progress: Progre
             done += n * len(places)
 
 
-def _shards(answers: Iterator, batch, constants: dict, shard_samples: int) -> Iterator[list[dict]]:
+def _shards(answers: Iterator, batch, shard_samples: int) -> Iterator[list[tuple[str, str, Sample]]]:
     """Rows of one shard after the other; what has arrived is handed out too when the engine stops with an error."""
-    rows: list[dict] = []
+    rows: list[tuple[str, str, Sample]] = []
     try:
         for place, samples in answers:
             key, prompt = batch[place][:2]
-            rows += [{"key": key, "prompt_hash": prompt_hash(prompt), **s.model_dump(), **constants} for s in samples]
+            digest = prompt_hash(prompt)
+            rows += [(key, digest, sample) for sample in samples]
             if len(rows) >= shard_samples:
                 yield rows
                 rows = []
@@ -213,7 +289,7 @@ def _shards(answers: Iterator, batch, constants: dict, shard_samples: int) -> It
         yield rows
 
 
-def _constants(engine: Engine, settings: SamplingSettings) -> dict:
+def _constants(engine: Engine, settings: SamplingSettings) -> dict[str, Any]:
     return {
         "model": engine.name,
         "settings_hash": settings_hash(settings),
@@ -225,26 +301,3 @@ def _constants(engine: Engine, settings: SamplingSettings) -> dict:
 
 def _shifted(progress: Progress | None, before: int, every: int | None) -> Progress | None:
     return None if progress is None else (lambda done, total: progress(before + done, every or total))
-
-
-def _write_shard(folder: Path, rows: list[dict]) -> Path:
-    """The rows as the next shard; complete on disk before it gets its name."""
-    numbers = [int(path.stem.split("-")[1]) for path in folder.glob("samples-*.parquet")]
-    path = folder / f"samples-{max(numbers, default=-1) + 1:05d}.parquet"
-    partial = folder / f".{path.name}.partial"
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial)
-    with partial.open("rb") as handle:
-        os.fsync(handle.fileno())
-    partial.replace(path)
-    return path
-
-
-def _select(stored: pd.DataFrame, model: str, prompts, settings: SamplingSettings) -> pd.DataFrame:
-    wanted = range(settings.first, settings.first + settings.n)
-    mine = stored[
-        (stored["model"] == model) & (stored["settings_hash"] == settings_hash(settings)) & stored["index"].isin(wanted)
-    ]
-    order = pd.DataFrame({"key": [key for key, _ in prompts], "prompt_hash": [prompt_hash(p) for _, p in prompts]})
-    order["place"] = range(len(order))
-    rows = order.merge(mine.drop(columns="key"), on="prompt_hash").sort_values(["place", "index"], kind="stable")
-    return rows[SCHEMA.names].reset_index(drop=True)

@@ -2,7 +2,7 @@
 
 A mapping {ours: theirs} (`--map ours=theirs`) names what differs, and same-named fields come along by themselves:
 - theirs is a field, a dotted path ("reward_model.ground_truth", "answers.0"), "=text" for a constant, or "#" for what a
-  missing field gets: id FILE-LINE, source the file's name, licence "unknown", domain "math".
+  missing field gets: id FILE-LINE, source the file's name, licence "unknown", domain "math" unless the file has one.
 - prompt: text, or a list of messages with one user turn; a system message goes to meta.system.
 - answer: text, a number, or a list of one. Of a worked solution ("#### 7", a box) the answer at its end, the whole in
   meta.solution. Words that say there is none (NO_ANSWER) count as none; "proof" makes the problem an open one.
@@ -41,7 +41,12 @@ def check_mapping(mapping: Mapping[str, str], fields: Collection[str]) -> None:
 
 
 def map_fields(
-    row: Mapping[str, Any], place: Place, mapping: Mapping[str, str], fields: Mapping[str, Any], notes: Counter[str]
+    row: Mapping[str, Any],
+    place: Place,
+    mapping: Mapping[str, str],
+    fields: Mapping[str, Any],
+    notes: Counter[str],
+    domain: str = "math",
 ) -> dict[str, Any]:
     """The fields of a problem (a key of `fields`) that a foreign row holds, as the module says; `notes` counts oddities.
 
@@ -68,7 +73,7 @@ def map_fields(
             notes[
                 f"field '{name}' looks like choices that the prompt does not show; --map choices={name} shows them"
             ] += 1
-    return _defaults(place, mapping) | found | {"meta": meta}
+    return _defaults(place, domain) | found | {"meta": meta}
 
 
 def _picked(row, place: Place, mapping, fields) -> tuple[dict[str, Any], set[str]]:
@@ -115,9 +120,9 @@ def _at(row: Any, path: str, place: Place, ours: str) -> Any:
     return value
 
 
-def _defaults(place: Place, mapping: Mapping[str, str]) -> dict[str, str]:
+def _defaults(place: Place, domain: str) -> dict[str, str]:
     stem = place.path.name.split(".")[0]
-    return {"id": f"{stem}-{place.number}", "domain": "math", "source": place.path.name, "licence": "unknown"}
+    return {"id": f"{stem}-{place.number}", "domain": domain, "source": place.path.name, "licence": "unknown"}
 
 
 def _number_as_text(value: Any) -> Any:

@@ -63,7 +63,10 @@ def iter_problems(
     seen: dict[str, int] = {}
     for place, row in read_rows(path):
         own = {"domain": domain} | row if domain else row
-        fields = map_fields(own, place, mapping, Problem.model_fields, notes) if mapping else _own(own, place, notes)
+        if mapping:
+            fields = map_fields(row, place, mapping, Problem.model_fields, notes, domain or "math")
+        else:
+            fields = _own(own, place, notes)
         problem = _problem(fields, place)
         if problem.id in seen:
             hint = "; --map id=# numbers the rows instead" if mapping else ""

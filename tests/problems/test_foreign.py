@@ -11,7 +11,7 @@ from phi4r_lib.problems.schema import ProblemFileError, iter_problems, load_prob
 def one(tmp_path, row, notes=None, **mapping):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    (problem,) = iter_problems(path, mapping, notes)
+    (problem,) = iter_problems(path, mapping, notes=notes)
     return problem
 
 

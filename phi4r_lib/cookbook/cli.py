@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 from phi4r_lib.cookbook.profile import UserError, home, load_profile, parse_set, profile_path
 from phi4r_lib.cookbook.run import claim, shown
 from phi4r_lib.cookbook.sections import Files, Profile
-from phi4r_lib.problems.schema import ProblemFileError, load_problems
+from phi4r_lib.problems.census import Census
+from phi4r_lib.problems.schema import ProblemFileError, iter_problems
 
 EXAMPLES = """examples:
   phi4r run                                     the whole recipe with the tiny models, into runs/cpu
@@ -56,8 +57,8 @@ def parser() -> Parser:
         command.add_argument("--out", help="run folder (default: runs/PROFILE)")
         command.add_argument("--profile", default="cpu", help="profile of the run (default: cpu)")
     commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
-    check = commands.add_parser("validate", help="check a problems file (JSONL) or a profile (YAML)")
-    check.add_argument("file", help="a .jsonl file of problems, or a .yaml profile")
+    check = commands.add_parser("validate", help="check a problems file or a profile (YAML)")
+    check.add_argument("file", help="problems (JSONL, JSON array, CSV, Parquet; also .gz), or a .yaml profile")
     _add_map(check)
     for module in COMMANDS.values():
         importlib.import_module(f"phi4r_lib.cookbook.{module}").add_parser(commands)
@@ -87,7 +88,9 @@ def _add_choice(command: argparse.ArgumentParser) -> None:
 
 
 def _add_map(command: argparse.ArgumentParser) -> None:
-    text = "field of a problem = field of your file; can be repeated"
+    text = (
+        "field of a problem = field of your file (a.b.0 inside it, =TEXT a constant); same names need none; repeatable"
+    )
     command.add_argument("--map", dest="maps", action="append", default=[], metavar="OURS=THEIRS", help=text)
 
 
@@ -116,7 +119,8 @@ def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
     for text in given:
         domain, sign, file = text.partition("=")
         path = Path(file if sign else text).expanduser().resolve()
-        load_problems(path, mapping or None, domain=domain if sign else None)
+        for _ in iter_problems(path, mapping or None, domain=domain if sign else None):
+            pass  # reads all of it, so that a fault is found now; keeps nothing
         found.setdefault(domain if sign else "", []).append(str(path))
     if "" in found and len(found) > 1:
         raise UserError("--seeds: give a domain with every file (DOMAIN=FILE) or with none")
@@ -209,10 +213,11 @@ def validate(args: argparse.Namespace) -> int:
         profile = load_profile(args.file)
         print(f"{args.file}: profile '{profile.name}' is valid")
         return 0
-    problems = load_problems(args.file, mapping_of(args.maps) or None)
-    answered = sum(problem.answer is not None for problem in problems)
-    domains = ", ".join(sorted({problem.domain for problem in problems}))
-    print(f"{args.file}: {len(problems)} problems are valid; {answered} with an answer; domains: {domains}")
+    census = Census()
+    problems = iter_problems(args.file, mapping_of(args.maps) or None, notes=census.notes)
+    for _ in census.counting(problems):
+        pass
+    print(f"{args.file}: " + "\n  ".join(census.lines()))
     return 0
 
 

@@ -1,7 +1,8 @@
 """Rows of other people's data sets as problems: which of their fields becomes what.
 
 A mapping {ours: theirs} (`--map ours=theirs`) names what differs, and same-named fields come along by themselves:
-- theirs is a field, a dotted path ("reward_model.ground_truth", "answers.0"), "=text" for a constant, or "#" for what a
+- theirs is a field, a dotted path ("reward_model.ground_truth", "answers.0"), several texts one below the other
+  ("Body+Question"), "=text" for a constant, or "#" for what a
   missing field gets: id FILE-LINE, source the file's name, licence "unknown", domain "math" unless the file has one.
 - prompt: text, or a list of messages with one user turn; a system message goes to meta.system.
 - answer: text, a number, or a list of one. Of a worked solution ("#### 7", a box) the answer at its end, the whole in
@@ -82,8 +83,10 @@ def _picked(row, place: Place, mapping, fields) -> tuple[dict[str, Any], set[str
     used: set[str] = set()
     for ours, theirs in mapping.items():
         if theirs != "#" and not theirs.startswith("="):
-            found[ours] = _at(row, theirs, place, ours)
-            used.add(theirs)
+            paths = [theirs] if theirs in row else theirs.split("+")
+            values = [_at(row, path, place, ours) for path in paths]
+            found[ours] = values[0] if len(paths) == 1 else "\n".join(str(value) for value in values if value)
+            used |= set(paths)
     for name, theirs in [*((name, name) for name in (*fields, "choices")), ("licence", "license")]:
         value = row.get(theirs)
         if name in mapping or name in found or theirs in used or not _usable(name, value, fields):

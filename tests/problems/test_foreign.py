@@ -41,6 +41,9 @@ def test_constants_paths_and_numbered_ids(tmp_path):
     found = one(tmp_path, row, prompt="data.q.0", answer="final.answer", licence="=MIT", id="#")
     assert (found.id, found.prompt, found.answer, found.licence) == ("rows-1", "1 + 1?", "2", "MIT")
     assert found.meta == {"data": {"q": ["1 + 1?"]}, "id": "same for all"}
+    body = {"Body": "Ann has 2.", "Question": "How many?", "id+": 7}
+    joined = one(tmp_path, body, prompt="Body+Question", id="id+")
+    assert joined.prompt == "Ann has 2.\nHow many?" and joined.id == "7" and joined.meta == {}
     assert "field 'data.x' (mapped to 'prompt') is missing; found q" in refused(tmp_path, row, prompt="data.x")
     assert "did you mean 'prompt'" in refused(tmp_path, row, promt="q")
     (tmp_path / "two.jsonl").write_text('{"q": "x", "id": 1}\n{"q": "y", "id": 1}\n')

@@ -7,7 +7,6 @@ for all cells. Not here: arms, seeds and processes (sweep.py).
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from phi4r_lib.cookbook.profile import UserError, home, load_profile
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.models.engine import EngineSpec, SamplingSettings, open_engine
+from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, load_problems
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _sft(cell: Cell, options: Options, profile: Profile, start: Path) -> tuple[P
     if not rows:
         raise UserError(f"arm '{cell.arm}': no training row matches {options.where}")
     file = cell.folder / "rows.jsonl"
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    write_rows(file, rows)
     report = run_sft(start, [file], cell.folder, profile.sft, seed=cell.seed)
     trained = round(report.tokens * profile.sft.passes)
     return report.model, {
@@ -166,7 +166,7 @@ def _read(files: Iterable[Path]) -> list[dict[str, Any]]:
     for file in files:
         if not file.is_file():
             raise UserError(f"{file} does not exist; check `files` of the sweep")
-        rows += [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+        rows += [row for _, row in read_rows(file)]
     return rows
 
 
@@ -178,7 +178,7 @@ def _grpo(cell: Cell, options: Options, profile: Profile, start: Path, system: s
         raise UserError(f"arm '{cell.arm}': GRPO needs `prompts`, a JSONL file below the start folder")
     rows = [row for row in _read([cell.start / options.prompts]) if matches(row, options.prompts_where)]
     file = cell.folder / "prompts.jsonl"
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    write_rows(file, rows)
     validation = load_problems(home() / profile.data.validation)
     report = run_grpo(
         start, file, cell.folder / "grpo", profile.grpo, validation=validation, system=system, seed=cell.seed

@@ -8,9 +8,7 @@ Not here: the intervals of many arms (trial.py).
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Literal
 
 import numpy as np
 from scipy import stats
+
+from phi4r_lib.problems.rows import write_json
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,5 @@ def gain_per_doubling(budgets: Sequence[float], scores: np.ndarray, gain: float,
 
 def write_promotion(path: str | Path, rule: PromotionRule, decisions: Mapping[str, Decision]) -> Path:
     """Writes promote.json: the rule, every arm's figures and the verdicts; appears whole or not at all."""
-    path = Path(path)
     content = {"rule": asdict(rule), "arms": {name: asdict(decision) for name, decision in decisions.items()}}
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
-    return path
+    return write_json(path, content)

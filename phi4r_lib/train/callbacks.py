@@ -13,6 +13,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from phi4r_lib.models.engine import Progress, Sample, SamplingSettings, as_messages
+from phi4r_lib.models.fast.on_gpu import bf16_twin
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
 from phi4r_lib.problems.rows import json_line, read_rows, write_rows
@@ -113,7 +114,8 @@ def validate(
     from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 
     training = model.training
-    engine = TransformersEngine.from_model(model, tokenizer, name="validation")
+    sampler = bf16_twin(model) if model.device.type == "cuda" else model
+    engine = TransformersEngine.from_model(sampler, tokenizer, name="validation")
     answers = engine.sample([as_messages(problem.prompt, system) for problem in problems], sampling)
     model.train(training)
     samples = [sample for group in answers for sample in group]

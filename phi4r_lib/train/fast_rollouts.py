@@ -6,17 +6,17 @@ one reading of their prompt (models/fast/shared_prompts.py). Not here: what a st
 
 from __future__ import annotations
 
-import copy
 import itertools
 import time
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.models.fast.decoding import Request, decode
+from phi4r_lib.models.fast.on_gpu import bf16_twin
 from phi4r_lib.models.fast.shared_prompts import IGNORE, LONGEST, branches, float32_attention, is_grouped, share_prompts
 from phi4r_lib.train.rollouts import RolloutTrainer
 
@@ -32,8 +32,6 @@ PER_TOKEN = {
 
 class FastRolloutTrainer(RolloutTrainer):
     """RolloutTrainer with our sampler and shared prompts."""
-
-    _sampler: PreTrainedModel | None = None
 
     def _generate_single_turn(self, prompt_ids, *args, **kwargs):
         """Completions of neighbouring equal prompts share one reading of the prompt (models/fast/decoding.py); vLLM as in TRL."""
@@ -57,17 +55,9 @@ class FastRolloutTrainer(RolloutTrainer):
         return [request.outputs[i] for request in requests for i in range(request.count)], None
 
     def _sampling_model(self) -> PreTrainedModel:
-        """The policy, in bf16 where it trains in bf16: a copy whose weights are refreshed before each sampling."""
+        """The policy, in bf16 where it trains in bf16."""
         policy = self.accelerator.unwrap_model(self.model_wrapped)
-        if not self.args.bf16:
-            return policy
-        if self._sampler is None:
-            config = copy.deepcopy(policy.config)
-            self._sampler = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).to(policy.device).eval()
-        with torch.no_grad():
-            for mine, theirs in zip(self._sampler.parameters(), policy.parameters(), strict=True):
-                mine.copy_(theirs)
-        return self._sampler
+        return bf16_twin(policy) if self.args.bf16 else policy
 
     def _generate_and_score_completions(self, inputs):
         """As before, without the reference model: it is run on the groups that are left."""

@@ -184,7 +184,7 @@ def test_the_fast_path_gives_the_gradients_of_trls_own_steps(start, tmp_path, mo
 
     settings = SETTINGS.model_copy(update={"steps": 1, "loss": loss, "entropy": 0.0, "beta": 0.1, "prompts": 8})
     fast, table = gradients(start, tmp_path / "fast", settings, monkeypatch)
-    for name in ("_generate_single_turn", "_sampling_model", "_sampler"):  # the same completions, everything else TRL's
+    for name in ("_generate_single_turn", "_sampling_model"):  # the same completions, everything else TRL's
         monkeypatch.setattr(RolloutTrainer, name, getattr(FastRolloutTrainer, name), raising=False)
     plain, other = gradients(start, tmp_path / "plain", settings.model_copy(update={"fast": False}), monkeypatch)
     assert table["text"].tolist() == other["text"].tolist() and 0 < table["kept"].mean() < 1

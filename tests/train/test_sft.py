@@ -144,6 +144,24 @@ def test_run_writes_model_metrics_and_card(base_dir, rows, tmp_path):
     ).read_text()
 
 
+def test_attention_by_starts_trains_like_the_masked_one(base_dir, rows, tmp_path):
+    losses = []
+    for name in ("sdpa", "packed_varlen"):
+        settings = SETTINGS.model_copy(update={"attention": name})
+        report = run_sft(base_dir, [rows], tmp_path / name, settings, device="cpu")
+        losses.append([json.loads(line)["loss"] for line in report.metrics.read_text().splitlines()])
+    assert len(losses[0]) == 4 and losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_step_is_the_same_in_one_pass_or_several(base_dir, rows, tmp_path):
+    losses = []
+    for size in (1, 2, None):
+        settings = SETTINGS.model_copy(update={"micro_batch": size})
+        report = run_sft(base_dir, [rows], tmp_path / str(size), settings, device="cpu")
+        losses.append([json.loads(line)["loss"] for line in report.metrics.read_text().splitlines()])
+    assert losses[0] == pytest.approx(losses[2], rel=1e-3) and losses[1] == losses[2]
+
+
 def test_a_killed_run_continues_and_repeats_nothing(base_dir, rows, tmp_path):
     class Killed(Exception):
         pass

@@ -5,11 +5,15 @@ Nothing of this touches a CPU. Not here: the attention itself (packed_attention.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from weakref import WeakKeyDictionary
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+_TWINS: WeakKeyDictionary[PreTrainedModel, PreTrainedModel] = WeakKeyDictionary()
 
 
 def steady_attention(device: str | torch.device) -> AbstractContextManager[None]:
@@ -50,3 +54,18 @@ def compile_layers(model: PreTrainedModel) -> None:
         raise ValueError(f"{type(model).__name__} has no `layers` to compile: set compile to false")
     for layer in layers:
         layer.compile()
+
+
+def bf16_twin(model: PreTrainedModel) -> PreTrainedModel:
+    """A bf16 copy of a model in training, to sample with: made once, then refreshed in place, so that its graphs stay good."""
+    twin = _TWINS.get(model)
+    if twin is None:
+        config = copy.deepcopy(model.config)
+        config._attn_implementation = "sdpa"
+        twin = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).to(model.device).eval()
+        twin.generation_config = model.generation_config
+        _TWINS[model] = twin
+    with torch.no_grad():
+        for mine, theirs in zip(twin.parameters(), model.parameters(), strict=True):
+            mine.copy_(theirs)
+    return twin

@@ -88,7 +88,8 @@ def _cuts_of(position_ids, rows: int, length: int, device) -> torch.Tensor:
 
 
 def _kernel(query, key, value, starts, longest: int, scaling):
-    return varlen_attn(query, key, value, starts, starts, longest, longest, scale=scaling, **_CAUSAL, **_GROUPED)
+    scale = {"scale": scaling} if "scale" in _ASKS else {}  # else 1 / sqrt(size), as of nearly every model
+    return varlen_attn(query, key, value, starts, starts, longest, longest, **scale, **_CAUSAL, **_GROUPED)
 
 
 def _one_by_one(query, key, value, starts, longest: int, scaling):

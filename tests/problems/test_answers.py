@@ -11,6 +11,7 @@ import pytest
 from hostile_answers import HOSTILE_GOLDS, HOSTILE_PAIRS, HOSTILE_TEXTS
 from math_verify import parse, verify
 
+from phi4r_lib.problems import answers as answers_module
 from phi4r_lib.problems.answers import Conventions, Grade, extract_answer, grade, plurality
 from phi4r_lib.problems.math import referee
 
@@ -39,6 +40,18 @@ RIGHT, WRONG, FAILED = Grade.RIGHT, Grade.WRONG, Grade.FAILED
         ("Answer: \\frac{3}{4}", "\\frac{3}{4}"),
         ("thought </think> Answer: 5", "5"),
         ("I do not know", None),
+        ("The answer is 42!", "42"),
+        ("The answer is $5!$", "5!"),
+        ("The answer is (B) 42.", "B"),
+        ("Answer: (B)", "B"),
+        ("The answer is \\[ 5 \\]", "5"),
+        ("The answer is $$\nx = 5\n$$\nI hope this helps.", "x = 5"),
+        ("The answer is \\(5\\).", "5"),
+        ("The final answer is 5;", "5"),
+        ("so therefore 5", "5"),
+        ("We add both. Thus, x = 7.", "x = 7"),
+        ("Hence 3 apples were left. Then she bought more", None),
+        ("therefore it rains", None),
         ("", None),
         (None, None),
     ],
@@ -50,6 +63,43 @@ def test_extract(text, answer):
 @pytest.mark.parametrize(("text", "answer"), HOSTILE_TEXTS)
 def test_extract_from_hostile_texts(text, answer):
     assert extract_answer(text) == answer
+
+
+ATTACKS = {
+    "underscores": lambda size: "The answer is" + "_" * size,
+    "blanks": lambda size: "The answer is" + " " * size + "5",
+    "blanks behind": lambda size: "The answer is 5" + " " * size + "x",
+    "line breaks": lambda size: "The answer is" + "\n" * size,
+    "stars": lambda size: "answer" + "*_ " * size + "is 5",
+    "tail tokens": lambda size: "The answer is 5" + "<|im_end|> " * size,
+    "broken tail tokens": lambda size: "The answer is 5" + "<|im_end|> " * size + "x",
+    "openings": lambda size: "The answer is 5 " + "<|" * size + "|>",
+    "announced again": lambda size: "The answer " * size,
+    "answers with blanks": lambda size: ("answer" + " " * 90) * (size // 90),
+    "short words": lambda size: "answer" + " a" * size,
+    "commas": lambda size: "Answer: " + "1," * size + " as",
+    "blanks then a word": lambda size: "Answer: 5" + " " * size + "because",
+    "displays": lambda size: "The answer is $$" + "\\[" * size,
+    "boxes": lambda size: "\\boxed{" * size,
+    "blanks in a box": lambda size: "\\boxed" + " " * size + "5",
+    "conclusions": lambda size: "therefore 5, " * size,
+    "dots": lambda size: "The answer is " + ". " * size,
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_extraction_takes_work_in_proportion_to_the_text(attack):
+    """Eight times the text takes about eight times the CPU; where the work grew with the square it would be 64."""
+
+    def work(size):
+        text, times = ATTACKS[attack](size), []
+        for _ in range(3):
+            start = time.process_time()
+            extract_answer(text)
+            times.append(time.process_time() - start)
+        return min(times)
+
+    assert min(work(32_000) / max(work(4_000), 1e-5) for _ in range(3)) < 32
 
 
 PAIRS = [  # (answer, gold, verdict)
@@ -101,7 +151,7 @@ PAIRS = [  # (answer, gold, verdict)
     ("11,\\! 111", "(1, 6)", WRONG),
     ("5", "x=5", RIGHT),
     ("y = 2x + 3", "3 + 2x", RIGHT),
-    ("3x = 6", "6", RIGHT),
+    ("3x = 6", "6", WRONG),
     ("6", "3x = 6", WRONG),
     ("x=5", "y=5", WRONG),
     ("x \\in [-2, 7]", "[-2, 7]", RIGHT),
@@ -123,7 +173,12 @@ def test_grades():
 
 
 def test_verdicts_are_those_of_math_verify():
-    ours_alone = {"5.", "monday", "18 dollars"}  # a full stop, and words, are read more kindly here
+    ours_alone = {
+        "5.",
+        "monday",
+        "18 dollars",
+        "3x = 6",
+    }  # a full stop and words are read more kindly here, equations not
     pairs = [pair for pair in PAIRS if pair[0] not in ours_alone]
     for answer, gold, verdict in pairs:
         theirs = verify(
@@ -140,6 +195,23 @@ def test_hostile_answers_neither_hang_nor_pass():
     assert len(HOSTILE_PAIRS) >= 40
     assert [(str(a)[:50], g) for a, g, found in zip(answers, golds, grades, strict=True) if found is RIGHT] == []
     assert grade(["2\\sqrt{2}", "5"], ["\\sqrt{8}", "5"]) == [RIGHT, RIGHT]  # the graders still work
+
+
+@pytest.mark.parametrize("answer", ["\\binom{1000000}{500000}", "\\Gamma(1000000)", "100000!", "\\prod_{n=1}^{10^9} n"])
+def test_what_would_grow_too_large_is_not_even_tried(answer):
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers_module, "compare_hard", lambda pairs, *_: asked.extend(pairs) or ["failed"] * len(pairs))
+        assert grade([answer], ["5"]) == [FAILED]
+    assert not asked
+
+
+def test_a_comparison_without_end_is_killed_at_its_limit():
+    referee.compare_hard([("1", "1")], 5.0, 1)
+    used = os.times().children_user
+    assert referee.compare_hard([("9^{9^{9^{9}}}", "5")], 1.0, 1) == ["failed"]
+    assert os.times().children_user - used < 5  # CPU seconds of the child, which has ended
+    assert grade(["2\\cos 0"], ["2"]) == [RIGHT]
 
 
 def test_unparsable_gold_is_never_right():

@@ -59,16 +59,36 @@ def _judge():
 
     def verdict(answer: str, gold: str, relations: bool) -> str:
         try:
-            truth = parsed(gold)
+            truth, given = parsed(gold), parsed(answer)
             formulas = [item for item in truth if isinstance(item, Basic | MatrixBase)]
             if not formulas or any(formula.has(nan, zoo) for formula in formulas):
                 return "failed"  # math-verify would fall back to comparing strings
-            same = verify(truth, parsed(answer), allow_set_relation_comp=relations, timeout_seconds=None)
+            same = verify(truth, given, allow_set_relation_comp=relations, timeout_seconds=None)
+            same = same and _confirmed(truth[0], given[0])
         except (Exception, RecursionError, MemoryError):
             return "failed"
         return "right" if same else "wrong"
 
     return verdict
+
+
+def _confirmed(truth, given) -> bool:
+    """False where math-verify's rounding alone makes two numbers equal: it rounds to six places, and near 0 to nothing.
+
+    Numbers must agree to 40 digits; a decimal must be the rounding of the other number to its own six or more digits.
+    Everything but two numbers is taken as math-verify has it.
+    """
+    from sympy import Expr, Float, N, Rational
+
+    if not (isinstance(truth, Expr) and isinstance(given, Expr)) or truth.free_symbols or given.free_symbols:
+        return True
+    floats = [one for one in (truth, given) if isinstance(one, Float)]
+    exact = [one.replace(lambda part: part.is_Float, lambda part: Rational(str(part))) for one in (truth, given)]
+    one, other = (N(value.doit(), 60) for value in exact)
+    size = max(abs(one), abs(other))
+    if abs(one - other) <= size * N("1e-40", 60):
+        return True
+    return len(floats) == 1 and bool(size > N("1e-2", 60)) and bool(abs(one - other) <= N("5.1e-7", 60))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""The functions and letters that have names of their own, and what is computed of functions of numbers."""
+
+from __future__ import annotations
+
+import math
+
+from phi4r_lib.problems.math.powers import to_power
+from phi4r_lib.problems.math.terms import Form, Open, function, letter, number
+
+FUNCTIONS = frozenset([
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log",
+    "exp",
+])  # fmt: skip
+INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
+GREEK = frozenset([
+    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa",
+    "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega", "Gamma",
+    "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "ell", "hbar", "infty", "emptyset",
+])  # fmt: skip
+MOST_FACTORIAL = 400
+
+
+def applied(name: str, base: Form | None, argument: Form) -> Form:
+    if name == "exp":
+        return to_power(letter("e"), argument)
+    if name == "log" and base is not None:
+        return function("logbase", argument, base)
+    return function(name, argument)
+
+
+def factorial(value: Form) -> Form:
+    whole = value.rational()
+    if whole is None:
+        return function("factorial", value)
+    if whole.denominator != 1 or not 0 <= whole <= MOST_FACTORIAL:
+        raise Open
+    return number(math.factorial(int(whole)))
+
+
+def binomial(above: Form, below: Form) -> Form:
+    n, k = above.rational(), below.rational()
+    if n is None or k is None:
+        return function("binomial", above, below)
+    if n.denominator != 1 or k.denominator != 1 or not 0 <= k <= n <= 4 * MOST_FACTORIAL:
+        raise Open
+    return number(math.comb(int(n), int(k)))

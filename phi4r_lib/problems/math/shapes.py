@@ -1,0 +1,253 @@
+"""Takes an answer apart: one value, a word, a list, a set, a tuple or interval, a union, a matrix, or a relation."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`kind` is value, word, list, set, tuple, union, matrix or relation; `mark` its brackets, size or signs."""
+
+    kind: str
+    text: str
+    parts: tuple[Shape, ...] = ()
+    mark: str = ""
+
+
+_OR = re.compile(r"\\text\s*\{\s*,?\s*or\s*\}|(?<![a-zA-Z\\])or(?![a-zA-Z])")
+_AND = re.compile(r"\\text\s*\{\s*,?\s*and\s*\}|(?<![a-zA-Z\\])and(?![a-zA-Z])|\\text\s*\{\s*,\s*\}")
+_RELATION = re.compile(
+    r"=|<|>|\\(?:in|notin|le|ge|ne|approx|equiv|sim|cong|to|mapsto|ll|gg|subseteq|subset)(?![a-zA-Z])"
+)
+_MATRIX = re.compile(r"\\begin\s*\{([pbBvV]?matrix|array)\}(.*)\\end\s*\{\1\}", re.DOTALL)
+_TEXT = re.compile(r"\\text\s*\{\s*\(?([a-zA-Z][a-zA-Z' .-]*?)\)?\.?\s*\}")
+_PLAIN_WORD = re.compile(r"[a-zA-Z]{2,}(?:[ -]+[a-zA-Z']+)*")
+_NO_WORDS = frozenset(["xy", "ab", "inf", "or", "and"])
+_OPENING, _CLOSING = ("(", "[", "{", "\\{", "\\langle"), (")", "]", "}", "\\}", "\\rangle")
+_SIGN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
+_NAME = re.compile(
+    r"(?:\\[a-zA-Z]+\s?|[a-zA-Z])'*(?:_(?:\{[^{}]*\}|\w))?(?:\([a-zA-Z\d, \\]*\))?|[A-Z]{2,4}|\\text\s*\{[^{}]*\}|[a-zA-Z-]{4,}"
+    r"|\\(?:angle|triangle|overline|measuredangle)\s*\{?\s*[A-Z]{1,3}\s*\}?|\|\s*[a-zA-Z]{1,2}\s*\||\\frac\s*\{d[a-z]\}\{d[a-z]\}"
+    r"|\([a-z](?:,\s?[a-z])+\)|\|?\\overline\{[A-Z]+\}\|?|m\s*\\angle\s*[A-Z]{1,3}"
+)
+
+
+@lru_cache(maxsize=1 << 15)
+def shape(text: str) -> Shape:
+    """The shape of a dressed answer."""
+    text = text.strip()
+    word = as_word(text)
+    if word is not None:
+        return Shape("word", text, mark=word)
+    for take_apart in (_list, _relation, _union, _plus_minus, _matrix, _bracketed):
+        found = take_apart(text)
+        if found is not None:
+            return found
+    return Shape("value", text)
+
+
+def as_word(text: str) -> str | None:
+    r"""The word in lower case, for `\text{East}`, "no solution", and the letter of a choice in brackets."""
+    if match := _TEXT.fullmatch(text):
+        return " ".join(match[1].lower().split())
+    if match := re.fullmatch(r"\(([A-Ja-j])\)", text):
+        return match[1].lower()
+    bare = text.strip("'\"")
+    if _PLAIN_WORD.fullmatch(bare) and bare.lower() not in _NO_WORDS and (len(bare) > 2):
+        return " ".join(bare.lower().split())
+    return None
+
+
+def split(text: str, separator: re.Pattern | str) -> list[str]:
+    """The text cut at separators that stand in no brackets."""
+    parts, depth, start = [], 0, 0
+    pattern = re.compile(re.escape(separator)) if isinstance(separator, str) else separator
+    ends = {match.start(): match.end() for match in pattern.finditer(text)}
+    if not ends:
+        return [text]
+    for match in _SIGN.finditer(text):
+        sign, place = match.group(), match.start()
+        depth += (sign in _OPENING) - (sign in _CLOSING)
+        if depth == 0 and place in ends and place >= start:
+            parts.append(text[start:place].strip())
+            start = ends[place]
+    return [*parts, text[start:].strip()]
+
+
+def _list(text: str) -> Shape | None:
+    mark = "or" if _OR.search(text) else "and" if _AND.search(text) else ""
+    if mark:
+        text = _AND.sub(" , ", _OR.sub(" , ", text))
+    if "\\lor" in text or "\\vee" in text:
+        text, mark = (re.sub(r"\\(?:lor|vee)(?![a-zA-Z])", ",", text), "or") if _RELATION.search(text) else (text, mark)
+    parts = [part for part in split(text, _COMMA) if part]
+    if len(parts) < 2:
+        return None
+    return Shape("list", text, tuple(shape(part) for part in parts), mark)
+
+
+_COMMA = re.compile("[,;]")
+
+
+def _relation(text: str) -> Shape | None:
+    signs = _RELATION.findall(text)
+    sides = split(text, _RELATION) if signs else []
+    if len(sides) < 2 or not all(sides):
+        return None
+    if len(sides) != len(signs) + 1:
+        signs = [sign for sign in _RELATION.findall(_outside(text))]
+    return Shape("relation", text, tuple(shape(side) for side in sides), " ".join(signs))
+
+
+def _outside(text: str) -> str:
+    """The text without what stands in brackets."""
+    depth, kept = 0, []
+    for match in _SIGN.finditer(text):
+        sign = match.group()
+        depth += sign in _OPENING
+        if depth == 0:
+            kept.append(sign)
+        depth -= sign in _CLOSING
+    return "".join(kept)
+
+
+def _union(text: str) -> Shape | None:
+    parts = split(text, re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]}])\s*U\s*(?=[(\[\\{])"))
+    return Shape("union", text, tuple(shape(part) for part in parts)) if len(parts) > 1 and all(parts) else None
+
+
+def _plus_minus(text: str) -> Shape | None:
+    r"""`a \pm b` as the list of both values; with more than one such sign it stays a value of its own."""
+    if len(re.findall(r"\\(?:pm|mp)(?![a-zA-Z])", text)) != 1:
+        return None
+    both = [re.sub(r"\\(?:pm|mp)(?![a-zA-Z])\s*", sign, text) for sign in ("+", "-")]
+    return Shape("list", text, tuple(shape(one.strip().removeprefix("+")) for one in both), "pm")
+
+
+def _matrix(text: str) -> Shape | None:
+    match = _MATRIX.fullmatch(text)
+    if match is None or match[1] in ("vmatrix", "Vmatrix"):
+        return None
+    inside = re.sub(r"^\s*\{[lcr|\s]*\}", "", match[2]) if match[1] == "array" else match[2]
+    rows = [row.split("&") for row in inside.strip().removesuffix("\\\\").split("\\\\")]
+    cells = tuple(shape(cell.strip()) for row in rows for cell in row)
+    return Shape("matrix", text, cells, "x".join(str(len(row)) for row in rows))
+
+
+def _bracketed(text: str) -> Shape | None:
+    """A set, a tuple, an interval, or what stands in brackets alone."""
+    for opening, closings in (
+        ("\\{", ("\\}",)),
+        ("\\langle", ("\\rangle",)),
+        ("(", (")", "]")),
+        ("[", ("]", ")", "[")),
+        ("]", ("[", "]")),
+    ):
+        closing = next((one for one in closings if text.endswith(one)), None)
+        if not text.startswith(opening) or closing is None or len(text) < len(opening) + len(closing):
+            continue
+        inside = text[len(opening) : -len(closing)].strip()
+        if not _balanced(inside):
+            return None
+        return _contents(text, inside, opening, closing)
+    return None
+
+
+def _contents(text: str, inside: str, opening: str, closing: str) -> Shape | None:
+    if opening == "\\{":
+        if not inside:
+            return Shape("value", "\\emptyset")
+        if re.search(r"\||:|\\colon", inside):
+            return _by_condition(text, inside)
+        return Shape("set", text, tuple(shape(part) for part in split(inside, _COMMA) if part))
+    parts = split(inside, ",")
+    if len(parts) < 2 or not all(parts):
+        return shape(inside) if (opening, closing) == ("(", ")") and inside else None
+    if opening == "\\langle":
+        opening, closing = "(", ")"
+    opening = "(" if opening == "]" else opening
+    closing = ")" if closing == "[" else closing
+    return Shape("tuple", text, tuple(shape(part) for part in parts), opening + closing)
+
+
+_CONDITION = re.compile(r"([a-z])\s*(?:\\in\s*\\mathbb\s*\{?R\}?)?\s*(?:\||:)\s*([^|:]+)")
+
+
+def _by_condition(text: str, inside: str) -> Shape | None:
+    """{ x | 1 < x < 2 } as the interval that it is; None for other conditions."""
+    match = _CONDITION.fullmatch(inside)
+    found = as_interval(shape(match[2])) if match else None
+    if found is None or found[0] != match[1]:
+        return None
+    return Shape(found[1].kind, text, found[1].parts, found[1].mark)
+
+
+def _balanced(text: str) -> bool:
+    """True where no bracket closes that was not opened inside."""
+    depth = 0
+    for match in _SIGN.finditer(text):
+        depth += (match.group() in _OPENING) - (match.group() in _CLOSING)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def named(one: Shape) -> tuple[str, Shape]:
+    """The name that an answer gives to its value ("x" of x = 5, of x = 1 or x = 2), "" where it gives none."""
+    if one.kind == "relation" and set(one.mark.split()) <= {"=", "\\in"}:
+        first, last = one.parts[0], one.parts[-1]
+        if is_name(first.text):
+            return _bare(first.text), last
+        if is_name(last.text) and "\\in" not in one.mark:
+            return _bare(last.text), first
+    if one.kind == "list":
+        inner = [named(part) for part in one.parts]
+        stems = {name.partition("_")[0] for name, _ in inner}
+        if len(stems) == 1 and "" not in stems:
+            return stems.pop(), Shape("list", one.text, tuple(part for _, part in inner), one.mark)
+        if (
+            inner[0][0]
+            and not any(name for name, _ in inner[1:])
+            and all(part.kind == "value" for part in one.parts[1:])
+        ):
+            return inner[0][0], Shape("list", one.text, (inner[0][1], *one.parts[1:]), one.mark)
+    return "", one
+
+
+def is_name(text: str) -> bool:
+    """True for what names a quantity: x, x_1, f(x), AB, (x, y), dy/dx, a word."""
+    return _NAME.fullmatch(text) is not None and text not in ("\\pi", "\\infty", "\\emptyset")
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\s{}]|\\text", "", text)
+
+
+def as_interval(one: Shape) -> tuple[str, Shape] | None:
+    r"""(letter, interval) of `x > 2`, `1 < x \le 2`, `x < 1 or x > 2`, `x \in [1, 2]`."""
+    if one.kind == "list" and one.mark == "or":
+        parts = [as_interval(part) for part in one.parts]
+        if None in parts or len({part[0] for part in parts}) != 1:
+            return None
+        return parts[0][0], Shape("union", one.text, tuple(part[1] for part in parts))
+    if one.kind != "relation":
+        return None
+    sides, signs = [part.text for part in one.parts], one.mark.split()
+    if signs == ["\\in"] and is_name(sides[0]):
+        return sides[0], one.parts[1]
+    if set(signs) <= {">", "\\ge"}:
+        sides, signs = sides[::-1], [{">": "<", "\\ge": "\\le"}[sign] for sign in signs[::-1]]
+    if not set(signs) <= {"<", "\\le"}:
+        return None
+    if len(sides) == 2:
+        if is_name(sides[0]):
+            sides, signs = ["-\\infty", *sides], ["<", *signs]
+        elif is_name(sides[1]):
+            sides, signs = [*sides, "\\infty"], [*signs, "<"]
+    if len(sides) != 3 or not is_name(sides[1]):
+        return None
+    brackets = ("(" if signs[0] == "<" else "[") + (")" if signs[1] == "<" else "]")
+    return sides[1], Shape("tuple", one.text, (shape(sides[0]), shape(sides[2])), brackets)

@@ -1,0 +1,165 @@
+"""Whether one value or word equals another: units, percent signs, bases, exact terms, roundings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+from phi4r_lib.problems.math.conventions import Conventions
+from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, either
+from phi4r_lib.problems.math.dressing import Quantity, quantity, scale_factor, spelling
+from phi4r_lib.problems.math.reader import read
+from phi4r_lib.problems.math.shapes import as_word
+from phi4r_lib.problems.math.terms import Form, Open, Undefined, difference, free, number
+from phi4r_lib.problems.math.values import differ, rounds_to
+
+_BASE = re.compile(r"(-?[\dA-F]+)(?:_\s*\{?\s*(\d+)\s*\}?)?", re.ASCII)
+DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
+_SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})", re.ASCII)
+_BEFORE_BRACKET = re.compile(r"([a-zA-Z]'*(?:_(?:\w|\{[^{}]*\}))?|\\[a-zA-Z]+)\s*\(")
+_LETTER = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]'*)(?:_(?:\w|\{[^{}]*\}))?(?!\s*\()")
+
+
+def values(answer: str, gold: str, court: Court) -> Verdict:
+    """Two values or words, with percent signs, units and scales (million) as the conventions have it."""
+    if spelling(answer) == spelling(gold):
+        return "right"
+    verdict = _words(answer, gold)
+    if verdict:
+        return verdict
+    ours, theirs = quantity(answer), quantity(gold)
+    if ours.unit and theirs.unit and ours.unit != theirs.unit and (ours.measure and theirs.measure):
+        return "wrong"
+    if court.conventions.units == "match" and ours.unit != theirs.unit:
+        return "wrong"
+    verdicts = [_single(one, other, court) for one, other in _readings(ours, theirs, court.conventions)]
+    if (
+        (ours.value, theirs.value) != (answer, gold)
+        and ours.unit != theirs.unit
+        and not (ours.measure or theirs.measure)
+    ):
+        verdicts.append(_as_they_stand(answer, gold))
+    return either(*verdicts)
+
+
+def _as_they_stand(answer: str, gold: str) -> Verdict:
+    """What looked like a unit may have been a letter: 2 m and 2m."""
+    ours, theirs = form_of(answer, answer, gold), form_of(gold, answer, gold)
+    return "right" if ours is not None and theirs is not None and not difference(ours, theirs).above else "wrong"
+
+
+def _words(answer: str, gold: str) -> Verdict:
+    """Words compare as words; the letter of a choice in either case where the gold's is a capital; None for formulas."""
+    ours, theirs = as_word(answer), as_word(gold)
+    if ours is None and theirs is None:
+        return "right" if re.fullmatch("[A-J]", gold) and answer.upper() == gold else None
+    one, other = ours or answer.lower(), theirs or gold.lower()
+    if one == other and (ours is None) != (theirs is None) and len(one) == 1:
+        return "right"
+    if ours is not None and theirs is not None:
+        return "right" if ours == theirs else "wrong"
+    if ours == "nan":
+        return "wrong"
+    word = answer if ours is not None else gold
+    return "wrong" if len(ours or theirs or "") == 1 or read(word) is None else None
+
+
+def _readings(ours: Quantity, theirs: Quantity, conventions: Conventions) -> list[tuple[Quantity, Quantity]]:
+    """The ways to read a pair with percent signs: as numbers, and as hundredths where only one side has the sign."""
+    if conventions.percent == "number" or not (ours.percent or theirs.percent):
+        return [(replace(ours, percent=False), replace(theirs, percent=False))]
+    if conventions.percent == "fraction":
+        return [(ours, theirs)]
+    plain = replace(ours, percent=False), replace(theirs, percent=False)
+    return [plain] if ours.percent and theirs.percent else [plain, (ours, theirs)]
+
+
+def _single(ours: Quantity, theirs: Quantity, court: Court) -> Verdict:
+    answer, gold = ours.value, theirs.value
+    verdict = _bases(answer, gold)
+    if verdict:
+        return verdict
+    if ours.scale == theirs.scale:
+        ours, theirs = replace(ours, scale=""), replace(theirs, scale="")
+    try:
+        right = _sized(theirs, answer, gold)
+    except Undefined:
+        raise GoldUndefined from None
+    try:
+        value = _sized(ours, answer, gold)
+    except Undefined:
+        return "wrong"
+    if value is None or right is None:
+        if ours.scale or theirs.scale or ours.percent or theirs.percent:
+            return "wrong"
+        return algebra(answer, gold, court)
+    return _forms(value, right, answer, gold, court)
+
+
+def _sized(one: Quantity, answer: str, gold: str) -> Form | None:
+    form = form_of(one.value, answer, gold)
+    if form is None:
+        return None
+    factor = Fraction(scale_factor(one.scale), 100 if one.percent else 1)
+    return form if factor == 1 else form * number(factor)
+
+
+def form_of(text: str, answer: str, gold: str) -> Form | None:
+    """The exact terms of a text; letters that also stand without a bracket in either text multiply one behind them."""
+    if match := _SCIENTIFIC.fullmatch(text):
+        return number(Fraction(match[1]) * Fraction(10) ** int(match[2]))
+    base = _BASE.fullmatch(text)
+    if base and base[2] and base[1].lstrip("-").isdigit():
+        return number(int(base[1]))
+    if "(" not in text:
+        return read(text)
+    alone = {match.group() for one in (answer, gold) for match in _LETTER.finditer(one)}
+    called = {match[1] for match in _BEFORE_BRACKET.finditer(text)}
+    return read(text, frozenset(alone & called))
+
+
+def _forms(value: Form, right: Form, answer: str, gold: str, court: Court) -> Verdict:
+    try:
+        rest = difference(value, right)
+    except Open:
+        return algebra(answer, gold, court)
+    if not rest.above:
+        return "right"
+    if court.conventions.decimals == "rounded" and (_rounded(answer, value, right) or _rounded(gold, right, value)):
+        return "right"
+    if free(rest) or differ(value, right):
+        return "wrong"
+    return algebra(answer, gold, court)
+
+
+def _rounded(text: str, spelled: Form, exact: Form) -> bool:
+    """True for a decimal with six or more places that is the rounding of a number that no decimal spells."""
+    places = len(text.partition(".")[2])
+    decimal = spelled.rational()
+    if not DECIMAL.fullmatch(text) or places < 6 or decimal is None or len(text.rstrip("0").strip("-+0.")) < 5:
+        return False
+    other = exact.rational()
+    if other is not None and set(_primes(other.denominator)) <= {2, 5}:
+        return False
+    unit = Fraction(1, 10**places)
+    return text.rstrip("0").endswith(text[-3:].rstrip("0")) and rounds_to(exact, decimal, unit / 2)
+
+
+def _primes(value: int) -> list[int]:
+    """2 and 5 where they divide, and what is left."""
+    found = []
+    for prime in (2, 5):
+        while value % prime == 0:
+            found.append(prime)
+            value //= prime
+    return found + [value] * (value > 1)
+
+
+def _bases(answer: str, gold: str) -> Verdict:
+    """52_8 against 52_{8}, 52_7 or 52: a base that is left out is no fault, another base is."""
+    ours, theirs = _BASE.fullmatch(answer), _BASE.fullmatch(gold)
+    if not (ours and theirs) or not (ours[2] or theirs[2]):
+        return None
+    same = ours[1].lstrip("0") == theirs[1].lstrip("0") and (not ours[2] or not theirs[2] or ours[2] == theirs[2])
+    return "right" if same else "wrong"

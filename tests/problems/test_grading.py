@@ -1,0 +1,56 @@
+"""Grading by kinds: what must be right, what must not, golds that equal themselves, and pairs that sympy says differ."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+from answer_tables import GOLDS, RIGHT, WRONG, pairs
+
+from phi4r_lib.problems.answers import Conventions, Grade, grade, plurality
+
+
+def graded(table, **settings):
+    """{(answer, gold): verdict} of a table."""
+    rows = pairs(table)
+    return dict(zip(rows, grade(*zip(*rows, strict=True), **settings), strict=True))
+
+
+def test_right_answers_are_not_refused():
+    assert {pair: verdict for pair, verdict in graded(RIGHT).items() if verdict is not Grade.RIGHT} == {}
+
+
+def test_wrong_answers_are_not_right():
+    assert {pair: verdict for pair, verdict in graded(WRONG).items() if verdict is not Grade.WRONG} == {}
+
+
+@pytest.mark.parametrize("dressing", ["{}", " ${}$", "\\[ {} \\].", "\\boxed{{{}}}"])
+def test_every_gold_equals_itself(dressing):
+    golds = GOLDS.strip().splitlines()
+    verdicts = grade([dressing.format(gold) for gold in golds], golds)
+    assert [gold for gold, verdict in zip(golds, verdicts, strict=True) if verdict is not Grade.RIGHT] == []
+
+
+def test_no_pair_that_sympy_says_is_unequal_is_right(monkeypatch):
+    """A sample; `python benchmarks/unequal.py` takes 24,000."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    unequal = importlib.import_module("unequal")
+    found = unequal.unequal_pairs(660, seed=7)
+    assert len({pair.kind for pair in found}) == len(unequal.KINDS)
+    verdicts = grade([pair.answer for pair in found], [pair.gold for pair in found])
+    assert [pair for pair, verdict in zip(found, verdicts, strict=True) if verdict is Grade.RIGHT] == []
+
+
+def test_a_rounding_needs_six_places_and_a_number_that_no_decimal_spells():
+    answers = ["0.333333", "0.33333", "0.666667", "0.666666", "1.414214", "1.000000", "0.1428571", "0.5000000"]
+    golds = ["1/3", "1/3", "2/3", "2/3", "\\sqrt{2}", "1-\\frac{1}{3^{30}}", "0.142857", "\\frac{5000001}{10000000}"]
+    wanted = [Grade.RIGHT, Grade.WRONG, Grade.RIGHT, Grade.WRONG, Grade.RIGHT, Grade.WRONG, Grade.WRONG, Grade.WRONG]
+    assert grade(answers, golds) == wanted
+    assert set(grade(answers, golds, conventions=Conventions(decimals="exact"))) == {Grade.WRONG}
+
+
+def test_right_goes_both_ways_for_formulas():
+    """A plurality must not depend on which spelling came first."""
+    rows = [("2^{n+1}", "2 \\cdot 2^n"), ("\\frac{x}{2}", "0.5x"), ("(1, 2]", "( 1 , 2 ]"), ("y = 2x", "2x - y = 0")]
+    for one, other in rows:
+        assert grade([one, other], [other, one]) == [Grade.RIGHT] * 2
+        assert plurality([one, other, "7"]).votes == 2

@@ -1,4 +1,4 @@
-"""Answers and golds by kind: pairs that are right, pairs that are not, and golds of which each equals itself.
+"""Answers and golds by kind: right pairs, wrong ones, some that nothing here can decide, golds that equal themselves.
 
 One pair per line, answer === gold. The kinds are those of school, contest, college and physics benchmarks.
 """
@@ -122,6 +122,156 @@ x\ne 2 === 2 \ne x
 2\sin x\cos x === \sin 2x
 \frac{3}{4} \text{ cup} === 3/4
 12 cm === 12 centimeters
+3!! === 3
+1:2 === 1 : 2
+2:3 === \frac23
+\dfrac{dy}{dx} === \frac{dy}{dx}
+x = 5 === \{5\}
+\{x \mid 1<x<2\} === (1,2)
+1<x<2 === \{x|1<x<2\}
+42 cm === 42
+42cm === 42 \text{ cm}
+42 \text{ sq. units} === 42
+42 square feet === 42
+\$42.00 === 42
+42 dollars === $42
+USD 42 === 42
+€42 === 42 euros
+42 people === 42
+42\text{ students} === 42
+42^{\text{nd}} === 42
+x=-\frac{1}{2} === -0.5
+(-\frac{1}{2}, 3) === (-0.5, 3)
+( 1 , 2 ) === (1,2)
+\left(1,2\right) === (1,2)
+(1, 2) === \left( {1, 2} \right)
+[1, 2] === [1,2]
+1 + 2i === 2i+1
+e^{-x}(x+1) === xe^{-x}+e^{-x}
+\frac{e^x+e^{-x}}{2} === \cosh x
+\sin(2x) === 2\sin(x)\cos(x)
+\tan x === \frac{\sin x}{\cos x}
+\frac12\ln 4 === \ln 2
+\ln 8 === 3\ln 2
+\log_{10} 1000 === 3
+\log_3 81 === 4
+\sqrt{12} === 2\sqrt{3}
+\sqrt{50}+\sqrt{8} === 7\sqrt{2}
+\frac{3+\sqrt{5}}{2} === \frac{1}{2}(3+\sqrt5)
+\frac{6}{\sqrt{3}} === 2\sqrt3
+3^{1/2} === \sqrt3
+2^{1/3} === \sqrt[3]{2}
+8^{2/3} === 4
+(x-2)^2 === x^2-4x+4
+-(x-2)(x+2) === 4-x^2
+\frac{x+1}{x-1} === 1+\frac{2}{x-1}
+3(x-1) === 3x-3
+2xy === 2yx
+x^{2}y === yx^2
+\frac{a}{b} === a/b
+\frac{a+b}{2} === (a+b)/2
+0.5 === .5
++5 === 5
+5.0 === 5
+1e3 === 1000
+10^3 === 1000
+2^{10} === 1024
+5 \cdot 10^3 === 5000
+5*10^3 === 5000
+5 x 10^3 === 5000
+3.0 \times 10^{8} === 300000000
+3/4 === 0.75
+75\% === 0.75
+75% === 75
+75 === 75\%
+0.75 === 75\%
+12:30 === 12:30
+\text{five} === \text{Five}
+yes === Yes
+True === true
+\text{A} === A
+\textbf{(A)} === A
+\mathrm{(A)} === A
+(a) === A
+A. === A
+A) === A
+A) 5 cm === A
+(A) \frac12 === A
+(A)~12 === A
+\text{(A) } 12 === A
+A: 12 === A
+\text{Sunday} === sunday
+\text{ east} === East
+\text{increasing} === Increasing.
+no real solutions === No real solutions
+\infty === +\infty
+(-\infty,\infty) === (-\infty,+\infty)
+x \in \mathbb{R} === \mathbb{R}
+x\geq 3 === x \ge 3
+3 \leq x === x\geq 3
+x\geqslant 3 === x\ge3
+[3,\infty) === x \ge 3
+y=x^2 === x^2=y
+2x-4y=6 === x-2y-3=0
+y=\frac{1}{2}x+1 === x-2y+2=0
+a=2, b=3 === b=3, a=2
+a=2,b=3 === (2,3)
+x=1 \text{ and } y=2 === x=1, y=2
+x=2,3 === x=2 \text{ or } x=3
+2 \text{ and } 3 === 2,3
+2 \text{ or } 3 === \{2,3\}
+\{2, 3\} === \{3,2\}
+2,3 === \{2,3\}
+-1 \pm \sqrt2 === -1+\sqrt2, -1-\sqrt2
+\pm\frac{1}{2} === \frac12,-\frac12
+x=\pm 3 === \pm 3
+\begin{pmatrix}1&2\\3&4\end{pmatrix} === \begin{bmatrix}1 & 2 \\ 3 & \frac{8}{2}\end{bmatrix}
+\left[\begin{array}{cc}1&2\\3&4\end{array}\right] === \begin{bmatrix}1&2\\3&4\end{bmatrix}
+\langle 1,2,3\rangle === (1,2,3)
+x^{2}+C === x^2+C
+\frac{\pi}{4} === \pi/4
+45^\circ === 45
+180° === 180 degrees
+π === \pi
+2π === 2\pi
+θ === \theta
+√3/2 === \frac{\sqrt3}{2}
+x₁ === x_1
+10⁻³ === 0.001
+x ≤ 5 === x\le 5
+½x === \frac{x}{2}
+3¾ === \frac{15}{4}
+１２ === 12
+(1，2) === (1,2)
+−∞ === -\infty
+{3} === 3
+\boxed{3} === 3
+$$3$$ === 3
+**3** === 3
+`3` === 3
+3\, === 3
+3\quad === 3
+3\text{.} === 3
+3 \text{ (mod 7)} === 3 \text{ (mod 7)}
+\approx 3.14 === \approx 3.14
+1\,234\,567 === 1234567
+1{,}234 === 1,234
+1,234.5 === 1234.5
+\frac{1}{2} \text{ mile} === 0.5
+\text{about } 5 === \text{about } 5
+5 - 3i === 5-3i
+f^{-1}(x)=\frac{x-1}{2} === \frac{x-1}{2}
+\text{The area is } 12 === \text{The area is } 12
+n=12 === 12
+N = 12 \text{ apples} === 12
+\frac{n!}{(n-2)!} === \frac{n!}{(n-2)!}
+\binom{n}{2} === \binom{n}{2}
+\frac{1}{3}\pi r^2 h === \frac{\pi r^2 h}{3}
+mgh === m g h
+v_0 t - \frac{1}{2} g t^2 === v_{0} t-g t^{2}/2
+\frac{GMm}{r^2} === \frac{G m M}{r^{2}}
+1.38 \times 10^{-23} === 1.38e-23
+3.00 \times 10^8 \text{ m/s} === 3 \times 10^8
 """
 
 WRONG = r"""
@@ -205,6 +355,329 @@ x+10^{-20} === x
 \sin x + 10^{-20} === \sin x
 1.0000001x === x
 0.999999999 === 1
+5 === 5\%\%
+x^2 === x^{-2}
+-x^2 === (-x)^2
+-2^2 === 4
+2^{-2} === -4
+\sqrt{4} === -2
+\sqrt{2} === \sqrt[3]{2}
+\sqrt{x^2} === x
+\frac{0}{0} === 0
+\frac{x}{x-x} === 1
+\frac{1}{\sin^2x+\cos^2x-1} === 0
+(x-1)/(x-1)^2 === 1
+x/2y === \frac{xy}{2}
+1/2x === \frac{x}{2}
+a/bc === \frac{ac}{b}
+2\frac{1}{2} === 1
+2\frac12 === 1
+-2\frac12 === -1.5
+1 1/2 === 5.5
+1 1/2 === \frac{11}{2}
+12 === 1 2
+1,2 === 12
+1,234 === 1.234
+1,23 === 123
+1.234.567 === 1234567
+(1,234) === 1234
+1,234,567 === 1, 234, 567
+0.1\overline{6} === 0.16
+0.\overline{9} === 0.9
+0.333... === 0.333
+0.3(3) === 0.9
+0.5(3) === 0.533
+f(3) === 3f
+g(x) === gx
+h(2)=1 === h(2)=-1
+y(0)=1 === 1=y(1)
+P(A\cup B) === P(A)+P(B)
+\ln(x+1) === \ln x + 1
+\ln xy === y\ln x
+\sin x y === y\sin x
+\sin(x)^2 === \sin(x^2)
+\sin x^2 === \sin^2 x
+\sin^{-2} x === \arcsin^2 x
+\log 8 === \ln 8
+\log_2 x === \log_3 x
+\exp(x) === x
+e^x === ex
+e^{x^2} === e^{2x}
+(e^x)^2 === e^{x^2}
+2^{3^2} === 64
+x^{y^z} === (x^y)^z
+x^yz === x^{yz}
+x^12 === x^1 2
+x^{12} === x^1 \cdot 2
+x_1 === x1
+x_1 x_2 === x_2 x_2
+x_{12} === x_1x_2
+a_n === an
+a_{n+1} === a_n+1
+|x| === x
+|-x| === -x
+|x|y === |xy|z
+|x-y| === x-y
+n! === n
+(n+1)! === n+1!
+3!! === 720
+3!! === 6
+\binom{n}{2} === \frac{n}{2}
+\binom{5}{2} === \frac52
+\lfloor 2.5 \rfloor === 2.5
+\lfloor x \rfloor === x
+\lceil x \rceil === \lfloor x \rfloor
+\bar{x} === x
+\overline{z} === z
+\overline{AB} === \overline{CD}
+\overrightarrow{AB} === \overrightarrow{BA}
+\vec{AB} === \vec{BA}
+\vec{a}\times\vec{b} === \vec{b}\times\vec{a}
+\vec{a}\times\vec{b} === \vec{a}\cdot\vec{b}
+A^T === A
+A^{-1} === \frac1A x
+\angle A === A
+\triangle ABC === ABC
+x\in\{1,2\} === x\in(1,2)
+x \in [1,2] === x\in(1,2)
+x \notin \{1\} === x \in \{1\}
+x \subset y === y \subset x
+A \cup B === AB
+\neg p === p
+p \land q === p \lor q
+p \to q === q \to p
+x \to 0 === x \to \infty
+3 \pmod 5 === 3
+\text{yes} === \text{no}
+\text{not even} === even
+true === false
+even === odd
+A === B
+A,B === A
+A and B === A or C
+(A) 5 === B
+(A) 5 === 6
+A. 12 === C
+C. 12 === 13
+3 m === 3 s
+3 \text{ m} === 3 \text{ m}^2
+3 m^2 === 9
+3 \text{ cubic meters} === 3 \text{ square meters}
+3 \text{ hours} === 3 \text{ minutes}
+3 hours === 180 hours
+5\text{ per } 2 === 10
+5^\circ === 5 \text{ radians}
+\$5 === 5 cents
+\$5 === €5
+5 dozen === 5
+5 hundred === 5 thousand
+5K === 5M
+5k === 5
+5\% === 5 \text{ million}
+50\% === 5
+0.5\% === 50
+0.5\% === 0.5 x
+\frac{1}{3}\% === 0.33
+100\% === 0.01
+x=1,y=2 === x=2,y=1
+x=1,y=2 === (2,1)
+x=1 === x=1,y=2
+(x,y)=(1,2) === (y,x)=(1,2)
+x=1 or x=2 === x=1 or x=3
+x=1 \text{ or } 2 === 1
+x=\pm1 === 1
+x=2 === 2=y
+x=y === x=-y
+y=2x === y=x/2
+y=mx+b === y=mx-b
+y=mx+b === mx+b=0
+x^2=4 === x=2
+x^2=x === x=1
+x^2+y^2=1 === x^2+y^2=2
+x+y=1 === 1
+x+y=1 === x+y
+x+y === x+y=0
+x=5 === x^2=25
+2x=10 === 10
+f(x)=3 === f(y)=3
+f'(x)=3 === f(x)=3
+f(x)=x === f(x)=y
+x<2 === x>2
+x<2 === x \le 2
+x<2 === 2
+x<2 === (2,\infty)
+x<y === y<x
+-x<2 === x<-2
+1<x<2 === 1<y<2
+1<x<2 === 2<x<1
+x \ne 1 === x = 1
+x \approx 1 === x = 1.0001
+x>1 and x<3 === x>1 or x<3
+x>1, x<3 === x>1 \text{ or } x<3
+(1,3) === x>1 or x<3
+(1,2] === [1,2)
+[1,2] === \{1,2\}
+(1,2) === (1,2,2)
+(1,2)\cup(3,4) === (1,2)\cap(3,4)
+(1,2)\cup(3,4) === (1,4)
+(1,2),(3,4) === (1,2)\cup(3,4)
+(1,2),(3,4) === (1,3),(2,4)
+(1,2),(3,4) === (2,1),(4,3)
+((1,2),3) === (1,(2,3))
+((1,2),3) === (1,2,3)
+\{1,\{2\}\} === \{1,2\}
+\{\} === \{\emptyset\}
+\{\emptyset\} === \emptyset
+\emptyset === 0
+\{0\} === \emptyset
+\{1,1\} === \{1,2\}
+1,2,3 === 1,2
+1,2,2 === 1,1,2
+1;2 === 12
+1/2, 3 === 1, 2/3
+\begin{pmatrix}1&2\\3&4\end{pmatrix} === \begin{pmatrix}1&3\\2&4\end{pmatrix}
+\begin{pmatrix}1&2&3&4\end{pmatrix} === \begin{pmatrix}1&2\\3&4\end{pmatrix}
+\begin{pmatrix}1\\2\end{pmatrix} === \begin{pmatrix}1&2\end{pmatrix}
+\begin{vmatrix}1&2\\3&4\end{vmatrix} === \begin{pmatrix}1&2\\3&4\end{pmatrix}
+\int x\,dx === \int x\,dy
+\int_0^1 x dx === \int_1^0 x dx
+\int_0^1 x dx === \int_0^2 x dx
+\int x dx === \frac{x^2}{2}+C
+\frac{x^2}{2} === \frac{x^2}{2}+C
+\sum_{k=1}^n k === \sum_{k=0}^{n-1} k
+\sum_{k=1}^3 k === \prod_{k=1}^4 k
+\lim_{x\to0} x === \lim_{x\to 1} x
+\frac{dy}{dx} === \frac{y}{x}
+\frac{dy}{dx} === \frac{dx}{dy}
+\frac{\partial f}{\partial x} === \frac{f}{x}
+y' === y
+y'' === y'
+\dot{x} === x
+i === 1
+i^2 === 1
+3+4i === 5
+3+4i === 4+3i
+2i === -2i
+\sqrt{-4} === -2i
+1e5 === 15
+1e5 === 1e6
+2e3 === 6e
+10^{5} === 10^{-5}
+1.0 \times 10^3 === 1.0 \times 10^{-3}
+6.02 \times 10^{23} === 6.02 \times 10^{22}
+1010_2 === 1010_3
+12_8 === 12_{10}
+52_8 === 42
+A_{16} === A
+0x10 === 0
+10:30 === 10.5
+3:45 === 3
+1:2:3 === 1:3:2
+2:3 === \frac{2}{5}
+\infty === -\infty
+\pm\infty === \infty
+\infty === 10^{100}
+1\pm2 === 3
+\pm1,\pm2 === 1,2
+a\pm b\pm c === a+b+c
+x+10^{-50} === x
+x(1+10^{-30}) === x
+10^{50}+x === 10^{50}
+\sqrt{10^{40}+1}-10^{20} === 0
+\sqrt{2}+\sqrt{3} === \sqrt{5+2\sqrt{6}}+10^{-25}
+\sqrt{2+10^{-60}} === \sqrt{2}
+e^{10^{-40}} === 1
+\sin(10^{-100}) === 0
+\tan 10^{-30} === 10^{-30}
+e^{\pi\sqrt{163}} === 262537412640768744
+\pi === 22/7
+\pi === \frac{355}{113}
+e === 2.71828
+e === 2.718281
+0.1234567 === 0.1234568
+1/3 === 0.3333333334
+2/3 === 0.66666667000
+0.1+0.2 === 0.30000001
+99999999999999999999 === 100000000000000000000
+123456789012345678901234567890.1 === 123456789012345678901234567890.2
+\text{Answer: }5 === 6
+5 or 6 === 5
+not 5 === 5
+5? === 6
+> 5 === 5
+\approx 5 === 5
+about 5 === 6
+at least 5 === 5
+less than 5 === 5
+5+ === 5
+5- === 5
+--5 === -5
+5...6 === 5
+\{5 === 5
+5\} === 5
+5^ === 5
+\frac{5} === 5
+\sqrt === 0
+\boxed{} === 5
+\text{} === 5
+$ === 5
+. === 5
+None === 0
+null === 0
+undefined === 0
+[] === 0
+{} === 0
+() === 0
+abc === cab
+xy === x+y
+ab === a
+aab === ab
+x y z === x y
+O(n) === O(n^2)
+O(n) === On
+H_2O === HO_2
+CO === Co
+x'=2 === x=2
+\{x:x^2=1\} === \{x:x^2=2\}
+\{x \in \mathbb{Z} | 0<x<2\} === (0,2)
+k\pi, k\in\mathbb{Z} === 2k\pi, k\in\mathbb{Z}
+3 apples and 4 oranges === 4 apples and 3 oranges
+3 hours and 20 minutes === 3 hours and 30 minutes
+5 feet 3 inches === 5 feet 4 inches
+5'3" === 5'4"
+Smith and Jones === Smith
+Jan 5 === Jan 6
+5th === 6th
+5th === 5x
+first === second
+\theta === \phi
+\alpha === a
+\Delta === \delta
+\epsilon === \varepsilon
+\Omega === \omega
+Rr === r^2
+R+r === 2r
+\frac{R}{r} === 1
+\sin R \sin r === \sin^2 r
+\int R r dr === \int r^2 dr
+M m === m^2
+GMm/r^2 === Gm^2/r^2
+\ln R === \ln r
+X === x
+"""
+
+FAILED = r"""
+n!! === (n!)!
+A \cup B === A \cap B
+A \setminus B === B \setminus A
+x \equiv 3 \pmod 5 === x \equiv 3 \pmod 7
+3 \bmod 5 === 5 \bmod 3
+5^\circ C === 5^\circ F
+\begin{cases}x=1\\y=2\end{cases} === \begin{cases}x=2\\y=1\end{cases}
+0 === []
+Na^+ === Na^-
+\{(x,y):x=y\} === \{(x,y):x=-y\}
+\{x\in\mathbb{Z}|x>0\} === \{x|x>0\}
 """
 
 GOLDS = r"""

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 import pytest
-from answer_tables import GOLDS, RIGHT, WRONG, pairs
+from answer_tables import FAILED, GOLDS, RIGHT, WRONG, pairs
 
 from phi4r_lib.problems.answers import Conventions, Grade, grade, plurality
 
@@ -21,6 +21,10 @@ def test_right_answers_are_not_refused():
 
 def test_wrong_answers_are_not_right():
     assert {pair: verdict for pair, verdict in graded(WRONG).items() if verdict is not Grade.WRONG} == {}
+
+
+def test_what_cannot_be_decided_is_failed_and_not_right():
+    assert set(graded(FAILED).values()) == {Grade.FAILED}
 
 
 @pytest.mark.parametrize("dressing", ["{}", " ${}$", "\\[ {} \\].", "\\boxed{{{}}}"])

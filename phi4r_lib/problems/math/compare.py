@@ -117,7 +117,7 @@ def _plain_or_interval(answer: Shape, gold: Shape, court: Court) -> Verdict:
     if not _relates(answer) and not _relates(gold):
         return "no relation"
     if _relates(answer) and _relates(gold):
-        if answer.kind == gold.kind == "list" and answer.mark == gold.mark:
+        if answer.kind == gold.kind == "list" and (answer.mark == gold.mark or "or" not in (answer.mark, gold.mark)):
             return _unordered(answer.parts, gold.parts, court)
         ours, theirs = as_interval(answer), as_interval(gold)
         return _shapes(ours[1], theirs[1], court) if ours and theirs and ours[0] == theirs[0] else "wrong"
@@ -143,12 +143,13 @@ def _as_point(answer: Shape, gold: Shape, court: Court) -> Verdict:
 
 
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
+_SYMMETRIC = ("=", "\\ne", "\\approx", "\\equiv", "\\sim", "\\cong")
 
 
 def _two_relations(answer: Shape, gold: Shape, court: Court) -> Verdict:
     """Equal side by side, turned round, or a multiple of the other where all sides are exact terms."""
     signs, marks = answer.mark.split(), gold.mark.split()
-    turned = [_FLIPPED.get(sign, sign) for sign in signs[::-1]]
+    turned = [sign if sign in _SYMMETRIC else _FLIPPED.get(sign) for sign in signs[::-1]]
     if len(signs) == len(marks) == 1 and signs[0] in (*_FLIPPED, "=", "\\ne"):
         multiple = _multiple(answer, gold)
         if multiple is not None:
@@ -186,10 +187,21 @@ def _pairwise(answers: tuple[Shape, ...], golds: tuple[Shape, ...], court: Court
         return ["wrong"]
     verdicts: list[Verdict] = []
     for answer, gold in zip(answers, golds, strict=True):
-        verdicts.append(_shapes(answer, gold, court))
+        verdicts.append(_part(answer, gold, court))
         if verdicts[-1] == "wrong":
             break
     return verdicts
+
+
+def _part(answer: Shape, gold: Shape, court: Court) -> Verdict:
+    """Parts of lists and the like: here {2} is not 2, and 3 apples are not 3 oranges."""
+    if {answer.kind, gold.kind} == {"value", "set"}:
+        return "wrong"
+    if answer.kind == gold.kind == "value":
+        units = quantity(answer.text).unit, quantity(gold.text).unit
+        if all(units) and units[0] != units[1]:
+            return "wrong"
+    return _shapes(answer, gold, court)
 
 
 def _unordered(answers: tuple[Shape, ...], golds: tuple[Shape, ...], court: Court) -> Verdict:
@@ -204,7 +216,7 @@ def _unordered(answers: tuple[Shape, ...], golds: tuple[Shape, ...], court: Cour
         return "failed"
     verdicts: list[Verdict] = []
     for one in rest:
-        found = [_shapes(one, other, court) for other in others]
+        found = [_part(one, other, court) for other in others]
         verdicts.append(either(*found))
         if "right" in found:
             others.pop(found.index("right"))
@@ -227,7 +239,7 @@ def _containers(answer: Shape, gold: Shape, court: Court) -> Verdict:
         return values(answer.text, gold.text, court) if set(kinds) <= {"value", "word"} else "wrong"
     if set(kinds) == {"value", "set"}:
         one = answer if kinds[0] == "set" else gold
-        if len(one.parts) == 1:
+        if len(one.parts) == 1 and one.parts[0].text != "\\emptyset":
             return _shapes(*((one.parts[0], gold) if one is answer else (answer, one.parts[0])), court)
     if kinds == ("set", "set"):
         return _unordered(_distinct(answer.parts), _distinct(gold.parts), court)
@@ -238,6 +250,8 @@ def _containers(answer: Shape, gold: Shape, court: Court) -> Verdict:
     if kinds == ("tuple", "tuple") and _same_brackets(answer, gold, court.conventions):
         return both(*_pairwise(answer.parts, gold.parts, court))
     if set(kinds) == {"tuple", "list"} and "pm" not in (answer.mark, gold.mark) and "()" in (answer.mark, gold.mark):
+        return both(*_pairwise(answer.parts, gold.parts, court))
+    if kinds == ("ratio", "ratio"):
         return both(*_pairwise(answer.parts, gold.parts, court))
     if kinds == ("matrix", "matrix") and answer.mark == gold.mark:
         return both(*_pairwise(answer.parts, gold.parts, court))
@@ -258,7 +272,8 @@ def _different_kinds(answer: Shape, gold: Shape, court: Court) -> Verdict:
     for one in (answer, gold):
         if one.kind == "value" and form_of(quantity(one.text).value, answer.text, gold.text) is None:
             return algebra(answer.text, gold.text, court)
-    if {answer.kind, gold.kind} == {"tuple", "union"}:
+    ratio_of_two = {len(one.parts) for one in (answer, gold) if one.kind == "ratio"} == {2}
+    if {answer.kind, gold.kind} == {"tuple", "union"} or (ratio_of_two and "value" in (answer.kind, gold.kind)):
         return algebra(answer.text, gold.text, court)
     return "wrong"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.math.dressing import spelling
+from phi4r_lib.problems.math.reader import DERIVATIVE
 
 Verdict = str | None  # "right", "wrong", "failed"; None while a question to the referee is open
 Question = tuple[str, str]  # (answer, gold) as math-verify should see them
@@ -55,6 +56,8 @@ def algebra(answer: str, gold: str, court: Court) -> Verdict:
     """Asks math-verify, unless the texts differ in what it overlooks."""
     if any(_DIGITS_APART.search(_SINGLE.sub(" x", text)) for text in (answer, gold)):
         return "wrong"  # 1 2 is not 12
+    if _CROSS.search(answer) or _CROSS.search(gold):
+        return "wrong"  # a cross product is not commutative
     if _said(answer) != _said(gold) or _called(answer) != _called(gold) or _uncommon(answer) != _uncommon(gold):
         return "wrong"
     if explosive(answer) or explosive(gold):
@@ -78,6 +81,9 @@ _ENVIRONMENT = re.compile(r"\\(?:begin|end|mathbb|mathcal|operatorname)\s*\{\w+\
 _CALLED = re.compile(r"(?<![\\a-zA-Z])([fghFGHP]'*)\s*\(([^()]*)\)")
 
 
+_CROSS = re.compile(r"\\vectorial(?![a-zA-Z])")
+
+
 def _said(text: str) -> list[str]:
     """The words of a text, in order."""
     return ["".join(match.groups("")).strip().lower() for match in _SAID.finditer(_ENVIRONMENT.sub(" ", text))]
@@ -89,7 +95,8 @@ def _uncommon(text: str) -> Counter[str]:
 
 
 def _called(text: str) -> Counter[str]:
-    return Counter(re.sub(r"\s", "", match.group()) for match in _CALLED.finditer(text))
+    found = [match.group() for pattern in (_CALLED, DERIVATIVE) for match in pattern.finditer(text)]
+    return Counter(re.sub(r"\s", "", one) for one in found)
 
 
 def letters_apart(answer: str, gold: str) -> Question:

@@ -87,6 +87,11 @@ _SPELLINGS = [
     (re.compile(r"\\text\s*\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|arcsin|arccos|arctan)\s*\}"), r"\\\1 "),
     (re.compile(r"(?<![a-zA-Z\\{])(sqrt|pi|sin|cos|tan|cot|sec|csc|ln|log|exp|arcsin|arccos|arctan)(?![a-zA-Z])"), r"\\\1 "),
     (re.compile(r"(?<![a-zA-Z\\])(?:infinity|oo)(?![a-zA-Z])"), r"\\infty "),
+    (re.compile(r"^\\text\s*\{\s*(\([A-J]\))\s*\}"), r"\1 "),
+    (re.compile(r"\\text\s*\{\s*[.,;:]?\s*\}$"), ""),
+    (re.compile(r"(?<=\d)\s*(?:\^\s*\{?)?\s*(?:\\text\s*\{\s*)?(?:st|nd|rd|th)(?![a-zA-Z])\s*\}{0,2}$"), ""),
+    (re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r" \\times "),
+    (re.compile(r"^(?:USD|US\\?\$)\s*(?=[\d.])"), "$"),
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"\\%"), "%"),
     (re.compile(r"(?:\\text\s*\{\s*per\s?cent\s*\}|(?<![a-zA-Z\\])per\s?cent\b)"), "%"),
@@ -94,6 +99,9 @@ _SPELLINGS = [
     (re.compile(r"\\text\s*\{\s*(?:degrees?|°)\s*\}|(?<=\d)\s*degrees?\b"), "°"),
     (re.compile(r"\\pmod"), r"\\bmod"),
 ]  # fmt: skip
+_VECTOR = re.compile(
+    r"\\(?:vec|mathbf|boldsymbol|bm|overrightarrow)\b.*\\(?:times|cdot|wedge|otimes).*\\(?:vec|mathbf|boldsymbol|bm|over)"
+)
 _WRAPS = [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ("{", "}"), ("__", "__")]
 _REPEATING = re.compile(
     r"(-?\d*\.\d*?)(?:\\(?:overline|bar)\s*\{?(\d+)\}?|\\dot\{?(\d)\}?(?:(\d*)\\dot\{?(\d)\}?)?|\((\d+)\))$"
@@ -109,7 +117,14 @@ def dress(text: str, conventions: Conventions) -> str:
     if not text.isascii():
         text = _from_unicode(text)
     text = _unwrapped(text.strip())
-    if "\\" in text or not text.isascii() or any(sign in text for sign in "<>!*~{%&") or re.search("[a-zA-Z]{2}", text):
+    if _VECTOR.search(text):
+        text = re.sub(r"\\(?:times|cdot|wedge|otimes)(?![a-zA-Z])", lambda match: rf"\vectorial{match.group()} ", text)
+    if (
+        "\\" in text
+        or not text.isascii()
+        or any(sign in text for sign in "<>!*~{%&xX")
+        or re.search("[a-zA-Z]{2}", text)
+    ):
         for pattern, spelling in _SPELLINGS:
             text = pattern.sub(spelling, text)
         text = _unwrapped(text.strip())
@@ -254,15 +269,16 @@ def _without_unit(text: str) -> tuple[str, str, str]:
             power = match[2] if match.re.groups > 1 and match[2] else ""
             return text[: match.start()].rstrip(), " ".join(match[1].split()).rstrip("."), power
     match = _WORD_UNIT.search(text)
-    if match and _is_unit(match[1]):
+    if match and _is_unit(match[1], text[: match.start()]):
         return text[: match.start()].rstrip(), " ".join(match[1].split()).rstrip("."), ""
     return text, "", ""
 
 
-def _is_unit(words: str) -> bool:
-    """True for words of two letters or more and for m, g, s, h; `8 x^{3}` and `3 or 4` have no unit."""
+def _is_unit(words: str, before: str) -> bool:
+    """True for words of two letters or more, and for m, g, s, h behind a number; `8 x^{3}` and `\\pi r^2 h` have none."""
     first = re.match(r"[a-zA-Z]*", words).group()
-    short = first in ("m", "g", "s", "h") or not first
+    number = re.search(r"(?<![a-zA-Z\\])[a-zA-Z]|\\pi", before) is None
+    short = (first in ("m", "g", "s", "h") and number) or not first
     short = short or re.fullmatch(r"[ap]\.m\.?", words) is not None
     return (short or len(first) > 1) and re.search(r"\b(?:mod|is|the|or|and)\b", words) is None
 

@@ -37,6 +37,16 @@ def factorial(value: Form) -> Form:
     return number(math.factorial(int(whole)))
 
 
+def double_factorial(value: Form) -> Form:
+    """n!! = n (n-2) (n-4) ..., not the factorial of a factorial."""
+    whole = value.rational()
+    if whole is None:
+        return function("double factorial", value)
+    if whole.denominator != 1 or not 0 <= whole <= MOST_FACTORIAL:
+        raise Open
+    return number(math.prod(range(int(whole), 0, -2)))
+
+
 def binomial(above: Form, below: Form) -> Form:
     n, k = above.rational(), below.rational()
     if n is None or k is None:

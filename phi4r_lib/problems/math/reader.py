@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from phi4r_lib.problems.math.functions import FUNCTIONS, GREEK, INVERSE, applied, binomial, factorial
+from phi4r_lib.problems.math.functions import FUNCTIONS, GREEK, INVERSE, applied, binomial, double_factorial, factorial
 from phi4r_lib.problems.math.powers import root, to_power
 from phi4r_lib.problems.math.terms import Form, Open, Undefined, function, letter, number
 
@@ -20,6 +20,9 @@ _TOKEN = re.compile(
     r"|(?P<sign>[-+*/^_{}()\[\]|!,])", re.ASCII
 )  # fmt: skip
 _WORD = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]{4,}")
+DERIVATIVE = re.compile(
+    r"(?<![a-zA-Z\\])d\s?(?:\^\{?\d\}?)?\s*\(?\s*[a-zA-Z]?\)?\s*(?:/|\}\s*\{)\s*\(?d\s?[a-zA-Z]"
+)  # dy/dx
 MOST_TOKENS = 300
 
 
@@ -42,7 +45,7 @@ class _Reader:
     """Recursive descent over the tokens of one text."""
 
     def __init__(self, text: str, factors: frozenset[str]) -> None:
-        if _WORD.search(text):
+        if _WORD.search(text) or DERIVATIVE.search(text):
             raise Open
         self.tokens: list[tuple[str, str]] = []
         self.spaced: list[bool] = []
@@ -159,9 +162,7 @@ class _Reader:
 
     def postfix(self, value: Form) -> Form:
         while self.take("!"):
-            if self.peek() == "!":
-                raise Open
-            value = factorial(value)
+            value = double_factorial(value) if self.take("!") else factorial(value)
         return value
 
     def exponent(self) -> Form:

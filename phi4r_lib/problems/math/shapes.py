@@ -9,7 +9,7 @@ from functools import lru_cache
 
 @dataclass(frozen=True)
 class Shape:
-    """`kind` is value, word, list, set, tuple, union, matrix or relation; `mark` its brackets, size or signs."""
+    """`kind` is value, word, list, set, tuple, ratio, union, matrix or relation; `mark` its brackets, size or signs."""
 
     kind: str
     text: str
@@ -29,7 +29,7 @@ _NO_WORDS = frozenset(["xy", "ab", "inf", "or", "and"])
 _OPENING, _CLOSING = ("(", "[", "{", "\\{", "\\langle"), (")", "]", "}", "\\}", "\\rangle")
 _SIGN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
 _NAME = re.compile(
-    r"(?:\\[a-zA-Z]+\s?|[a-zA-Z])'*(?:_(?:\{[^{}]*\}|\w))?(?:\([a-zA-Z\d, \\]*\))?|[A-Z]{2,4}|\\text\s*\{[^{}]*\}|[a-zA-Z-]{4,}"
+    r"(?:\\[a-zA-Z]+\s?|[a-zA-Z])'*(?:_(?:\{[^{}]*\}|\w))?(?:\^\{-1\})?(?:\([a-zA-Z\d, \\]*\))?|[A-Z]{2,4}|\\text\s*\{[^{}]*\}|[a-zA-Z-]{4,}"
     r"|\\(?:angle|triangle|overline|measuredangle)\s*\{?\s*[A-Z]{1,3}\s*\}?|\|\s*[a-zA-Z]{1,2}\s*\||\\frac\s*\{d[a-z]\}\{d[a-z]\}"
     r"|\([a-z](?:,\s?[a-z])+\)|\|?\\overline\{[A-Z]+\}\|?|m\s*\\angle\s*[A-Z]{1,3}"
 )
@@ -42,7 +42,7 @@ def shape(text: str) -> Shape:
     word = as_word(text)
     if word is not None:
         return Shape("word", text, mark=word)
-    for take_apart in (_list, _relation, _union, _plus_minus, _matrix, _bracketed):
+    for take_apart in (_list, _relation, _union, _plus_minus, _matrix, _bracketed, _ratio):
         found = take_apart(text)
         if found is not None:
             return found
@@ -53,7 +53,7 @@ def as_word(text: str) -> str | None:
     r"""The word in lower case, for `\text{East}`, "no solution", and the letter of a choice in brackets."""
     if match := _TEXT.fullmatch(text):
         return " ".join(match[1].lower().split())
-    if match := re.fullmatch(r"\(([A-Ja-j])\)", text):
+    if match := re.fullmatch(r"\(?([A-Ja-j])\)", text):
         return match[1].lower()
     bare = text.strip("'\"")
     if _PLAIN_WORD.fullmatch(bare) and bare.lower() not in _NO_WORDS and (len(bare) > 2):
@@ -135,6 +135,12 @@ def _matrix(text: str) -> Shape | None:
     rows = [row.split("&") for row in inside.strip().removesuffix("\\\\").split("\\\\")]
     cells = tuple(shape(cell.strip()) for row in rows for cell in row)
     return Shape("matrix", text, cells, "x".join(str(len(row)) for row in rows))
+
+
+def _ratio(text: str) -> Shape | None:
+    """1 : 2 : 3, and the time 10:30."""
+    parts = split(text, ":") if ":" in text and "\\text" not in text else []
+    return Shape("ratio", text, tuple(shape(part) for part in parts)) if len(parts) > 1 and all(parts) else None
 
 
 def _bracketed(text: str) -> Shape | None:

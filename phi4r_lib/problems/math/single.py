@@ -14,7 +14,8 @@ from phi4r_lib.problems.math.shapes import as_word
 from phi4r_lib.problems.math.terms import Form, Open, Undefined, difference, free, number
 from phi4r_lib.problems.math.values import differ, rounds_to
 
-_BASE = re.compile(r"(-?[\dA-F]+)(?:_\s*\{?\s*(\d+)\s*\}?)?", re.ASCII)
+_HEXADECIMAL = re.compile(r"0x([\da-fA-F]{1,64})", re.ASCII)
+_BASE = re.compile(r"(-?(?=[A-F]*\d)[\dA-F]+)(?:_\s*\{?\s*(\d+)\s*\}?)?", re.ASCII)
 DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
 _SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})", re.ASCII)
 _BEFORE_BRACKET = re.compile(r"([a-zA-Z]'*(?:_(?:\w|\{[^{}]*\}))?|\\[a-zA-Z]+)\s*\(")
@@ -34,11 +35,7 @@ def values(answer: str, gold: str, court: Court) -> Verdict:
     if court.conventions.units == "match" and ours.unit != theirs.unit:
         return "wrong"
     verdicts = [_single(one, other, court) for one, other in _readings(ours, theirs, court.conventions)]
-    if (
-        (ours.value, theirs.value) != (answer, gold)
-        and ours.unit != theirs.unit
-        and not (ours.measure or theirs.measure)
-    ):
+    if (ours.value, theirs.value) != (answer, gold) and ours.unit != theirs.unit:
         verdicts.append(_as_they_stand(answer, gold))
     return either(*verdicts)
 
@@ -109,6 +106,8 @@ def form_of(text: str, answer: str, gold: str) -> Form | None:
     """The exact terms of a text; letters that also stand without a bracket in either text multiply one behind them."""
     if match := _SCIENTIFIC.fullmatch(text):
         return number(Fraction(match[1]) * Fraction(10) ** int(match[2]))
+    if match := _HEXADECIMAL.fullmatch(text):
+        return number(int(match[1], 16))
     base = _BASE.fullmatch(text)
     if base and base[2] and base[1].lstrip("-").isdigit():
         return number(int(base[1]))

@@ -6,7 +6,7 @@ Not here: reading YAML, `extends` and overrides (profile.py).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -161,3 +161,6 @@ class Profile(Section):
     sft: SftSettings
     grpo: GrpoSettings
     variance: Variance
+    verifiers: dict[str, str | dict[str, Any]] = Field(
+        default_factory=dict
+    )  # {name: "package.module:Class"}, more in verify.py

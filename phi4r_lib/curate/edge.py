@@ -32,6 +32,7 @@ from phi4r_lib.curate.truth import Truth, conflicts, find_truth
 from phi4r_lib.models.engine import Engine, SamplingSettings
 from phi4r_lib.problems.rows import ProblemFileError, read_rows, write_rows
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers
 
 LEAST_PILOT = 32  # seeds; a prior fitted on fewer says little (ours)
 Decision = Literal["hard", "edge", "easy", "undecided", "no_truth"]
@@ -170,7 +171,7 @@ def find_edge(
     wanted: int | None = None,
     folder: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-    workers: int | None = None,
+    verifiers: Verifiers | None = None,
 ) -> EdgeReport:
     """Decides hard / edge / easy / undecided for every problem by sampling the weak model(s) adaptively.
 
@@ -187,6 +188,7 @@ def find_edge(
         wanted: stop as soon as so many edge problems are found; the most promising open seeds go first.
         folder: where samples are kept (resumable); None keeps nothing.
         progress: called after every round with (seeds settled, seeds).
+        verifiers: who judges which problem, as in `problems.verify.verify`.
 
     Returns:
         EdgeReport with one row a problem. Raises ValueError where `truths` do not match the problems.
@@ -195,7 +197,7 @@ def find_edge(
     settings = settings or SamplingSettings()
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(folder or scratch)
-        sampler = Sampler(engines, settings, place, workers=workers)
+        sampler = Sampler(engines, settings, place, verifiers=verifiers)
         if truths is None:
             truths, sampler.skip = _truths(
                 problems, engines[0], rule, settings, teacher, teacher_settings, min_share, sampler
@@ -214,10 +216,10 @@ def _truths(problems, weak, rule, settings, teacher, teacher_settings, min_share
     alone = teacher is None and all(problem.answer is None for problem in problems)
     if alone:
         pilot = settings.model_copy(update={"n": rule.pilot})
-        options = {"min_share": 0.0, "folder": sampler.folder, "workers": sampler.workers}
+        options = {"min_share": 0.0, "folder": sampler.folder, "verifiers": sampler.verifiers}
         return find_truth(problems, weak, pilot, kind="self", **options), rule.pilot
     teacher_settings = teacher_settings or settings.model_copy(update={"n": 8})
-    options = {"min_share": min_share, "folder": sampler.folder, "workers": sampler.workers}
+    options = {"min_share": min_share, "folder": sampler.folder, "verifiers": sampler.verifiers}
     return find_truth(problems, teacher, teacher_settings, **options), 0
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Sample, SamplingSettings
-from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verdict, Verifiers, verify_samples
 
 
 @dataclass
@@ -32,6 +33,10 @@ class SeedState:
     rounds: int = 0
     decision: str = ""
     note: str = ""
+    asked: Problem = field(init=False)  # the problem with the truth that answers are judged by
+
+    def __post_init__(self) -> None:
+        self.asked = self.problem.model_copy(update={"answer": self.truth.answer})
 
 
 @dataclass
@@ -42,8 +47,7 @@ class Sampler:
     settings: SamplingSettings
     folder: Path
     skip: int = 0  # first samples of every seed that chose its truth (self-agreement) and may not vote on it again
-    workers: int | None = None
-    grades: dict[tuple[str, str], Grade] = field(default_factory=dict)
+    verifiers: Verifiers | None = None
 
     def draw(self, wanted: Sequence[tuple[SeedState, int]]) -> int:
         """Draws the given number of further samples for each state; returns the number of samples."""
@@ -74,24 +78,19 @@ class Sampler:
         return (draws + len(self.engines) - 1 - position) // len(self.engines)
 
     def _judge(self, new: Sequence[tuple[SeedState, Sample]]) -> None:
-        answers = [None if s.truncated or s.error else extract_answer(s.text) for _, s in new]
-        pairs = {(a, st.truth.answer) for a, (st, _) in zip(answers, new, strict=True) if a is not None}
-        pairs = sorted(pairs - self.grades.keys())
-        if pairs:
-            found = grade([a for a, _ in pairs], [truth for _, truth in pairs], workers=self.workers)
-            self.grades.update(zip(pairs, found, strict=True))
-        for (state, sample), answer in zip(new, answers, strict=True):
-            self._count(state, sample, self.grades.get((answer, state.truth.answer), Grade.WRONG))
+        verdicts = verify_samples([state.asked for state, _ in new], [sample for _, sample in new], self.verifiers)
+        for (state, sample), verdict in zip(new, verdicts, strict=True):
+            self._count(state, sample, verdict)
 
     @staticmethod
-    def _count(state: SeedState, sample: Sample, outcome: Grade) -> None:
+    def _count(state: SeedState, sample: Sample, verdict: Verdict) -> None:
         state.tokens += sample.tokens
-        if sample.error:
+        if verdict.conclusive:
+            state.judged += 1
+            state.right += verdict.grade is Grade.RIGHT
+        elif sample.error:
             state.faults += 1
         elif sample.truncated:
             state.truncated += 1
-        elif outcome is Grade.FAILED:
-            state.ungraded += 1
         else:
-            state.judged += 1
-            state.right += outcome is Grade.RIGHT
+            state.ungraded += 1

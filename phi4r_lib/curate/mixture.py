@@ -126,6 +126,7 @@ def sft_row(trace: TraceRow, lesson: Lesson, system: str | None) -> dict[str, An
         "messages": conversation(lesson.prompt, trace.text.strip(), system),
         "id": trace.id,
         "domain": lesson.domain,
+        "verifier": lesson.verifier,
         "parent_id": lesson.parent_id or lesson.id,
         "problem_id": lesson.id,
         "kind": lesson.kind,
@@ -157,8 +158,10 @@ def rl_rows(lessons: Sequence[Lesson], taught: Iterable[str], *, limit: int, sys
 def _rl_row(lesson: Lesson, system: str | None, overlap: bool) -> dict[str, Any]:
     lineage = {"parent_id": lesson.parent_id, "source": lesson.source, "licence": lesson.licence, "kind": lesson.kind}
     about = {"decision": lesson.decision, "vote_share": lesson.vote_share, "overlap": overlap}
+    check = {"answer_type": lesson.answer_type, "verifier": lesson.verifier, "meta": lesson.meta}
     prompt = as_messages(lesson.prompt, system)
-    return {"prompt": prompt, "answer": lesson.answer, "id": lesson.id, "domain": lesson.domain} | lineage | about
+    row = {"prompt": prompt, "answer": lesson.answer, "id": lesson.id, "domain": lesson.domain}
+    return row | check | lineage | about
 
 
 def overlapping(

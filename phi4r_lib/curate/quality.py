@@ -21,8 +21,9 @@ from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.stopping import EASY, EDGE, HARD
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
-from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers, judge, verify_samples
 
 CLASSES = ("hard", "edge", "easy")
 
@@ -51,14 +52,21 @@ def proportion(successes: int, n: int) -> Estimate:
     return Estimate(successes / n, float(low), float(high), n)
 
 
-def truth_grades(truths: Sequence[Truth], gold: Mapping[str, str], workers: int | None = None) -> pd.DataFrame:
+def truth_grades(
+    truths: Sequence[Truth],
+    gold: Mapping[str, str],
+    problems: Sequence[Problem],
+    verifiers: Verifiers | None = None,
+) -> pd.DataFrame:
     """One row a plurality: id, share, votes, right (against gold), kept (whether it passed the least share).
 
-    Problems without any vote or without gold are left out; pairs the grader gave up on count as not right.
+    `problems` are those of the truths, in the same order. Problems without any vote or without gold are left out; pairs
+    the grader gave up on count as not right.
     """
-    voted = [truth for truth in truths if truth.voted is not None and truth.id in gold]
-    grades = grade([truth.voted for truth in voted], [gold[truth.id] for truth in voted], workers=workers)
-    right = [outcome is Grade.RIGHT for outcome in grades]
+    pairs = [(p, t) for p, t in zip(problems, truths, strict=True) if t.voted is not None and t.id in gold]
+    voted = [truth for _, truth in pairs]
+    asked = [problem.model_copy(update={"answer": gold[problem.id]}) for problem, _ in pairs]
+    right = [one.grade is Grade.RIGHT for one in judge(asked, [truth.voted for truth in voted], verifiers)]
     rows = [(t.id, t.share, t.votes, t.kind in ("plurality", "self")) for t in voted]
     return pd.DataFrame(rows, columns=["id", "share", "votes", "kept"]).assign(right=right)
 
@@ -118,27 +126,25 @@ def label_problems(
     settings: SamplingSettings,
     folder: str | Path,
     progress: Progress | None = None,
-    workers: int | None = None,
+    verifiers: Verifiers | None = None,
 ) -> pd.DataFrame:
     """Reference labels: `settings.n` (256, say) fresh answers a problem, graded against `answers` ({id: answer}).
 
     Give the settings another seed than the filter's: pass rates measured on the samples that chose the problems are
     biased. Samples are kept in `folder`, so a killed call continues. Returns one row a problem: id, successes, samples
-    (truncated answers left out), truncated, tokens.
+    (those that say how hard it is: `Verdict.conclusive`), truncated, tokens.
     """
     chosen = [problem for problem in problems if problem.id in answers]
     drawn = draw(engine, [(problem.id, problem.prompt) for problem in chosen], settings, folder, progress)
-    rows, pairs = [], []
+    asked = [problem.model_copy(update={"answer": answers[problem.id]}) for problem in chosen]
+    pairs = [(problem, sample) for problem, samples in zip(asked, drawn, strict=True) for sample in samples]
+    found = iter(verify_samples([problem for problem, _ in pairs], [sample for _, sample in pairs], verifiers))
+    rows = []
     for problem, samples in zip(chosen, drawn, strict=True):
-        judged = [extract_answer(s.text) for s in samples if not s.truncated and not s.error]
-        pairs.append([(answer, answers[problem.id]) for answer in judged])
-        rows.append((problem.id, len(judged), sum(s.truncated for s in samples), sum(s.tokens for s in samples)))
-    graded = iter(
-        grade([a for many in pairs for a, _ in many], [g for many in pairs for _, g in many], workers=workers)
-    )
-    right = [sum(next(graded) is Grade.RIGHT for _ in many) for many in pairs]
-    table = pd.DataFrame(rows, columns=["id", "samples", "truncated", "tokens"])
-    return table.assign(successes=right)[["id", "successes", "samples", "truncated", "tokens"]]
+        judged = [one.grade is Grade.RIGHT for one in (next(found) for _ in samples) if one.conclusive]
+        counts = (sum(s.truncated for s in samples), sum(s.tokens for s in samples))
+        rows.append((problem.id, sum(judged), len(judged), *counts))
+    return pd.DataFrame(rows, columns=["id", "successes", "samples", "truncated", "tokens"])
 
 
 def label(pass_rate: np.ndarray, lo: float, hi: float) -> np.ndarray:

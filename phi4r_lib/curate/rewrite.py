@@ -2,7 +2,8 @@
 
 A candidate is kept only if it parses, is no copy, has one answer when a strong model solves it again and again, and is
 not trivially easy for the student. The prompts are text files, so that a team edits text and not code. Not here: traces
-(teach.py), which rewrites go into training (mixture.py), overlap with benchmarks (decontaminate.py).
+(teach.py), which rewrites go into training (mixture.py), overlap with benchmarks (decontaminate.py), what the checks are
+worth (rewrite_quality.py).
 """
 
 from __future__ import annotations
@@ -17,16 +18,27 @@ from pydantic import Field
 
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.duplicates import jaccard, shingles
-from phi4r_lib.curate.quality import Estimate, proportion
 from phi4r_lib.curate.rubric import load_prompt
+from phi4r_lib.curate.truth import UNCHECKABLE
 from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
-from phi4r_lib.problems.answers import Grade, extract_answer, grade, plurality
+from phi4r_lib.problems.answers import Grade, Plurality
 from phi4r_lib.problems.sandbox import run_python, sandbox_problem
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import (
+    NoEquality,
+    Verdict,
+    Verifiers,
+    final_answers,
+    judge,
+    right_share,
+    verify_samples,
+    vote,
+)
 
 Kind = Literal["rewrite", "paraphrase", "numbers", "puzzle", "program"]
 SAME_NUMBERS = ("rewrite", "paraphrase")  # kinds that must keep the numbers of their parent, and may add others
 SAME_ANSWER = ("rewrite", "paraphrase", "puzzle", "program")  # kinds that must keep the answer of their parent
+DOMAINS = {"program": "code", "puzzle": "math"}  # kinds that change the domain; the others keep that of their parent
 PRINTS = "What does it print?"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FENCE = re.compile(r"```(?:[a-z]*)\n(.*?)```", re.DOTALL)
@@ -38,7 +50,7 @@ class RewriteRow(Problem):
 
     `vote_share` = votes of the plurality / solutions; `answers` are the final answers of all solutions in order (None:
     no answer). `similarity` is the share of word triples in common with the parent. `easy_right` of `easy_tries`
-    direct answers of the student were right. `model` wrote the text, with `settings`; `tokens` it cost.
+    direct answers of the student that could be graded were right. `model` wrote the text, with `settings`; `tokens` it cost.
     """
 
     kind: Kind
@@ -134,8 +146,10 @@ def _told(parent: Problem) -> str:
 def _candidate(parent, sample: Sample, kind: Kind, model: str, settings: dict, max_similarity: float) -> RewriteRow:
     fields: dict[str, Any] = {"id": f"{parent.id}.{kind}{sample.index}", "parent_id": parent.id, "kind": kind}
     fields |= {"source": parent.source, "licence": parent.licence, "model": model, "settings": settings}
-    fields |= {"domain": "code" if kind == "program" else "math", "tokens": sample.tokens}
-    fields["meta"] = {key: parent.meta[key] for key in ("family", "steps") if key in parent.meta}
+    fields |= {"domain": DOMAINS.get(kind, parent.domain), "verifier": parent.verifier, "tokens": sample.tokens}
+    if parent.answer_type not in UNCHECKABLE:
+        fields["answer_type"] = parent.answer_type
+    fields["meta"] = _kept_meta(parent)
     try:
         if sample.error or sample.truncated:
             raise ValueError(sample.error or "ran into the token limit")
@@ -145,6 +159,11 @@ def _candidate(parent, sample: Sample, kind: Kind, model: str, settings: dict, m
     same = jaccard(shingles(text, 3), shingles(_told(parent), 3))
     reason = f"copy of its parent: {same:.2f} of the word triples in common" if same > max_similarity else ""
     return RewriteRow(**fields, prompt=text, similarity=round(same, 4), reason=reason)
+
+
+def _kept_meta(parent: Problem) -> dict[str, Any]:
+    """What the problem is about; all of it where a verifier may need it."""
+    return {key: value for key, value in parent.meta.items() if parent.verifier != "math" or key in ("family", "steps")}
 
 
 def drop_repeats(rows: Sequence[RewriteRow], known: Iterable[str] = ()) -> list[RewriteRow]:
@@ -170,30 +189,47 @@ def solve_again(
     settings: SamplingSettings,
     *,
     min_share: float,
+    parents: Iterable[Problem] = (),
+    verifiers: Verifiers | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[RewriteRow]:
     """settings.n solutions of every open candidate; dropped unless `min_share` of them agree on one answer.
 
-    Agreement is mathematical equality; solutions without an answer count in the denominator. The answer becomes the
-    proxy truth. Method: report 2 names the plurality; the share, its threshold and the check of rewrites are ours.
+    Agreement is the equality of the candidate's verifier; solutions without an answer count in the denominator. The
+    answer becomes the proxy truth. Where answers have no equality, a candidate that must keep its parent's answer is
+    checked like the parent, and `min_share` of the solutions must pass; any other is dropped. Method: report 2 names the
+    plurality; the share, its threshold and the check of rewrites are ours.
     """
-    waiting = [row for row in rows if row.open]
+    waiting, truths = [row for row in rows if row.open], {parent.id: parent.answer for parent in parents}
     drawn = draw(teacher, [(row.id, row.prompt) for row in waiting], settings, folder, progress)
-    solved = {row.id: _voted(row, samples, min_share) for row, samples in zip(waiting, drawn, strict=True)}
+    solved = {}
+    for row, samples in zip(waiting, drawn, strict=True):
+        truth = truths.get(row.parent_id) if row.kind in SAME_ANSWER else None
+        solved[row.id] = _voted(row, samples, min_share, truth, verifiers)
     return [solved.get(row.id, row) for row in rows]
 
 
-def _voted(row: RewriteRow, samples: Sequence[Sample], min_share: float) -> RewriteRow:
-    answers = [None if s.truncated or s.error else extract_answer(s.text) for s in samples]
-    vote = plurality(answers)
-    reason = ""
-    if vote.answer is None:
-        reason = "no answer: none of the solutions states one"
-    elif vote.tied or vote.share < min_share:
-        reason = f"no single answer: {vote.votes} of {len(samples)} solutions agree, {min_share:g} asked"
-    changes = {"answers": answers, "answer": vote.answer, "vote_share": round(vote.share, 4), "reason": reason}
+def _voted(row: RewriteRow, samples: Sequence[Sample], min_share: float, truth: str | None, verifiers) -> RewriteRow:
+    answers = final_answers(row, samples, verifiers)
+    reason, agree = "", "agree"
+    try:
+        found = vote(row, answers, verifiers)
+    except NoEquality:
+        agree = "pass the parent's check"
+        found = _passing(row.model_copy(update={"answer": truth}), answers, verifiers)
+    if found.answer is None:
+        reason = "no answer: none of the solutions states one that can be checked"
+    elif found.tied or found.share < min_share:
+        reason = f"no single answer: {found.votes} of {len(samples)} solutions {agree}, {min_share:g} asked"
+    changes = {"answers": answers, "answer": found.answer, "vote_share": round(found.share, 4), "reason": reason}
     return row.model_copy(update=changes)
+
+
+def _passing(checked: RewriteRow, answers: Sequence[str | None], verifiers) -> Plurality:
+    """How many answers the parent's check passes, in the form of a vote for that check."""
+    right = sum(one.grade is Grade.RIGHT for one in judge([checked] * len(answers), answers, verifiers))
+    return Plurality(checked.answer, right, right / len(answers))
 
 
 def drop_lost_numbers(rows: Sequence[RewriteRow], parents: Iterable[Problem]) -> list[RewriteRow]:
@@ -216,21 +252,33 @@ def drop_easy(
     settings: SamplingSettings,
     *,
     easy: float,
+    verifiers: Verifiers | None = None,
     folder: str | Path | None = None,
 ) -> list[RewriteRow]:
-    """Drops candidates that the student answers right in a share above `easy` of settings.n tries; the rest is kept."""
+    """Drops candidates that the student answers right in a share above `easy` of its graded tries; the rest is kept.
+
+    A candidate of whose settings.n tries none could be graded (a dead endpoint, say) is dropped too: nobody knows.
+    """
     waiting = [row for row in rows if row.open]
     drawn = draw(student, [(row.id, row.prompt) for row in waiting], settings, folder)
-    pairs = [(extract_answer(s.text), row.answer) for row, many in zip(waiting, drawn, strict=True) for s in many]
-    grades = iter(grade([a for a, _ in pairs], [truth for _, truth in pairs]))
-    judged = {}
-    for row, many in zip(waiting, drawn, strict=True):
-        right = sum(next(grades) is Grade.RIGHT for _ in many)
-        trivial = right > easy * len(many)
-        reason = f"too easy: the student answers {right} of {len(many)} right" if trivial else _why_kept(row)
-        changes = {"easy_right": right, "easy_tries": len(many), "kept": not trivial, "reason": reason}
-        judged[row.id] = row.model_copy(update=changes)
+    pairs = [(row, sample) for row, many in zip(waiting, drawn, strict=True) for sample in many]
+    found = iter(verify_samples([row for row, _ in pairs], [sample for _, sample in pairs], verifiers))
+    judged = {row.id: _tried(row, [next(found) for _ in many], easy) for row, many in zip(waiting, drawn, strict=True)}
     return [judged.get(row.id, row) for row in rows]
+
+
+def _tried(row: RewriteRow, verdicts: Sequence[Verdict], easy: float) -> RewriteRow:
+    share = right_share(verdicts)
+    graded = [one.grade is Grade.RIGHT for one in verdicts if one.grade is not Grade.FAILED]
+    if share is None:
+        reason = f"not tried: {verdicts[0].reason if verdicts else 'the student was not asked'}"
+    elif share > easy:
+        reason = f"too easy: the student answers {sum(graded)} of {len(graded)} right"
+    else:
+        reason = _why_kept(row)
+    kept = share is not None and share <= easy
+    changes = {"easy_right": sum(graded), "easy_tries": len(graded), "kept": kept, "reason": reason}
+    return row.model_copy(update=changes)
 
 
 def _why_kept(row: RewriteRow) -> str:
@@ -253,7 +301,7 @@ def run_programs(rows: Sequence[RewriteRow], **limits: Any) -> list[RewriteRow]:
 def _ran(row: RewriteRow, limits: Mapping[str, Any]) -> RewriteRow:
     result = run_python(row.prompt.removesuffix(f"\n{PRINTS}"), **limits)
     printed = result.stdout.strip() if result.status == "ok" else None
-    if grade([printed], [row.answer])[0] is Grade.RIGHT:
+    if judge([row], [printed])[0].grade is Grade.RIGHT:
         return row.model_copy(update={"reason": f"{row.reason}; the program prints it"})
     said = f"prints {printed[:40]!r}" if printed is not None else f"ends with status '{result.status}'"
     return row.model_copy(update={"kept": False, "reason": f"wrong program: {said}, the solutions say {row.answer}"})
@@ -270,6 +318,7 @@ def check(
     min_share: float,
     easy: float,
     known: Iterable[str] = (),
+    verifiers: Verifiers | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[RewriteRow]:
@@ -280,48 +329,12 @@ def check(
     print the answer. The order puts the solutions before the numbers, so that the notebook can show what each is worth.
     """
     rows = drop_repeats(rows, known)
-    rows = solve_again(rows, teacher, solve, min_share=min_share, folder=folder, progress=progress)
-    rows = drop_easy(drop_lost_numbers(rows, parents), student, tries, easy=easy, folder=folder)
+    options = {"verifiers": verifiers, "folder": folder}
+    rows = solve_again(rows, teacher, solve, min_share=min_share, parents=parents, progress=progress, **options)
+    rows = drop_easy(drop_lost_numbers(rows, parents), student, tries, easy=easy, **options)
     return run_programs(rows)
 
 
 def reasons(rows: Iterable[RewriteRow]) -> dict[str, int]:
     """How many candidates were kept, and how many went for which reason (its first words)."""
     return dict(Counter("kept" if row.kept else row.reason.split(":")[0] for row in rows).most_common())
-
-
-def precision(rows: Sequence[RewriteRow], gold: Mapping[str, str]) -> dict[str, Estimate]:
-    """Share of candidates whose answer is the parent's gold, with 95% Wilson intervals: what the checks are worth.
-
-    "unchecked" takes every candidate with the answer of its first solution (no question, no solution: wrong); "one
-    answer" those whose solutions agreed, with the plurality; "kept" those that passed every check. Only kinds that must
-    keep their parent's answer count, and only parents with gold; a group without any is left out.
-    """
-    known = [row for row in rows if row.kind in SAME_ANSWER and row.parent_id in gold]
-    agreed = [row for row in known if row.answers and not row.reason.startswith("no ")]
-    groups = {
-        "unchecked": [(row.answers[0] if row.answers else None, row) for row in known],
-        "one answer": [(row.answer, row) for row in agreed],
-        "kept": [(row.answer, row) for row in known if row.kept],
-    }
-    found = {}
-    for name, pairs in groups.items():
-        if pairs:
-            grades = grade([answer for answer, _ in pairs], [gold[row.parent_id] for _, row in pairs])
-            found[name] = proportion(sum(g is Grade.RIGHT for g in grades), len(pairs))
-    return found
-
-
-def removals(rows: Sequence[RewriteRow], gold: Mapping[str, str]) -> dict[str, Estimate]:
-    """For each reason to drop a candidate: share of the dropped whose answer was not the parent's gold (Wilson).
-
-    The counterpart of `precision`: a check is worth its price where this share is well above that of all candidates
-    ("all candidates", the first entry). Same candidates as there; the answer is the plurality, else none (wrong).
-    """
-    known = [row for row in rows if row.kind in SAME_ANSWER and row.parent_id in gold]
-    grades = grade([row.answer for row in known], [gold[row.parent_id] for row in known])
-    groups: dict[str, list[bool]] = {"all candidates": [verdict is not Grade.RIGHT for verdict in grades]}
-    for row, verdict in zip(known, grades, strict=True):
-        if not row.kept:
-            groups.setdefault(row.reason.split(":")[0], []).append(verdict is not Grade.RIGHT)
-    return {name: proportion(sum(wrong), len(wrong)) for name, wrong in groups.items() if wrong}

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.quality import Estimate, proportion, spearman
-from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
+from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
 from phi4r_lib.problems.schema import Problem
 
 PLACEHOLDER = "{problem}"
@@ -93,18 +93,20 @@ def rate_problems(
     ratings: list[RubricRating | None] = []
     failures: dict[str, str] = {}
     for problem, samples in zip(problems, answers, strict=True):
-        rating, reason = _first_valid([s.error or s.text for s in samples])
+        rating, reason = _first_valid(samples)
         ratings.append(rating)
         if rating is None:
             failures[problem.id] = reason
     return RubricReport([p.id for p in problems], ratings, failures, sum(s.tokens for many in answers for s in many))
 
 
-def _first_valid(texts: Sequence[str]) -> tuple[RubricRating | None, str]:
+def _first_valid(samples: Sequence[Sample]) -> tuple[RubricRating | None, str]:
     reason = "no answer"
-    for text in texts:
+    for sample in samples:
         try:
-            return parse_rating(text), ""
+            if sample.error or sample.truncated:
+                raise ValueError(sample.error or "ran into the token limit")
+            return parse_rating(sample.text), ""
         except ValueError as error:
             reason = str(error)
     return None, reason

@@ -26,8 +26,9 @@ from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Message, Progress, Prompt, SamplingSettings, as_messages
 from phi4r_lib.models.store import prompt_hash, read_samples
 from phi4r_lib.models.thinking import parse_thinking
-from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verdict, Verifiers, judge, verify
 
 Prefer = Literal["shortest", "median", "longest"]
 GUIDELINE_WORDS = 4  # a run of so many words of the guidelines counts as a leak; ours
@@ -48,7 +49,8 @@ class TraceRow(BaseModel):
     """One candidate trace with its lineage, kept or dropped with the `reason`.
 
     `id` names it, `problem_id` its problem, `text` is the completion (think tags kept), `found` the answer in it,
-    `truth` what it was compared with, `tokens` completion tokens, `model` and `settings` made it, at this `effort`.
+    `truth` what it was compared with by the problem's `verifier`, with the verdict in `grade` and `why`. `tokens` are
+    completion tokens, `model` and `settings` made it, at this `effort`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +61,9 @@ class TraceRow(BaseModel):
     text: str
     found: str | None = None
     truth: str | None = None
+    verifier: str = "math"
+    grade: Literal["right", "wrong", "failed"] | None = None  # values of answers.Grade
+    why: str = ""
     effort: str
     model: str
     settings: dict[str, Any]
@@ -99,7 +104,11 @@ def _lesson(problem: Problem, share: float, decision: str, kind: str = "seed") -
 
 
 def stored_traces(
-    lessons: Sequence[Lesson], teacher: Engine, folder: str | Path, effort: str = "medium"
+    lessons: Sequence[Lesson],
+    teacher: Engine,
+    folder: str | Path,
+    effort: str = "medium",
+    verifiers: Verifiers | None = None,
 ) -> list[TraceRow]:
     """The teacher's answers to these problems that a folder of samples already holds, by problem and number.
 
@@ -109,22 +118,36 @@ def stored_traces(
     stored = stored[stored["model"] == teacher.name]
     by_prompt = {digest: rows for digest, rows in stored.groupby("prompt_hash")}
     found = ((lesson, by_prompt.get(prompt_hash(lesson.prompt))) for lesson in lessons)
-    return [row for lesson, rows in found if rows is not None for row in _stored(lesson, rows, effort)]
+    pairs = [(lesson, row) for lesson, rows in found if rows is not None for row in _stored(rows)]
+    verdicts = _verdicts(pairs, verifiers)
+    return [
+        _trace(lesson, row, effort, row["model"], json.loads(row["settings"]), _name(row), verdict)
+        for (lesson, row), verdict in zip(pairs, verdicts, strict=True)
+    ]
 
 
-def _stored(lesson: Lesson, rows: pd.DataFrame, effort: str) -> list[TraceRow]:
-    made = []
-    for row in rows.sort_values(["settings_hash", "index"]).to_dict("records"):
-        settings = json.loads(row["settings"])
-        made.append(_trace(lesson, row, effort, row["model"], settings, f"{row['settings_hash'][:4]}-{row['index']}"))
-    return made
+def _stored(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return rows.sort_values(["settings_hash", "index"]).to_dict("records")
 
 
-def _trace(lesson: Lesson, sample: Mapping[str, Any], effort: str, model: str, settings: dict, name: str) -> TraceRow:
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['settings_hash'][:4]}-{row['index']}"
+
+
+def _verdicts(pairs: Sequence[tuple[Lesson, Mapping[str, Any]]], verifiers: Verifiers | None) -> list[Verdict]:
+    columns = {name: [sample[name] for _, sample in pairs] for name in ("text", "truncated", "error")}
+    cut, errors = columns["truncated"], columns["error"]
+    return verify([lesson for lesson, _ in pairs], columns["text"], verifiers, truncated=cut, errors=errors)
+
+
+def _trace(
+    lesson: Lesson, sample: Mapping[str, Any], effort: str, model: str, settings: dict, name: str, verdict: Verdict
+) -> TraceRow:
     return TraceRow(
         id=f"{lesson.id}.{effort}.{name}", problem_id=lesson.id, domain=lesson.domain, text=sample["text"],
-        found=extract_answer(sample["text"]), truth=lesson.answer, effort=effort, model=model, settings=settings,
-        index=sample["index"], tokens=sample["tokens"], truncated=sample["truncated"], error=sample["error"],
+        found=verdict.answer, truth=lesson.answer, verifier=lesson.verifier, grade=verdict.grade.value, why=verdict.reason,
+        effort=effort, model=model, settings=settings, index=sample["index"], tokens=sample["tokens"],
+        truncated=sample["truncated"], error=sample["error"],
     )  # fmt: skip
 
 
@@ -137,6 +160,7 @@ def fresh_traces(
     system: str | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    verifiers: Verifiers | None = None,
 ) -> list[TraceRow]:
     """settings.n new traces a problem; `system` goes to the teacher only: an effort level, or guidelines.
 
@@ -145,8 +169,11 @@ def fresh_traces(
     asked: list[tuple[str, Prompt]] = [(lesson.id, as_messages(lesson.prompt, system)) for lesson in lessons]
     answers = draw(teacher, asked, settings, folder, progress)
     about = settings.model_dump(exclude={"n", "first"}) | ({"system": system} if system else {})
-    pairs = [(lesson, sample) for lesson, many in zip(lessons, answers, strict=True) for sample in many]
-    return [_trace(one, s.model_dump(), effort, teacher.name, about, str(s.index)) for one, s in pairs]
+    pairs = [(lesson, s.model_dump()) for lesson, many in zip(lessons, answers, strict=True) for s in many]
+    return [
+        _trace(lesson, sample, effort, teacher.name, about, str(sample["index"]), verdict)
+        for (lesson, sample), verdict in zip(pairs, _verdicts(pairs, verifiers), strict=True)
+    ]
 
 
 def reject(rows: Sequence[TraceRow], *, max_repeats: float = 0.3, guidelines: str = "") -> list[TraceRow]:
@@ -155,19 +182,30 @@ def reject(rows: Sequence[TraceRow], *, max_repeats: float = 0.3, guidelines: st
     In this order: engine fault, length budget used up, not exactly one think pair in front, text of the guidelines, a
     share of repeated 5-grams above `max_repeats`, no answer or another answer than the truth (where there is one), the
     same text as an earlier trace of the problem. Rejection sampling against the answer: report 2; the rest is ours.
+    Traces without a verdict (made by hand) are judged here.
     """
-    graded = iter(grade([row.found for row in rows], [row.truth or "" for row in rows]))
     seen: set[tuple[str, str]] = set()
     result = []
-    for row in rows:
-        verdict = next(graded)
+    for row in _with_verdicts(rows):
         if row.open:
-            reason = _fault(row, max_repeats, guidelines) or _wrong(row, verdict)
+            reason = _fault(row, max_repeats, guidelines) or _wrong(row)
             reason = reason or ("same text as another trace" if (row.problem_id, row.text) in seen else "")
             row = row.model_copy(update={"reason": reason})
             seen.add((row.problem_id, row.text))
         result.append(row)
     return result
+
+
+def _with_verdicts(rows: Sequence[TraceRow]) -> list[TraceRow]:
+    bare = {row.id: row for row in rows if row.grade is None and row.truth is not None}
+    verdicts = judge([_bare(row) for row in bare.values()], [row.found for row in bare.values()])
+    said = {name: {"grade": v.grade.value, "why": v.reason} for name, v in zip(bare, verdicts, strict=True)}
+    return [row.model_copy(update=said.get(row.id, {})) for row in rows]
+
+
+def _bare(row: TraceRow) -> Problem:
+    about = {"id": row.problem_id, "domain": row.domain, "source": row.model, "licence": "unknown"}
+    return Problem(prompt=row.problem_id, answer=row.truth, verifier=row.verifier, **about)
 
 
 def _fault(row: TraceRow, max_repeats: float, guidelines: str) -> str:
@@ -184,12 +222,12 @@ def _fault(row: TraceRow, max_repeats: float, guidelines: str) -> str:
     return f"repetition: {share:.2f} of the 5-grams repeat earlier ones" if share > max_repeats else ""
 
 
-def _wrong(row: TraceRow, verdict: Grade) -> str:
-    if row.truth is None or verdict is Grade.RIGHT:
+def _wrong(row: TraceRow) -> str:
+    if row.truth is None or row.grade == "right":
         return ""
-    if row.found is None:
-        return "no answer: the solution states none"
-    return "ungraded: the grader gave up" if verdict is Grade.FAILED else "wrong answer: not the proxy truth"
+    if row.grade == "failed":
+        return f"ungraded: {row.why}"
+    return "no answer: the solution states none" if row.found is None else f"wrong answer: {row.why}"
 
 
 def repeated_share(text: str, n: int = 5) -> float:
@@ -263,14 +301,17 @@ def trace_reasons(rows: Iterable[TraceRow]) -> dict[str, int]:
     return dict(Counter("kept" if row.kept else row.reason.split(":")[0] for row in rows).most_common())
 
 
-def trace_precision(rows: Iterable[TraceRow], gold: Mapping[str, str]) -> Estimate | None:
+def trace_precision(
+    rows: Iterable[TraceRow], gold: Mapping[str, str], lessons: Iterable[Lesson], verifiers: Verifiers | None = None
+) -> Estimate | None:
     """Share of the kept traces that end in the gold answer, with its 95% Wilson interval; for measuring only.
 
-    Only problems with gold count; None where there is none.
+    Only traces of `lessons` with gold count; None where there is none.
     """
-    known = [row for row in rows if row.kept and row.problem_id in gold]
-    grades = grade([row.found for row in known], [gold[row.problem_id] for row in known])
-    return proportion(sum(verdict is Grade.RIGHT for verdict in grades), len(known)) if known else None
+    asked = {one.id: one.model_copy(update={"answer": gold[one.id]}) for one in lessons if one.id in gold}
+    known = [row for row in rows if row.kept and row.problem_id in asked]
+    verdicts = judge([asked[row.problem_id] for row in known], [row.found for row in known], verifiers)
+    return proportion(sum(one.grade is Grade.RIGHT for one in verdicts), len(known)) if known else None
 
 
 def conversation(prompt: str, completion: str, system: str | None) -> list[Message]:

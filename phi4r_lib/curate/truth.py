@@ -13,8 +13,9 @@ from typing import Literal
 
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
-from phi4r_lib.problems.answers import Grade, extract_answer, grade, plurality
+from phi4r_lib.problems.answers import Grade, Plurality, extract_answer
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import NoEquality, Verifiers, final_answers, judge, vote
 
 UNCHECKABLE = ("open", "refusal")
 
@@ -51,12 +52,13 @@ def find_truth(
     folder: str | Path | None = None,
     kind: Literal["plurality", "self"] = "plurality",
     progress: Progress | None = None,
-    workers: int | None = None,
+    verifiers: Verifiers | None = None,
 ) -> list[Truth]:
     """One Truth a problem: gold where it is given, else the plurality of `settings.n` answers of the teacher.
 
     A plurality counts only from `min_share` of all samples on (report 2 uses a plurality and publishes no threshold;
-    the threshold is ours). `folder` keeps the samples (see models.store), so that a killed call continues. Without a
+    the threshold is ours). Where answers have no equality (see problems.verify) there is no plurality, and only gold
+    counts. `verifiers` as in `verify.verify`; `folder` keeps the samples (see models.store), so that a killed call continues. Without a
     teacher only gold answers are used. Raises ValueError for a min_share outside [0, 1].
     """
     if not 0 <= min_share <= 1:
@@ -66,17 +68,16 @@ def find_truth(
         draw(teacher, [(problem.id, problem.prompt) for problem in asked], settings, folder, progress) if asked else []
     )
     answered = {problem.id: samples for problem, samples in zip(asked, drawn, strict=True)}
-    truths = [_truth(problem, answered.get(problem.id, []), min_share, kind) for problem in problems]
-    return _with_conflicts(truths, min_share, workers)
+    truths = [_truth(problem, answered.get(problem.id, []), min_share, kind, verifiers) for problem in problems]
+    return _with_conflicts(problems, truths, min_share, verifiers)
 
 
-def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: str) -> Truth:
-    answers = [None if sample.truncated or sample.error else extract_answer(sample.text) for sample in samples]
-    vote = plurality(answers)
-    share = vote.votes / len(samples) if samples else 0.0
+def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: str, verifiers) -> Truth:
+    found, refused = _vote(problem, samples, verifiers)
+    share = found.votes / len(samples) if samples else 0.0
     counts = {
-        "voted": vote.answer,
-        "votes": vote.votes,
+        "voted": found.answer,
+        "votes": found.votes,
         "share": share,
         "samples": len(samples),
         "truncated": sum(sample.truncated for sample in samples),
@@ -84,31 +85,47 @@ def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: 
         "tokens": sum(sample.tokens for sample in samples),
     }
     if problem.answer is not None:
-        return Truth(problem.id, _final(problem.answer), "gold", "the seed carries its answer", **counts)
+        return Truth(problem.id, _final(problem), "gold", "the seed carries its answer", **counts)
     if problem.answer_type in UNCHECKABLE:
         return Truth(
             problem.id, None, "none", f"answer type '{problem.answer_type}' cannot be checked; rewrite it first"
         )
     if not samples:
         return Truth(problem.id, None, "none", "no answer in the seed and no teacher asked")
-    found = f"{vote.votes} of {len(samples)} answers agree"
-    if kind == "plurality" and vote.tied:
-        return Truth(problem.id, None, "none", f"{found}, and as many on another answer", **counts)
-    if vote.answer is None or share < min_share:
-        return Truth(problem.id, None, "none", f"{found}, fewer than the share {min_share:g}", **counts)
-    return Truth(problem.id, vote.answer, kind, f"{found} on {vote.answer}", **counts)
+    if refused:
+        return Truth(problem.id, None, "none", refused, **counts)
+    said = f"{found.votes} of {len(samples)} answers agree"
+    if kind == "plurality" and found.tied:
+        return Truth(problem.id, None, "none", f"{said}, and as many on another answer", **counts)
+    if found.answer is None or share < min_share:
+        return Truth(problem.id, None, "none", f"{said}, fewer than the share {min_share:g}", **counts)
+    return Truth(problem.id, found.answer, kind, f"{said} on {found.answer}", **counts)
 
 
-def _final(gold: str) -> str:
+def _vote(problem: Problem, samples: Sequence[Sample], verifiers) -> tuple[Plurality, str]:
+    """The plurality, and why there can be none."""
+    try:
+        return vote(problem, final_answers(problem, samples, verifiers), verifiers), ""
+    except NoEquality as error:
+        return Plurality(None, 0, 0.0), f"no plurality: {error}"
+
+
+def _final(problem: Problem) -> str:
     """The gold answer itself; of a worked solution (GSM8K's "#### 7", a box) only the answer at its end."""
-    return (extract_answer(gold) or gold) if "####" in gold or "boxed" in gold else gold
+    gold = problem.answer
+    worked = problem.verifier == "math" and ("####" in gold or "boxed" in gold)
+    return (extract_answer(gold) or gold) if worked else gold
 
 
-def _with_conflicts(truths: list[Truth], min_share: float, workers: int | None) -> list[Truth]:
+def _with_conflicts(problems: Sequence[Problem], truths: list[Truth], min_share: float, verifiers) -> list[Truth]:
     """Marks gold answers that a plurality of at least min_share contradicts."""
-    doubtful = [t for t in truths if t.kind == "gold" and t.voted is not None and t.share >= min_share]
-    grades = grade([t.voted for t in doubtful], [t.answer for t in doubtful], workers=workers) if doubtful else []
-    wrong = {t.id for t, outcome in zip(doubtful, grades, strict=True) if outcome is Grade.WRONG}
+    doubtful = [
+        (p.model_copy(update={"answer": t.answer}), t)
+        for p, t in zip(problems, truths, strict=True)
+        if t.kind == "gold" and t.voted is not None and t.share >= min_share
+    ]
+    verdicts = judge([problem for problem, _ in doubtful], [truth.voted for _, truth in doubtful], verifiers)
+    wrong = {truth.id for (_, truth), one in zip(doubtful, verdicts, strict=True) if one.grade is Grade.WRONG}
     return [_conflicting(t) if t.id in wrong else t for t in truths]
 
 

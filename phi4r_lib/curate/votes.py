@@ -15,8 +15,10 @@ import pandas as pd
 
 from phi4r_lib.curate.quality import Estimate, precision_by_share, proportion, truth_grades
 from phi4r_lib.curate.truth import Truth
-from phi4r_lib.problems.answers import Grade, grade, plurality
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import Place, ProblemFileError, read_rows
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import judge, vote
 
 ANSWERS = ("answers", "pred")  # names of the list of final answers; the second is that of Qwen2.5-Math's evaluation
 GOLD = ("gold", "gt", "answer")  # names of the true answer, in this order
@@ -29,6 +31,11 @@ class Recorded:
     id: str
     gold: str
     answers: list[str | None]
+
+    def problem(self) -> Problem:
+        """The problem as far as the file tells it; recorded answers are compared as mathematics."""
+        about = {"domain": "recorded", "prompt": self.id, "source": "recorded answers", "licence": "unknown"}
+        return Problem(id=self.id, answer=self.gold, **about)
 
 
 @dataclass(frozen=True)
@@ -78,26 +85,26 @@ def _first(row: Mapping[str, Any], names: Sequence[str], where: Place) -> Any:
     raise ProblemFileError(f"{where}: needs one of the fields {', '.join(names)}; it has {', '.join(row) or 'none'}")
 
 
-def recorded_truths(rows: Sequence[Recorded], min_share: float, workers: int | None = None) -> list[Truth]:
+def recorded_truths(rows: Sequence[Recorded], min_share: float) -> list[Truth]:
     """The plurality of every row as a Truth: kind "plurality" from `min_share` of the votes on and without a tie."""
     truths = []
     for row in rows:
-        vote = plurality(row.answers, workers=workers)
-        kept = vote.answer is not None and not vote.tied and vote.share >= min_share
-        reason = f"{vote.votes} of {len(row.answers)} recorded answers agree" + (", tied" if vote.tied else "")
-        counts = {"voted": vote.answer, "votes": vote.votes, "share": vote.share, "samples": len(row.answers)}
+        found = vote(row.problem(), row.answers)
+        kept = found.answer is not None and not found.tied and found.share >= min_share
+        reason = f"{found.votes} of {len(row.answers)} recorded answers agree" + (", tied" if found.tied else "")
+        counts = {"voted": found.answer, "votes": found.votes, "share": found.share, "samples": len(row.answers)}
         kind = "plurality" if kept else "none"
-        truths.append(Truth(row.id, vote.answer if kept else None, kind, reason, **counts))
+        truths.append(Truth(row.id, found.answer if kept else None, kind, reason, **counts))
     return truths
 
 
-def vote_figures(rows: Sequence[Recorded], min_share: float, workers: int | None = None) -> VoteFigures:
+def vote_figures(rows: Sequence[Recorded], min_share: float) -> VoteFigures:
     """Precision of the plurality of recorded answers against the gold answers (see VoteFigures)."""
-    pairs = [(answer, row.gold) for row in rows for answer in row.answers]
-    grades = grade([answer for answer, _ in pairs], [gold for _, gold in pairs], workers=workers)
-    verdicts = iter(grades)
-    right = [[next(verdicts) is Grade.RIGHT for _ in row.answers] for row in rows]
-    table = truth_grades(recorded_truths(rows, min_share, workers), {row.id: row.gold for row in rows}, workers)
+    problems = [row.problem() for row in rows]
+    pairs = [(problem, answer) for problem, row in zip(problems, rows, strict=True) for answer in row.answers]
+    verdicts = iter(judge([problem for problem, _ in pairs], [answer for _, answer in pairs]))
+    right = [[next(verdicts).grade is Grade.RIGHT for _ in row.answers] for row in rows]
+    table = truth_grades(recorded_truths(rows, min_share), {row.id: row.gold for row in rows}, problems)
     kept = table[table["kept"]]
     return VoteFigures(
         single=proportion(sum(map(sum, right)), len(pairs)),

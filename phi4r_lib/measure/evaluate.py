@@ -15,8 +15,9 @@ import pandas as pd
 from phi4r_lib.measure.answer_table import COLUMNS, GROUPS
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
 from phi4r_lib.models.store import sample_to_store
-from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers, verify
 
 
 def evaluate(
@@ -28,7 +29,7 @@ def evaluate(
     progress: Progress | None = None,
     *,
     model: str | None = None,
-    workers: int | None = None,
+    verifiers: Verifiers | None = None,
 ) -> pd.DataFrame:
     """Answers of `runs` independent runs over the problems: one row a problem and run, sorted by both.
 
@@ -42,10 +43,11 @@ def evaluate(
         settings: how to sample; an engine that can seed draws run i of a problem from (settings.seed, prompt, i).
         folder: where the sample shards live.
         model: the name in the `model` column; the engine's name when None.
+        verifiers: who judges which problem, as in `problems.verify.verify`, with its policy for truncated texts.
 
     Returns:
         Columns `COLUMNS` plus family (else the domain), year (else 1) and, where known, steps. `grade` is right, wrong, none (a text without
-        an answer: wrong), failed (could not be graded) or lost (no text came back, `error` says why); `correct` is True
+        a final answer, truncated ones included: wrong), failed (could not be graded) or lost (no text came back, `error` says why); `correct` is True
         for right only. `tokens` counts completion tokens. `seed` is missing where the engine cannot seed.
 
     Raises:
@@ -55,7 +57,7 @@ def evaluate(
     prompts = [(problem.id, problem.prompt) for problem in problems]
     samples = sample_to_store(engine, prompts, settings.model_copy(update={"n": runs}), folder, progress)
     table = _table(problems, samples, model or engine.name, settings.seed)
-    return _graded(table, {problem.id: problem.answer for problem in problems}, workers)
+    return _graded(table, {problem.id: problem for problem in problems}, verifiers)
 
 
 def _check_problems(problems: Sequence[Problem], runs: int) -> None:
@@ -72,7 +74,6 @@ def _check_problems(problems: Sequence[Problem], runs: int) -> None:
 
 def _table(problems: Sequence[Problem], samples: pd.DataFrame, model: str, seed: int | None) -> pd.DataFrame:
     table = samples.rename(columns={"key": "problem", "index": "run"}).assign(model=model)
-    table["answer"] = [extract_answer(text) for text in table["text"]]
     table["seed"] = pd.Series(seed, index=table.index, dtype="Int64").where(table["seeded"].astype(bool))
     for group, otherwise in zip(GROUPS, (None, 1, None), strict=True):
         known = {p.id: p.meta.get(group, p.domain if group == "family" else otherwise) for p in problems}
@@ -81,12 +82,13 @@ def _table(problems: Sequence[Problem], samples: pd.DataFrame, model: str, seed:
     return table
 
 
-def _graded(table: pd.DataFrame, gold: dict[str, str | None], workers: int | None) -> pd.DataFrame:
-    grades = [
-        outcome.value
-        for outcome in grade(table["answer"].tolist(), table["problem"].map(gold).tolist(), workers=workers)
-    ]
-    grades = np.where(table["answer"].isna(), "none", grades)
+def _graded(table: pd.DataFrame, problems: dict[str, Problem], verifiers: Verifiers | None) -> pd.DataFrame:
+    errors = table["error"].astype(object).where(table["error"].notna(), None).tolist()
+    asked, cut = [problems[name] for name in table["problem"]], table["truncated"].tolist()
+    verdicts = verify(asked, table["text"].tolist(), verifiers, truncated=cut, errors=errors)
+    table["answer"] = [verdict.answer for verdict in verdicts]
+    unanswered = [verdict.grade is Grade.WRONG and verdict.answer is None for verdict in verdicts]
+    grades = np.where(unanswered, "none", [verdict.grade.value for verdict in verdicts])
     table["grade"] = np.where(table["error"].notna(), "lost", grades)
     table["correct"] = table["grade"] == Grade.RIGHT.value
     return table[[*COLUMNS, *(column for column in GROUPS if column in table)]]

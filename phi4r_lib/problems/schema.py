@@ -25,8 +25,9 @@ AnswerType = Literal["number", "expression", "text", "refusal", "open"]
 class Problem(BaseModel):
     """One seed, rewrite or benchmark item with its lineage.
 
-    `answer` is None for open seeds and wherever the gold answer is unknown or withheld. `parent_id` names the problem
-    this one was rewritten from. `meta` holds anything else (family, steps, year, ...), JSON types only.
+    `answer` is what an answer is checked against: the right answer, or the tests or constraints that it has to pass. It is
+    None for open seeds and wherever the gold answer is unknown or withheld. `verifier` names who checks (verify.py).
+    `parent_id` names the problem this one was rewritten from. `meta` holds anything else (family, steps, year, ...), JSON types only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +37,7 @@ class Problem(BaseModel):
     prompt: str = Field(min_length=1)
     answer: str | None = None
     answer_type: AnswerType = "number"
+    verifier: str = Field(default="math", min_length=1)
     source: str = Field(min_length=1)
     licence: str = Field(min_length=1)
     parent_id: str | None = None

@@ -15,9 +15,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from phi4r_lib.models.engine import Progress, Sample, SamplingSettings, as_messages
 from phi4r_lib.models.fast.on_gpu import bf16_twin
 from phi4r_lib.models.thinking import parse_thinking
-from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import json_line, read_rows, write_rows
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verdict, Verifiers, right_share, verify_samples
 
 
 class Journal:
@@ -78,9 +79,10 @@ class ValidationCallback(TrainerCallback):
         every: int,
         system: str | None = None,
         best: Path | None = None,
+        verifiers: Verifiers | None = None,
     ):
         self.journal, self.tokenizer, self.problems, self.sampling = journal, tokenizer, list(problems), sampling
-        self.every, self.system, self.best = every, system, best
+        self.every, self.system, self.best, self.verifiers = every, system, best, verifiers
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         if state.global_step == 0:
@@ -92,7 +94,7 @@ class ValidationCallback(TrainerCallback):
 
     def _validate(self, model: PreTrainedModel, step: int) -> None:
         before = max((row["accuracy"] for row in self.journal.rows("validation")), default=-1.0)
-        values = validate(model, self.tokenizer, self.problems, self.sampling, self.system)
+        values = validate(model, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)
         if self.best and values["accuracy"] > before:
             save_model(model, self.tokenizer, self.best)
         self.journal.write("validation", step, values)
@@ -104,12 +106,14 @@ def validate(
     problems: Sequence[Problem],
     sampling: SamplingSettings,
     system: str | None = None,
+    verifiers: Verifiers | None = None,
 ) -> dict[str, float | None]:
     """Accuracy and lengths of a model on problems with gold answers, one seed for every call.
 
     Returns:
-        accuracy, valid (share with exactly one think block at the start) and truncated as fractions of 1; tokens,
-        tokens_right, tokens_wrong as mean completion tokens (None where there are none); failed: gradings that failed.
+        accuracy (of the graded answers), valid (share with exactly one think block at the start) and truncated as
+        fractions of 1; tokens, tokens_right, tokens_wrong as mean completion tokens (None where there are none);
+        failed: answers that could not be graded. Raises ValueError where none could be.
     """
     from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 
@@ -119,22 +123,25 @@ def validate(
     answers = engine.sample([as_messages(problem.prompt, system) for problem in problems], sampling)
     model.train(training)
     samples = [sample for group in answers for sample in group]
-    golds = [problem.answer for problem, group in zip(problems, answers, strict=True) for _ in group]
-    return summarise(samples, grade([extract_answer(sample.text) for sample in samples], golds))
+    asked = [problem for problem, group in zip(problems, answers, strict=True) for _ in group]
+    return summarise(samples, verify_samples(asked, samples, verifiers))
 
 
-def summarise(samples: Sequence[Sample], grades: Sequence[Grade]) -> dict[str, float | None]:
-    """The figures of `validate` for graded samples."""
-    right = [sample.tokens for sample, verdict in zip(samples, grades, strict=True) if verdict is Grade.RIGHT]
-    wrong = [sample.tokens for sample, verdict in zip(samples, grades, strict=True) if verdict is not Grade.RIGHT]
+def summarise(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> dict[str, float | None]:
+    """The figures of `validate` for samples with their verdicts."""
+    accuracy, tokens = right_share(verdicts), {grade: [] for grade in Grade}
+    if accuracy is None:
+        raise ValueError(f"none of the {len(samples)} validation answers could be graded: {verdicts[0].reason}")
+    for sample, verdict in zip(samples, verdicts, strict=True):
+        tokens[verdict.grade].append(sample.tokens)
     return {
-        "accuracy": len(right) / len(samples),
+        "accuracy": accuracy,
         "tokens": mean([sample.tokens for sample in samples]),
-        "tokens_right": mean(right),
-        "tokens_wrong": mean(wrong),
+        "tokens_right": mean(tokens[Grade.RIGHT]),
+        "tokens_wrong": mean(tokens[Grade.WRONG]),
         "valid": mean([parse_thinking(sample.text).valid for sample in samples]),
         "truncated": mean([sample.truncated for sample in samples]),
-        "failed": sum(verdict is Grade.FAILED for verdict in grades),
+        "failed": len(tokens[Grade.FAILED]),
     }
 
 

@@ -21,6 +21,7 @@ from phi4r_lib.models.engine import Progress, SamplingSettings
 from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.batching import processes
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback
 from phi4r_lib.train.reward import LengthReward
@@ -60,16 +61,18 @@ def run_grpo(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    verifiers: Verifiers | None = None,
 ) -> GrpoReport:
     """Trains with GRPO and writes out/model, out/metrics.jsonl, out/rollouts-*.parquet; a killed call is continued.
 
     Args:
         model_dir: the SFT model (with think tokens).
-        rl_file: JSONL rows with `prompt` (messages), `answer` (proxy truth) and `id`.
+        rl_file: JSONL rows with `prompt` (messages), `answer` (proxy truth), `id`, and what else a Problem has.
         validation: problems with gold answers, sampled every `eval_every` steps (the first `eval_problems`); the
             checkpoint with the highest accuracy becomes the model. Never give the benchmark here.
         system: message put before validation prompts; the rows of `rl_file` bring their own.
         progress: called with (steps done, steps in all).
+        verifiers: who judges which problem, as in `problems.verify.verify`.
 
     Raises:
         ValueError: rows or settings that cannot be trained with, with what to do.
@@ -80,7 +83,7 @@ def run_grpo(
 
     started, out = time.perf_counter(), Path(out)
     tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
-    rows = _rows(Path(rl_file), settings)
+    rows, asked = _rows(Path(rl_file), settings)
     _check(rows, tokenizer, validation, settings)
     inputs = {"base": str(model_dir), "data": digest([rl_file, model_dir]), "seed": seed, "system": system}
     checkpoint = resume_point(out, settings, inputs)
@@ -93,7 +96,8 @@ def run_grpo(
         seed=seed,
     )
     problems = list(validation)[: settings.eval_problems]
-    watch = ValidationCallback(journal, tokenizer, problems, sampling, settings.eval_every, system, best=out / "best")
+    every = settings.eval_every
+    watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, out / "best", verifiers)
     where = training_device(device)
     if where == "cuda":
         bf16_activations(model)
@@ -103,7 +107,7 @@ def run_grpo(
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[JournalCallback(journal, progress), watch],
-        rewards=RewardFunction(reward_of(settings), [tokenizer.eos_token_id]),
+        rewards=RewardFunction(reward_of(settings), [tokenizer.eos_token_id], asked, verifiers),
         filter_groups=settings.filter_groups,
         max_clipped=settings.max_clipped,
         out=out,
@@ -115,9 +119,11 @@ def run_grpo(
     return _finish(out, model_dir, settings, journal, trainer, checkpoint is not None, started)
 
 
-def _rows(rl_file: Path, settings: GrpoSettings) -> list[dict[str, Any]]:
+def _rows(rl_file: Path, settings: GrpoSettings) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The rows that TRL needs, and the problem of each for the verifiers; `place` leads from one to the other."""
+    full = read_rows([rl_file], "prompt")
     keys = ("id", "prompt", "answer")
-    rows = [{key: row.get(key) for key in keys} for row in read_rows([rl_file], "prompt")]
+    rows = [{key: row.get(key) for key in keys} | {"place": place} for place, row in enumerate(full)]
     unanswered = [row["id"] for row in rows if not row["answer"]]
     if unanswered:
         raise ValueError(
@@ -128,7 +134,14 @@ def _rows(rl_file: Path, settings: GrpoSettings) -> list[dict[str, Any]]:
             f"{rl_file} has {len(rows)} prompts, a step takes {settings.prompts}; lower grpo.prompts or keep more "
             "problems in notebooks 01 and 02"
         )
-    return rows
+    return rows, [_problem(row) for row in full]
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    """The problem behind a row of rl.jsonl; its text is the last message."""
+    known = {name: row[name] for name in Problem.model_fields if row.get(name) is not None}
+    defaults = dict.fromkeys(("id", "domain", "source", "licence"), "unknown")
+    return Problem(**defaults | known | {"prompt": row["prompt"][-1]["content"]})
 
 
 def _check(rows, tokenizer, validation: Sequence[Problem], settings: GrpoSettings) -> None:

@@ -2,7 +2,7 @@
 
 Report section 4: a correct answer earns 1.0 and less once it is very long, a wrong one costs 1.0 and less the longer
 it was thought about; broken format overrides that term; repeated 5-grams cost extra. Lengths count completion tokens,
-never characters. Whether an answer is correct is decided by `phi4r_lib.problems.answers`; training is in `grpo`.
+never characters. Whether an answer is correct is decided by `phi4r_lib.problems.verify`; training is in `grpo`.
 Accuracy must not be read off these numbers: a right answer of 30,000 tokens totals less than 0.5.
 """
 
@@ -64,13 +64,13 @@ class RewardParts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    correct: bool  # the verifier's word, whatever the format
+    correct: bool | None  # the verifier's word, whatever the format; None: could not be graded
     n_tokens: int  # completion tokens
-    length_term: float  # the cosine term before any override
-    accuracy_term: float  # the same after the format overrides
+    length_term: float | None  # the cosine term before any override; None without a verdict, as the next and the total
+    accuracy_term: float | None  # the same after the format overrides
     repetition: float  # 0 or negative, not clipped
     format: Literal["ok", "bad_think", "no_end"]  # which override decided the accuracy term
-    total: float
+    total: float | None
 
 
 def length_scaled_accuracy(correct: bool, n_tokens: int, reward: LengthReward | None = None) -> float:
@@ -115,7 +115,7 @@ def repetition_penalty(text: str, reward: LengthReward | None = None) -> float:
 def phi4_reward(
     text: str,
     *,
-    correct: bool,
+    correct: bool | None,
     n_tokens: int,
     ended: bool,
     reward: LengthReward | None = None,
@@ -124,7 +124,8 @@ def phi4_reward(
 
     Args:
         text: the completion alone, think tags kept, without the prompt and its system message.
-        correct: whether the final answer is right; a right answer in a broken format still gets the override.
+        correct: whether the final answer is right; a right answer in a broken format still gets the override. None where
+            it could not be graded: there is no total then, whatever the format.
         n_tokens: completion tokens, the end-of-turn token included.
         ended: whether the completion ends with the end-of-turn token.
         reward: the constants; None means the report's.
@@ -134,10 +135,13 @@ def phi4_reward(
         setting (see `LengthReward`).
     """
     reward = reward or LengthReward()
-    length_term = length_scaled_accuracy(correct, n_tokens, reward)
     broken = _broken_format(parse_thinking(text).valid, ended, reward.precedence)
-    accuracy_term = {"ok": length_term, "bad_think": reward.bad_think, "no_end": reward.no_end}[broken]
     repetition = repetition_penalty(text, reward)
+    length_term = accuracy_term = total = None
+    if correct is not None:
+        length_term = length_scaled_accuracy(correct, n_tokens, reward)
+        accuracy_term = {"ok": length_term, "bad_think": reward.bad_think, "no_end": reward.no_end}[broken]
+        total = reward.accuracy_weight * accuracy_term + reward.repetition_weight * repetition
     return RewardParts(
         correct=correct,
         n_tokens=n_tokens,
@@ -145,7 +149,7 @@ def phi4_reward(
         accuracy_term=accuracy_term,
         repetition=repetition,
         format=broken,
-        total=reward.accuracy_weight * accuracy_term + reward.repetition_weight * repetition,
+        total=total,
     )
 
 

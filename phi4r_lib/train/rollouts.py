@@ -15,8 +15,10 @@ import pandas as pd
 import torch
 from trl import GRPOTrainer
 
-from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import write_table
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers, verify
 from phi4r_lib.train.callbacks import mean
 from phi4r_lib.train.reward import LengthReward, RewardParts, phi4_reward
 
@@ -26,35 +28,43 @@ class ClippedError(RuntimeError):
 
 
 class RewardFunction:
-    """TRL's reward function: totals of `phi4_reward`, with the parts of the last batch kept in `parts`."""
+    """TRL's reward function: totals of `phi4_reward`, with the parts of the last batch kept in `parts`.
+
+    A completion that could not be graded gets None: TRL leaves it out of its group's mean and it teaches nothing.
+    """
 
     __name__ = "phi4_reward"
 
-    def __init__(self, reward: LengthReward, eos: Sequence[int]):
-        self.reward, self.eos = reward, set(eos)
+    def __init__(
+        self,
+        reward: LengthReward,
+        eos: Sequence[int],
+        problems: Sequence[Problem],
+        verifiers: Verifiers | None = None,
+    ):
+        self.reward, self.eos, self.problems, self.verifiers = reward, set(eos), problems, verifiers
         self.parts: list[RewardParts] = []
         self.texts: list[str] = []
-        self.failed = 0
 
-    def __call__(self, prompts, completions, completion_ids, answer, **kwargs) -> list[float]:
+    def __call__(self, prompts, completions, completion_ids, place, **kwargs) -> list[float | None]:
         self.texts = [completion[-1]["content"] for completion in completions]
-        grades = grade([extract_answer(text) for text in self.texts], list(answer))
-        self.failed = sum(verdict is Grade.FAILED for verdict in grades)
+        ended = [ids[-1] in self.eos for ids in completion_ids]
+        asked = [self.problems[one] for one in place]
+        verdicts = verify(asked, self.texts, self.verifiers, truncated=[not end for end in ended])
+        rights = [None if v.grade is Grade.FAILED else v.grade is Grade.RIGHT for v in verdicts]
         self.parts = [
-            phi4_reward(
-                text, correct=verdict is Grade.RIGHT, n_tokens=len(ids), ended=ids[-1] in self.eos, reward=self.reward
-            )
-            for text, verdict, ids in zip(self.texts, grades, completion_ids, strict=True)
+            phi4_reward(text, correct=right, n_tokens=len(ids), ended=end, reward=self.reward)
+            for text, right, ids, end in zip(self.texts, rights, completion_ids, ended, strict=True)
         ]
         return [parts.total for parts in self.parts]
 
 
-def informative(correct: Sequence[bool], group: int) -> list[bool]:
-    """For each completion, whether its group of `group` neighbours has both right and wrong answers."""
+def informative(correct: Sequence[bool | None], group: int) -> list[bool]:
+    """For each completion, whether its group of `group` neighbours has both right and wrong answers; None is neither."""
     flags: list[bool] = []
     for start in range(0, len(correct), group):
-        right = sum(correct[start : start + group])
-        flags += [0 < right < group] * group
+        found = set(correct[start : start + group])
+        flags += [{True, False} <= found] * group
     return flags
 
 
@@ -79,7 +89,8 @@ class RolloutTrainer(GRPOTrainer):
     def _kept(self, size: int) -> torch.Tensor:
         correct = [parts.correct for parts in self.rewards.parts]
         flags = informative(correct, self.num_generations) if self.filter_groups else [True] * size
-        return torch.tensor(flags, device=self.accelerator.device)
+        graded = [flag and right is not None for flag, right in zip(flags, correct, strict=True)]
+        return torch.tensor(graded, device=self.accelerator.device)
 
     def _record(self, inputs, batch, keep: torch.Tensor) -> None:
         """Logs the components of the reward and remembers every completion for the rollouts file."""
@@ -89,8 +100,9 @@ class RolloutTrainer(GRPOTrainer):
         for name, value in step_figures(parts, group).items():
             self._metrics["train"][name].append(float("nan") if value is None else value)
         self._metrics["train"]["clipped"].append(clipped)
-        self._metrics["train"]["grading_failed"].append(self.rewards.failed)
+        self._metrics["train"]["grading_failed"].append(sum(part.correct is None for part in parts))
         table = pd.DataFrame([part.model_dump() for part in parts])
+        table["correct"] = table["correct"].astype("boolean")  # missing where an answer could not be graded
         table.insert(0, "step", step)
         table.insert(1, "id", [row.get("id") for row in inputs])
         table = table.assign(text=self.rewards.texts, advantage=batch["advantages"].tolist(), kept=keep.tolist())
@@ -117,24 +129,28 @@ class RolloutTrainer(GRPOTrainer):
 
 
 def step_figures(parts: Sequence[RewardParts], group: int) -> dict[str, float | None]:
-    """What a step's rewards look like: means of every component, shares of formats and groups, lengths by outcome."""
+    """What a step's rewards look like: means of every component, shares of formats and groups, lengths by outcome.
+
+    Accuracy, reward terms and groups count only completions that could be graded.
+    """
     right = [part.n_tokens for part in parts if part.correct]
-    wrong = [part.n_tokens for part in parts if not part.correct]
-    groups = [sum(part.correct for part in parts[i : i + group]) for i in range(0, len(parts), group)]
+    wrong = [part.n_tokens for part in parts if part.correct is False]
+    graded = [part for part in parts if part.correct is not None]
+    groups = [{part.correct for part in parts[i : i + group]} - {None} for i in range(0, len(parts), group)]
     return {
-        "accuracy": len(right) / len(parts),
-        "total": mean([part.total for part in parts]),
-        "accuracy_term": mean([part.accuracy_term for part in parts]),
-        "length_term": mean([part.length_term for part in parts]),
+        "accuracy": mean([part.correct for part in graded]),
+        "total": mean([part.total for part in graded]),
+        "accuracy_term": mean([part.accuracy_term for part in graded]),
+        "length_term": mean([part.length_term for part in graded]),
         "repetition": mean([part.repetition for part in parts]),
         "bad_think": mean([part.format == "bad_think" for part in parts]),
         "no_end": mean([part.format == "no_end" for part in parts]),
         "tokens": mean([part.n_tokens for part in parts]),
         "tokens_right": mean(right),
         "tokens_wrong": mean(wrong),
-        "groups_informative": mean([0 < count < group for count in groups]),
-        "groups_all_right": mean([count == group for count in groups]),
-        "groups_all_wrong": mean([count == 0 for count in groups]),
+        "groups_informative": mean([len(found) == 2 for found in groups]),
+        "groups_all_right": mean([found == {True} for found in groups]),
+        "groups_all_wrong": mean([found == {False} for found in groups]),
     }
 
 

@@ -26,6 +26,7 @@ from phi4r_lib.models.engine import Progress, SamplingSettings
 from phi4r_lib.models.fast.on_gpu import steady_attention
 from phi4r_lib.models.thinking import add_think_tokens, double_rope_base
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
 from phi4r_lib.train.packing import IGNORE, encode_conversation, pack
 from phi4r_lib.train.session import digest, read_rows, resume_point, training_device, write_card
@@ -75,6 +76,7 @@ def run_sft(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    verifiers: Verifiers | None = None,
 ) -> SftReport:
     """Trains on conversations and writes out/model, out/metrics.jsonl; continues where a killed call stopped.
 
@@ -84,6 +86,7 @@ def run_sft(
         validation: problems with gold answers, sampled every `eval_every` steps (the first `eval_problems`).
         system: message put before validation prompts and before rows that have none.
         progress: called with (steps done, steps in all).
+        verifiers: who judges the validation answers, as in `problems.verify.verify`.
 
     Raises:
         ValueError: a row that cannot be trained on, with what to do.
@@ -105,7 +108,8 @@ def run_sft(
             seed=seed,
         )
         problems = list(validation)[: settings.eval_problems]
-        callbacks.append(ValidationCallback(journal, tokenizer, problems, sampling, settings.eval_every, system))
+        watch = (problems, sampling, settings.eval_every, system)
+        callbacks.append(ValidationCallback(journal, tokenizer, *watch, verifiers=verifiers))
     trainer = sft_trainer(model, tokenizer, blocks, out, settings, seed=seed, device=device, callbacks=callbacks)
     with steady_attention(training_device(device)):
         trainer.train(resume_from_checkpoint=checkpoint)

@@ -10,6 +10,7 @@ from phi4r_lib.curate.stopping import BetaPrior
 from phi4r_lib.curate.truth import conflicts, find_truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
 from phi4r_lib.problems.schema import Problem, ProblemFileError
+from phi4r_lib.problems.verify import Verdict
 
 RULE = EdgeRule(lo=0.125, hi=0.875, error=0.1, max_samples=32)
 
@@ -275,3 +276,28 @@ def test_a_handful_of_seeds_fits_no_prior():
     report = find_edge(seeds(8), weak, EdgeRule(0.1, 0.8, 0.1, 8), teacher=teacher(1.0))
     assert report.rule.prior is None or report.rule.prior == (0.5, 0.5)
     assert report.counts()["hard"] == 0, "eight failures prove nothing"
+
+
+class EvenVerifier:
+    """Any even number is right: pass rates can be measured, votes cannot be counted."""
+
+    def extract(self, text):
+        return text.rpartition("{")[2].rstrip("}") or None
+
+    def grade(self, answers, problems):
+        return [Verdict.right(a) if int(a) % 2 == 0 else Verdict.wrong(a, "odd") for a in answers]
+
+    def groups(self, answers, problems):
+        return [None] * len(answers)
+
+
+def test_without_equality_the_filter_works_on_verdicts_and_a_plurality_is_refused():
+    named = {"even": EvenVerifier()}
+    problems = [one.model_copy(update={"id": f"{one.id}", "verifier": "even"}) for one in seeds(4, answer="rule")]
+    report = find_edge(problems, CoinEngine("weak", lambda n: 1.0), RULE, verifiers=named)
+    assert [row.decision for row in report.rows] == ["easy", "hard", "easy", "hard"]  # it says the number itself
+    assert {row.verifier for row in report.rows} == {"even"} and not report.conflicts
+    unknown = [one.model_copy(update={"answer": None}) for one in problems]
+    truths = find_truth(unknown, teacher(1.0), SamplingSettings(n=4), verifiers=named)
+    assert {truth.kind for truth in truths} == {"none"}
+    assert all("'even' has no equality of answers" in truth.reason for truth in truths)

@@ -8,6 +8,7 @@ from scipy import stats
 
 from phi4r_lib.curate import quality
 from phi4r_lib.curate.truth import Truth
+from phi4r_lib.problems.schema import Problem
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.1, (0.344, 0.570, 0.815)), (0.05, (0.186, 0.337, 0.560))])
@@ -45,7 +46,9 @@ def test_truth_is_graded_against_gold():
         return Truth(name, answer, kind, "", voted=answer, votes=3, share=0.75)
 
     truths = [voted("a", "7.0"), voted("b", "8", "none"), Truth("c", None, "none", ""), voted("d", "1")]
-    table = quality.truth_grades(truths, {"a": "7", "b": "9", "c": "1"})
+    about = {"domain": "math", "prompt": "?", "source": "test", "licence": "MIT"}
+    problems = [Problem(id=truth.id, **about) for truth in truths]
+    table = quality.truth_grades(truths, {"a": "7", "b": "9", "c": "1"}, problems)
     assert table[["id", "right", "kept"]].values.tolist() == [["a", True, True], ["b", False, False]]
 
 

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from phi4r_lib.curate import rewrite
+from phi4r_lib.curate import rewrite, rewrite_quality
 from phi4r_lib.models.engine import Sample, SamplingSettings
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verdict
 
 FOUR = SamplingSettings(n=4, max_tokens=64)
 ONE = SamplingSettings(n=1, max_tokens=64)
@@ -155,7 +156,7 @@ def test_precision_rises_with_the_check():
     rows = rewrite.solve_again(proposed(80), shaky, FOUR, min_share=0.75)
     rows = rewrite.drop_easy(rows, AddingEngine("base", rate=0.0), ONE, easy=0.8)
     gold = {f"p{i}": str(2 * i + 6) for i in range(80)}
-    worth = rewrite.precision(rows, gold)
+    worth = rewrite_quality.precision(rows, gold)
     assert worth["one answer"].n == worth["kept"].n
     assert worth["unchecked"].n == 80 and 0.6 < worth["unchecked"].value < 0.9
     assert worth["kept"].value == 1.0 and worth["kept"].n < 80
@@ -171,14 +172,14 @@ def test_what_each_check_removed_is_measured():
         {"reason": "does not parse: x"},
     ]
     rows = [row.model_copy(update=change) for row, change in zip(rows, changes, strict=True)]
-    found = rewrite.removals(rows, {f"p{i}": str(2 * i + 6) for i in range(4)})
+    found = rewrite_quality.removals(rows, {f"p{i}": str(2 * i + 6) for i in range(4)})
     assert {name: (one.value, one.n) for name, one in found.items()} == {
         "all candidates": (0.5, 4),
         "too easy": (0.0, 1),
         "no single answer": (1.0, 1),
         "does not parse": (1.0, 1),
     }
-    assert rewrite.removals(rows, {}) == {}
+    assert rewrite_quality.removals(rows, {}) == {}
 
 
 def test_programs_are_run_against_the_answer_agreed_on():
@@ -205,3 +206,62 @@ def test_all_checks_in_a_row_settle_every_candidate(tmp_path):
         proposed(), seeds(6), AddingEngine(), AddingEngine("fresh base"), known=[rows[0].prompt], **options
     )
     assert rewrite.reasons(again) == {"too easy": 5, "repeats a known problem": 1}
+
+
+class OddAtTimes(AddingEngine):
+    """Every second answer is odd."""
+
+    def _one(self, prompt, index):
+        return Sample(text=f"<think> sum </think> \\boxed{{{index}}}", tokens=5, index=index)
+
+
+class EvenVerifier:
+    """Many answers are right (any even number), so they have no equality."""
+
+    def extract(self, text):
+        return text.rpartition("{")[2].rstrip("}") or None
+
+    def grade(self, answers, problems):
+        return [Verdict.right(a) if int(a) % 2 == 0 else Verdict.wrong(a, "odd") for a in answers]
+
+    def groups(self, answers, problems):
+        return [None] * len(answers)
+
+
+def test_domain_and_verifier_survive_rewriting():
+    about = {"domain": "chemistry", "verifier": "even", "answer": "rule", "meta": {"family": "f", "fragment": "CO"}}
+    parent = Problem(id="p", prompt="Explain the sum. Ann has 1 nut. Bob has 5.", source="s", licence="MIT", **about)
+    for kind, domain in (("rewrite", "chemistry"), ("paraphrase", "chemistry"), ("numbers", "chemistry")):
+        (row,) = rewrite.propose([parent], AddingEngine(), "Ask: {problem}", ONE, kind=kind)
+        assert (row.domain, row.verifier, row.meta) == (domain, "even", about["meta"])
+    (row,) = rewrite.propose([parent], AddingEngine(), "Ask: {problem}", ONE, kind="puzzle")
+    assert (row.domain, row.verifier) == ("math", "even")
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("paraphrase", True), ("numbers", False)])
+def test_without_equality_a_paraphrase_is_checked_like_its_parent_and_a_variant_is_refused(kind, kept):
+    named = {"even": EvenVerifier()}
+    parents = [one.model_copy(update={"answer": "rule", "verifier": "even"}) for one in seeds(2)]
+    rows = rewrite.propose(parents, AddingEngine(), "Ask: {problem}", ONE, kind=kind)
+    found = rewrite.solve_again(rows, AddingEngine(), FOUR, min_share=0.75, parents=parents, verifiers=named)
+    assert all(row.open == kept for row in found)
+    assert all(row.answer == ("rule" if kept else None) for row in found)
+    half = rewrite.solve_again(rows, OddAtTimes(), FOUR, min_share=0.75, parents=parents, verifiers=named)
+    assert all(
+        row.reason.startswith("no single answer: 2 of 4 solutions pass" if kept else "no answer") for row in half
+    )
+
+
+def test_a_dead_endpoint_keeps_nothing():
+    class Dead(AddingEngine):
+        def _one(self, prompt, index):
+            return Sample(text="", tokens=0, index=index, error="no route to host")
+
+    parents, rows = seeds(3), proposed(3)
+    asked = {"solve": FOUR, "tries": FOUR, "min_share": 0.5, "easy": 0.9}
+    dead_student = rewrite.check(rows, parents, AddingEngine(), Dead("weak"), **asked)
+    assert [row.kept for row in dead_student] == [False] * 3
+    assert {row.reason for row in dead_student} == {"not tried: fault: no route to host"}
+    dead_teacher = rewrite.check(rows, parents, Dead(), AddingEngine("weak", 0.5), **asked)
+    assert not any(row.kept for row in dead_teacher)
+    assert any(row.kept for row in rewrite.check(rows, parents, AddingEngine(), AddingEngine("weak", 0.2), **asked))

@@ -6,6 +6,7 @@ from phi4r_lib.curate import teach
 from phi4r_lib.curate.mixture import sft_row
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
+from phi4r_lib.problems.answers import extract_answer
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.worlds.safety_world import GUIDELINES, REPLIES, THOUGHTS
 
@@ -18,7 +19,7 @@ def lesson(name="p", prompt="What is 7 + 5 - 3?", answer="9", **more):
 
 
 def trace(text=GOOD, name="t", problem="p", truth="9", tokens=20, **more):
-    found = teach.extract_answer(text)
+    found = extract_answer(text)
     about = {"effort": "medium", "model": "m", "settings": {"max_tokens": 64}, "index": 0} | more
     fields = {"id": name, "problem_id": problem, "domain": "math", "text": text, "found": found}
     return teach.TraceRow(**fields, truth=truth, tokens=tokens, **about)

@@ -9,10 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verdict
 from phi4r_lib.train.callbacks import save_model
 from phi4r_lib.train.fast_rollouts import split_groups
 from phi4r_lib.train.grpo import reward_of, run_grpo
-from phi4r_lib.train.rollouts import ClippedError, informative, step_figures
+from phi4r_lib.train.rollouts import ClippedError, RewardFunction, informative, step_figures
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 from phi4r_lib.train.sft import prepare_model, run_sft
 
@@ -240,3 +241,28 @@ def test_figures_of_an_empty_side_are_missing_not_zero():
     wrong = [phi4_reward("<think>a</think>b", correct=False, n_tokens=n, ended=True) for n in (4, 6)]
     figures = step_figures(wrong, 2)
     assert figures["tokens_wrong"] == 5 and figures["tokens_right"] is None and figures["groups_all_wrong"] == 1
+
+
+def test_what_could_not_be_graded_gets_no_reward_and_is_neither_right_nor_wrong():
+    class Picky:
+        def extract(self, text):
+            return text.rpartition("</think>")[2].strip()
+
+        def grade(self, answers, problems):
+            made = {"yes": Verdict.right, "no": lambda a: Verdict.wrong(a, "no"), "?": lambda a: Verdict.failed(a, "?")}
+            return [made[answer](answer) for answer in answers]
+
+        def groups(self, answers, problems):
+            return answers
+
+    asked = [Problem(id="a", domain="d", prompt="q", answer="x", verifier="picky", source="s", licence="MIT")]
+    rewards = RewardFunction(reward_of(SETTINGS), [1], asked, {"picky": Picky()})
+    texts = [f"<think> t </think> {said}" for said in ("yes", "no", "?", "yes")]
+    completions = [[{"role": "assistant", "content": text}] for text in texts]
+    ids = [[5, 1], [5, 1], [5, 1], [5, 5]]  # the last one ran into the limit: not right
+    totals = rewards([], completions, ids, place=[0] * 4)
+    assert totals[2] is None and totals[0] > 0 > totals[1]
+    assert [part.correct for part in rewards.parts] == [True, False, None, False]
+    figures = step_figures(rewards.parts, 4)
+    assert figures["accuracy"] == pytest.approx(1 / 3) and figures["groups_informative"] == 1
+    assert informative([True, None, None, True], 2) == [False] * 4

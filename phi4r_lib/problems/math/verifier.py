@@ -1,0 +1,54 @@
+"""The verifier `math`: answers are equal when they are the same number, expression, set or word.
+
+Right: mathematically equal to the gold answer (answers.grade). Wrong: anything else ("not_equal"). Could not be graded:
+a gold or an answer that cannot be compared within the limits ("not_comparable"). Not here: how they are compared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verdict
+
+VERDICTS = {
+    Grade.RIGHT: Verdict.right,
+    Grade.WRONG: lambda answer: Verdict.wrong(answer, "not_equal"),
+    Grade.FAILED: lambda answer: Verdict.failed(answer, "not_comparable"),
+}
+
+
+class MathVerifier:
+    """Short mathematical answers; the settings are those of `answers.grade`."""
+
+    def __init__(self, timeout_s: float = 5.0, workers: int | None = None):
+        self.limits = {"timeout_s": timeout_s, "workers": workers}
+
+    def extract(self, text: str) -> str | None:
+        """The last box, else the last "the answer is", after the thinking (answers.extract_answer)."""
+        return extract_answer(text)
+
+    def grade(self, answers: Sequence[str], problems: Sequence[Problem]) -> list[Verdict]:
+        """Verdicts by mathematical equality."""
+        grades = grade(answers, [problem.answer for problem in problems], **self.limits)
+        return [VERDICTS[found](answer) for found, answer in zip(grades, answers, strict=True)]
+
+    def groups(self, answers: Sequence[str], problems: Sequence[Problem]) -> list[str]:
+        """The first spelling of the class that an answer belongs to; frequent spellings come first."""
+        spellings: dict[str, Counter[str]] = {}
+        for answer, problem in zip(answers, problems, strict=True):
+            spellings.setdefault(problem.id, Counter())[answer] += 1
+        classes = {name: self._classes(found) for name, found in spellings.items()}
+        return [classes[problem.id][answer] for answer, problem in zip(answers, problems, strict=True)]
+
+    def _classes(self, spellings: Counter[str]) -> dict[str, str]:
+        """{spelling: first spelling of its class}; each is compared with the first one of every class so far."""
+        home: dict[str, str] = {}
+        for text in sorted(spellings, key=lambda text: (-spellings[text], text)):
+            firsts = list(dict.fromkeys(home.values()))
+            grades = grade([text] * len(firsts), firsts, **self.limits)
+            equal = (first for first, found in zip(firsts, grades, strict=True) if found is Grade.RIGHT)
+            home[text] = next(equal, text)
+        return home

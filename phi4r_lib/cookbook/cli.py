@@ -14,16 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from phi4r_lib.cookbook.profile import UserError, home, load_profile, parse_set, profile_path
-from phi4r_lib.cookbook.run import claim, shown
-from phi4r_lib.cookbook.sections import Files, Profile
+from phi4r_lib.cookbook.home import UserError, home, shown
+from phi4r_lib.cookbook.profile import load_profile, nested, parse_set, profile_path
+from phi4r_lib.cookbook.run_folder import choose_folder
+from phi4r_lib.cookbook.sections import Files
 from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.schema import ProblemFileError, iter_problems
 
 EXAMPLES = """examples:
   phi4r run                                     the whole recipe with the tiny models, into runs/cpu
   phi4r run --profile smoke                     every notebook with the least counts
-  phi4r run --from 03 --set sft.passes=3        from notebook 03 on, with one setting changed
+  phi4r run --from 03 --set sft.passes=3        one setting changed, in a folder of its own beside runs/cpu
   phi4r run --only 01 --out runs/mine --seeds my.jsonl --map prompt=question --map answer=gold
   phi4r plan --profile cpu                      what would run and what it would cost
   phi4r validate my.jsonl --map prompt=question look at a problems file before a run
@@ -56,6 +57,7 @@ def parser() -> Parser:
         command = commands.add_parser(name, help=text)
         command.add_argument("--out", help="run folder (default: runs/PROFILE)")
         command.add_argument("--profile", default="cpu", help="profile of the run (default: cpu)")
+        _add_sets(command)
     commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
     check = commands.add_parser("validate", help="check a problems file or a profile (YAML)")
     check.add_argument("file", help="problems (JSONL, JSON array, CSV, Parquet; also .gz), or a .yaml profile")
@@ -81,10 +83,18 @@ def _add_choice(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", help="run folder (default: runs/PROFILE)")
     command.add_argument("--only", action="append", metavar="NN", help="only this notebook; can be repeated")
     command.add_argument("--from", dest="start", metavar="NN", help="this notebook and those after it")
-    command.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="edge.limit=50")
+    _add_sets(command)
+    command.add_argument(
+        "--notebooks", action="append", metavar="DIR", help="a further folder of notebooks of your own"
+    )
     text = "your own seed problems, JSONL; DOMAIN=FILE for rows without a domain; can be repeated"
     command.add_argument("--seeds", metavar="FILE", action="append", default=[], help=text)
     _add_map(command)
+
+
+def _add_sets(command: argparse.ArgumentParser) -> None:
+    text = "one setting changed, such as edge.limit=50: a run of its own beside runs/PROFILE; can be repeated"
+    command.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help=text)
 
 
 def _add_map(command: argparse.ArgumentParser) -> None:
@@ -104,10 +114,13 @@ def target_of(args: argparse.Namespace) -> Any:
         raise UserError("--map renames fields of a seeds file; give that file with --seeds")
     if args.seeds:
         overrides |= {"data.seeds": seeds_of(args.seeds, mapping), "data.map": mapping, "data.gold": None}
+    if args.notebooks:
+        folders = [str(Path(folder).expanduser().resolve()) for folder in args.notebooks]
+        overrides["notebooks"] = [*load_profile(args.profile).notebooks, *folders]
     profile = load_profile(args.profile, overrides)
-    out = out_of(args, profile)
-    claim(out, profile)
-    return Target(source_of(args.profile), profile, out, overrides)
+    given = Path(args.out).expanduser().resolve() if args.out else None
+    out, varies = choose_folder(given, profile.name, nested(overrides))
+    return Target(source_of(args.profile), profile, out, overrides, varies)
 
 
 def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
@@ -133,11 +146,6 @@ def source_of(profile: str) -> str:
     return str(profile_path(profile)) if profile.endswith((".yaml", ".yml")) else profile
 
 
-def out_of(args: argparse.Namespace, profile: Profile) -> Path:
-    """Run folder: --out counts from where the user stands, the default from the repository root."""
-    return Path(args.out).expanduser().resolve() if args.out else home() / "runs" / profile.name
-
-
 def mapping_of(maps: Sequence[str]) -> dict[str, str]:
     """["prompt=question"] as {"prompt": "question"}; raises UserError."""
     pairs = [text.partition("=") for text in maps]
@@ -149,12 +157,12 @@ def mapping_of(maps: Sequence[str]) -> dict[str, str]:
 
 def run(args: argparse.Namespace) -> int:
     """`phi4r run`: 0 when every notebook is done, 1 when one failed."""
-    from phi4r_lib.cookbook import report, runner, show
+    from phi4r_lib.cookbook import progress, report, runner
 
     target = target_of(args)
-    notebooks = runner.choose(numbers(args.only), *(numbers([args.start]) if args.start else [None]))
-    print(f"profile {target.profile.name}, run folder {shown(target.out)}", flush=True)
-    succeeded = runner.run_notebooks(notebooks, target, show.Progress(), args.force)
+    notebooks = runner.choose(target, numbers(args.only), *(numbers([args.start]) if args.start else [None]))
+    print(headline(target), flush=True)
+    succeeded = runner.run_notebooks(notebooks, target, progress.Progress(), args.force)
     page = report.write(target.out)
     print(f"report: {shown(page)}")
     for folder in sorted(target.out.glob("[0-9][0-9]_*/figures")):
@@ -164,6 +172,12 @@ def run(args: argparse.Namespace) -> int:
             f"logs and executed notebooks: {shown(target.out / 'notebooks')}; run the same command to go on from here"
         )
     return 0 if succeeded else 1
+
+
+def headline(target: Any) -> str:
+    """Profile and run folder, and the run that it varies."""
+    varied = f", which reads what its settings leave alone from {shown(target.varies)}" if target.varies else ""
+    return f"profile {target.profile.name}, run folder {shown(target.out)}{varied}"
 
 
 def numbers(names: Sequence[str] | None) -> list[str] | None:
@@ -177,23 +191,27 @@ def plan(args: argparse.Namespace) -> int:
     from phi4r_lib.cookbook import runner
 
     target = target_of(args)
-    notebooks = runner.choose(numbers(args.only), *(numbers([args.start]) if args.start else [None]))
-    print("\n".join(module.lines(notebooks, target)))
+    notebooks = runner.choose(target, numbers(args.only), *(numbers([args.start]) if args.start else [None]))
+    print("\n".join([headline(target), *module.lines(notebooks, target)]))
     return 0
 
 
 def status(args: argparse.Namespace) -> int:
     """`phi4r status`."""
-    from phi4r_lib.cookbook import show
+    from phi4r_lib.cookbook.plan import status_lines
 
-    out = existing_run(args)
-    print("\n".join(show.status_lines(out)))
+    print("\n".join(status_lines(existing_run(args))))
     return 0
 
 
 def existing_run(args: argparse.Namespace) -> Path:
     """Run folder of `status` and `report`; raises UserError when there is no run in it."""
-    out = Path(args.out).expanduser().resolve() if args.out else home() / "runs" / Path(args.profile).stem
+    given = Path(args.out).expanduser().resolve() if args.out else None
+    change = nested(dict(parse_set(text) for text in args.sets))
+    default = (
+        choose_folder(None, Path(args.profile).stem, change)[0] if change else home() / "runs" / Path(args.profile).stem
+    )
+    out = given or default
     if not (out / "run.json").is_file():
         raise UserError(f"no run in {shown(out)}; start one with `phi4r run`, or name its folder with --out")
     return out

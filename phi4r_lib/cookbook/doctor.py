@@ -115,10 +115,7 @@ def files(profile_name: str = "cpu") -> list[Finding]:
     profile = load_profile(profile_name)
     named = {key: value for key, value in profile.data.model_dump().items() if key != "map" and value}
     data = {f"data.{key}": file for key, value in named.items() for file, _ in problem_files(value)}
-    models = {
-        f"models.{key}": spec.model
-        for key, spec in (("base", profile.models.base), ("teacher", profile.models.teacher))
-    }
+    models = {f"models.{key}": spec["model"] for key, spec in profile.models.model_dump().items() if spec}
     absent = [f"{key} ({name})" for key, name in data.items() if not (home() / name).exists()]
     gone = [f"{key} ({name})" for key, name in models.items() if not (home() / name / "config.json").is_file()]
     found = []

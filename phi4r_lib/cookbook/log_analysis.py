@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from phi4r_lib.cookbook.profile import UserError
+from phi4r_lib.cookbook.home import UserError
 from phi4r_lib.problems.rows import write_json, write_text
 
 DEFAULT_OUT = "variance-report"

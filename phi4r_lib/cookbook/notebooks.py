@@ -17,8 +17,8 @@ import nbformat
 from PIL import Image
 
 from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.profile import UserError, home
-from phi4r_lib.cookbook.run import shown
+from phi4r_lib.cookbook.home import UserError, home, resolve_out, shown
+from phi4r_lib.cookbook.stages import code_of, stages
 
 PROGRESS = re.compile(r"(\d+%\|)|(it/s\])|(s/it\])|(\?it/s)|(examples/s\])")
 
@@ -27,7 +27,7 @@ def clean(notebook: Any) -> Any:
     """The notebook without what a run leaves in it; changed in place and returned."""
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     notebook.metadata = {
-        key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata
+        key: notebook.metadata[key] for key in ("kernelspec", "language_info", "phi4r") if key in notebook.metadata
     }
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     count = 0
@@ -86,14 +86,15 @@ def keep(out: Path, target: Path) -> list[Path]:
     """Copies the executed notebooks of a run into `target`, cleaned; raises UserError when one did not succeed."""
     recorded = state.read_json(out / "run.json").get("notebooks", {})
     written = []
-    for number, source in state.notebook_files().items():
+    for number, stage in stages().items():
+        source = stage.path
         executed = out / "notebooks" / source.name
         if number not in recorded or not executed.is_file():
             continue
         if recorded[number].get("status") != "done":
             raise UserError(f"{source.name} did not succeed in {shown(out)}; run it again before keeping its outputs")
         notebook = nbformat.read(executed, as_version=4)
-        if state.notebook_sources(source) != _sources(notebook):
+        if code_of(source) != _sources(notebook):
             raise UserError(f"{source.name} has changed since it ran in {shown(out)}; `phi4r run` brings it up to date")
         original = nbformat.read(source, as_version=4)
         fresh = clean(notebook)
@@ -115,7 +116,7 @@ def _sources(notebook: Any) -> list[str]:
 def main(argv: list[str]) -> int:
     """Command line: the run folder, by default runs/cpu."""
     try:
-        written = keep(state.resolve_out(argv[0] if argv else "runs/cpu"), home() / "notebooks")
+        written = keep(resolve_out(argv[0] if argv else "runs/cpu"), home() / "notebooks")
     except UserError as error:
         print(f"notebooks: {error}", file=sys.stderr)
         return 2

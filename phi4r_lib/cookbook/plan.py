@@ -1,49 +1,57 @@
-"""What a run would do before it does it: which notebooks, how many model answers, and how long the last run took.
+"""What a run would do and what it has done, as lines: which notebooks, how much work, how long it took, what is out of date.
 
-Not here: decisions about skipping (runner.outdated); costs are recorded ones, never guesses.
+Not here: decisions about skipping (run_folder.py); costs are recorded ones, never guesses.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.profile import home
-from phi4r_lib.cookbook.run import shown
-from phi4r_lib.cookbook.runner import Notebook, Target, outdated
-
-# The settings that decide how much work a notebook is, shown with their values.
-COUNTS = {
-    "01": "edge",
-    "02": "rewrite",
-    "03": "sft",
-    "04": "grpo",
-    "05": "variance",
-}
+from phi4r_lib.cookbook.home import UserError, home, shown
+from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.run_folder import RunFolder
+from phi4r_lib.cookbook.runner import Target, at_work
+from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage
+from phi4r_lib.problems.rows import plain
 
 
-def lines(notebooks: list[Notebook], target: Target) -> list[str]:
+def lines(chosen: list[Stage], target: Target) -> list[str]:
     """The plan as lines of text: each notebook with its action, its counts and the cost of the last recorded run."""
-    costs = recorded(target)
-    text = [f"profile {target.profile.name}, run folder {shown(target.out)}"]
-    total, unknown = 0.0, 0
-    for notebook in notebooks:
-        reason = outdated(notebook.number, target)
-        cost = costs.get(notebook.number)
-        if reason:
+    costs, folder = recorded(target.out, target.profile.name), target.folder()
+    text, running, total, unknown = [], [], 0.0, 0
+    for stage in chosen:
+        cost = costs.get(stage.number)
+        action, runs = _action(stage, folder, running)
+        if runs:
+            running.append(stage.number)
             total, unknown = total + (cost[0] if cost else 0), unknown + (cost is None)
-        action = f"run ({reason})" if reason else "keep"
-        text.append(f"{notebook.path.stem:<24} {action:<34} {expected(cost)}")
-        if reason and counts(notebook.number, target):
-            text.append(f"{'':<24} {counts(notebook.number, target)}")
+        text.append(f"{stage.name:<24} {action:<34} {expected(cost)}")
+        if runs and counts(stage, target):
+            text.append(f"{'':<24} {counts(stage, target)}")
     text.append(f"expected: {total / 60:.1f} minutes" + (f" and {unknown} notebooks never recorded" if unknown else ""))
     return text
 
 
-def counts(number: str, target: Target) -> str:
-    """Whole-number settings of the notebook's own section, `limit 600, max_samples 16, ...`."""
-    section = COUNTS.get(number)
-    values = getattr(target.profile, section).model_dump() if section else {}
-    whole = {key: value for key, value in values.items() if isinstance(value, int) and not isinstance(value, bool)}
-    return ", ".join(f"{key} {value}" for key, value in whole.items())
+def _action(stage: Stage, folder: RunFolder, running: list[str]) -> tuple[str, bool]:
+    """What happens to a stage, and whether it may run; `running` are the stages before it that do."""
+    reason = folder.outdated(stage.number)
+    if reason:
+        return f"run ({reason})", True
+    before = [number for number in running if any(need[:2] == number or need == EVERY_MODEL for need in stage.needs)]
+    if before:
+        return f"run if {' or '.join(before)} comes out otherwise", True
+    holder = folder.holder(stage.number)
+    return ("keep" if holder == folder.out else f"keep (from {shown(holder)})"), False
+
+
+def counts(stage: Stage, target: Target) -> str:
+    """Whole-number settings of the stage's sections, `limit 600, max_samples 16, ...`."""
+    texts = []
+    for section in stage.sections:
+        values = plain(getattr(target.profile, section, None) or {})
+        texts += [f"{key} {value}" for key, value in values.items() if type(value) is int]
+    return ", ".join(texts)
 
 
 def expected(cost: tuple[float, float] | None) -> str:
@@ -51,15 +59,60 @@ def expected(cost: tuple[float, float] | None) -> str:
     return f"{cost[0]:.0f} s, {cost[1]:.0f} MB the last time" if cost else "no recorded run"
 
 
-def recorded(target: Target) -> dict[str, tuple[float, float]]:
+def recorded(out: Path, profile: str) -> dict[str, tuple[float, float]]:
     """{"01": (seconds, MB)} of the newest finished run of this profile, this folder's own first."""
     costs: dict[str, tuple[float, float]] = {}
     others = sorted((home() / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for file in [target.out / "run.json", *others]:
+    for file in [out / "run.json", *others]:
         run = state.read_json(file)
-        if run.get("profile", {}).get("name") != target.profile.name:
+        if run.get("profile", {}).get("name") != profile:
             continue
         for number, facts in run["notebooks"].items() if "notebooks" in run else ():
             if facts.get("status") == "done" and "peak_mb" in facts:
                 costs.setdefault(number, (facts["seconds"], facts["peak_mb"]))
     return costs
+
+
+def opened(out: Path) -> RunFolder:
+    """The run in a folder with the settings it would get now: its profile read again, or as it was when that is gone."""
+    manifest = state.read_json(out / "run.json")
+    try:
+        profile = load_profile(manifest["source"], manifest.get("overrides"))
+        return RunFolder(out, plain(profile))
+    except (UserError, KeyError):
+        return RunFolder(out, manifest.get("profile") or {})
+
+
+def statuses(folder: RunFolder) -> dict[str, tuple[str, str]]:
+    """{"01": (status in a word or two, remark)} of every stage and every recorded notebook.
+
+    The remark says where results come from, what has changed since, or the first line of a failure.
+    """
+    recorded_here = folder.manifest.get("notebooks", {})
+    alive = any(facts.get("status") == "running" for facts in recorded_here.values()) and at_work(folder.out)
+    found = {}
+    for number in sorted({*folder.stages, *recorded_here}):
+        facts, holder = folder.record(number), folder.holder(number)
+        status = facts.get("status", "not run")
+        status = "killed" if status == "running" and not alive else status
+        notes = [f"from {shown(holder)}"] if holder != folder.out else []
+        notes += [f"since then {change}" for change in folder.changed(number)]
+        notes += (facts.get("message") or "").splitlines()[:1]
+        stage = folder.stages.get(number)
+        notes += [stage.fault] if stage and stage.fault else []
+        found[number] = (status, "; ".join(notes))
+    return found
+
+
+def status_lines(out: Path) -> list[str]:
+    """One line for each notebook of a run: status, seconds, memory, and what is to be said about it."""
+    folder = opened(out)
+    lines = []
+    for number, (status, note) in statuses(folder).items():
+        facts, stage = folder.record(number), folder.stages.get(number)
+        name = stage.name if stage else facts.get("notebook", number)
+        seconds = f"{facts['seconds']:7.0f} s" if "seconds" in facts else " " * 9
+        memory = f"{facts['peak_mb']:6.0f} MB" if "peak_mb" in facts else " " * 9
+        lines.append(f"{name:<24} {status:<12}{seconds} {memory}  {note}".rstrip())
+    variants = [path.parent for path in sorted(out.parent.glob(f"{out.name}+*/run.json"))]
+    return [*lines, *(f"varied by {shown(variant)}" for variant in variants)]

@@ -14,34 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-import phi4r_lib
 from phi4r_lib.cookbook import strict_yaml
+from phi4r_lib.cookbook.home import UserError, home
 from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.stages import own_settings
 
 WHOLE = ("map", "seeds")  # mappings that a later file replaces and does not merge: nobody inherits toy seeds unseen
 ABSTRACT = "base"  # the profile that others extend: it names no data and no models
 
 
-class UserError(ValueError):
-    """Something the user can put right; the message says what is wrong and what to do."""
-
-
 class ProfileError(UserError):
     """A profile, or an override of one, that cannot be used."""
-
-
-def home() -> Path:
-    """Repository root: $PHI4R_HOME, else the folder that holds the package, else a parent of the working directory."""
-    named = os.environ.get("PHI4R_HOME")
-    if named and not (Path(named) / "notebooks" / "profiles").is_dir():
-        raise UserError(f"PHI4R_HOME is {named}, which has no notebooks/profiles; point it at the repository")
-    places = [Path(named)] if named else [Path(phi4r_lib.__file__).parents[1], Path.cwd(), *Path.cwd().parents]
-    for place in places:
-        if (place / "notebooks" / "profiles").is_dir():
-            return place.resolve()
-    raise UserError("no notebooks/profiles found; run inside the repository or set PHI4R_HOME to it")
 
 
 def profile_names() -> list[str]:
@@ -107,8 +92,8 @@ def _parent(path: Path, parent: Any) -> Path:
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in WHOLE
-        merged[key] = _merge(merged[key], value) if nested else value
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in WHOLE
+        merged[key] = _merge(merged[key], value) if both else value
     return merged
 
 
@@ -123,7 +108,7 @@ def parse_set(text: str) -> tuple[str, Any]:
         raise ProfileError(f"--set {text!r}: the value cannot be read as YAML: {error}") from None
 
 
-def _nested(overrides: Any) -> dict[str, Any]:
+def nested(overrides: Any) -> dict[str, Any]:
     """{"edge.limit": 20} or {"edge": {"limit": 20}} as nested mappings; a YAML string (papermill -p) is read first."""
     if isinstance(overrides, str):
         try:
@@ -132,12 +117,12 @@ def _nested(overrides: Any) -> dict[str, Any]:
             raise ProfileError(f"overrides {overrides!r}: cannot be read as YAML: {error}") from None
     if not isinstance(overrides, Mapping):
         raise ProfileError(f"overrides must be a mapping like {{'edge.limit': 20}}, found {overrides!r}")
-    nested: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for key, value in overrides.items():
         for part in reversed(str(key).split(".")):
             value = {part: value}
-        nested = _merge(nested, value)
-    return nested
+        merged = _merge(merged, value)
+    return merged
 
 
 def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> list[str]:
@@ -150,12 +135,38 @@ def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> list[str]:
     return keys
 
 
-def _explain(error: ValidationError, source: str) -> str:
+def profile_model(folders: Any = ()) -> type[Profile]:
+    """Profile with the settings sections that notebooks declare; `folders` as in the key `notebooks`, if it is well-formed."""
+    well_formed = isinstance(folders, list) and all(isinstance(folder, str) for folder in folders)
+    own = own_settings(folders if well_formed else ())
+    taken = sorted(set(own) & set(Profile.model_fields))
+    if taken:
+        raise UserError(f"section '{taken[0]}' is the library's own; a notebook's settings need another name")
+    fields: Any = {section: (_closed(model), _default(model)) for section, model in own.items()}
+    return create_model("Profile", __base__=Profile, **fields) if fields else Profile
+
+
+def _closed(model: type[BaseModel]) -> type[BaseModel]:
+    """The model with unknown keys refused, as everywhere in a profile, unless it says itself what to do with them."""
+    if "extra" in model.model_config:
+        return model
+    return type(model.__name__, (model,), {"model_config": ConfigDict(extra="forbid"), "__module__": model.__module__})
+
+
+def _default(model: type[BaseModel]) -> Any:
+    """What a profile without the section gets: the model's own defaults, or ... (required) when it has not all of them."""
+    try:
+        return _closed(model)()
+    except ValidationError:
+        return ...
+
+
+def _explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
     lines = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"]) or "profile"
         if fault["type"] == "extra_forbidden":
-            near = _nearest(key)
+            near = _nearest(key, model)
             lines.append(f"unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""))
         elif fault["type"] == "missing":
             lines.append(f"missing key '{key}'; add it, or start the file with `extends: cpu` for the toy values")
@@ -164,8 +175,8 @@ def _explain(error: ValidationError, source: str) -> str:
     return f"{source}: " + "; ".join(lines)
 
 
-def _nearest(key: str) -> str | None:
-    keys = known_keys()
+def _nearest(key: str, model: type[BaseModel]) -> str | None:
+    keys = known_keys(model)
     keys += sorted({name.rpartition(".")[0] for name in keys} - {""})
     section, _, last = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == section]
@@ -190,7 +201,7 @@ def load_profile(name_or_path: str | os.PathLike[str], overrides: Any = None) ->
         )
     raw, _ = _extended(path)
     raw["name"] = path.stem
-    change = _nested(overrides or {})
+    change = nested(overrides or {})
     return validate(_merge(raw, change), f"profile '{path.stem}'" + (" with overrides" if change else ""))
 
 
@@ -204,11 +215,12 @@ def validate(raw: Mapping[str, Any], source: str) -> Profile:
                 raise ProfileError(
                     f"{source}: 'models.{name}.options.{key}': no secrets here; set OPENAI_API_KEY instead"
                 )
+    model = profile_model(raw.get("notebooks"))
     try:
         # Through JSON, because strict JSON mode takes lists for tuples and integers for floats but "12" not for 12.
-        return Profile.model_validate_json(json.dumps(raw, default=str))
+        return model.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        raise ProfileError(_explain(error, source)) from None
+        raise ProfileError(_explain(error, source, model)) from None
 
 
 def setting_notes(name_or_path: str | os.PathLike[str]) -> dict[str, str]:

@@ -14,9 +14,11 @@ from string import Template
 from typing import Any
 
 from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.plan import opened, statuses
+from phi4r_lib.cookbook.run_folder import RunFolder
 from phi4r_lib.problems.rows import write_text
 
-COLOURS = {"base": "#0072B2", "sft": "#E69F00", "grpo": "#009E73"}  # Okabe-Ito, safe for colour-blind readers
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe-Ito, safe for colour-blind readers
 TEMPLATE = Path(__file__).with_name("report.html.tmpl")
 
 
@@ -28,8 +30,8 @@ def write(out: Path) -> Path:
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(f"Run {out.name}, profile {run.get('profile', {}).get('name', 'unknown')}"),
         facts=facts(run),
-        verdict=verdict(results.get("05_variance", {})),
-        status=status_table(run, pages),
+        verdict=verdicts(results),
+        status=status_table(opened(out), pages),
         headlines=headlines(results),
         figures=figures(out),
         settings=escape(_yaml(run.get("profile", {}))),
@@ -62,30 +64,44 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") ->
     return f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>' if body else ""
 
 
-def status_table(run: Mapping[str, Any], pages: Mapping[str, str]) -> str:
-    """Each notebook with status, time, memory and a link to its executed copy."""
+def status_table(folder: RunFolder, pages: Mapping[str, str]) -> str:
+    """Each notebook with status, time, memory, a link to its executed copy, and what has changed since it ran."""
     rows = []
-    files = state.notebook_files()
-    for number in sorted({*files, *run.get("notebooks", {})}):
-        notebook = run.get("notebooks", {}).get(number, {})
-        status = notebook.get("status", "not run")
-        name = files[number].stem if number in files else notebook.get("folder", number)
+    for number, (status, note) in statuses(folder).items():
+        facts, stage = folder.record(number), folder.stages.get(number)
+        name = stage.name if stage else facts.get("folder", number)
         link = f'<a href="notebooks/{escape(pages[name])}">{escape(name)}</a>' if name in pages else escape(name)
-        seconds = f"{notebook['seconds']:,.0f} s" if "seconds" in notebook else "–"
-        memory = f"{notebook['peak_mb']:,} MB" if "peak_mb" in notebook else "–"
-        message = f"<pre>{escape(notebook['message'])}</pre>" if notebook.get("message") else ""
+        seconds = f"{facts['seconds']:,.0f} s" if "seconds" in facts else "–"
+        memory = f"{facts['peak_mb']:,} MB" if "peak_mb" in facts else "–"
+        message = f"<pre>{escape(facts.get('message') or note)}</pre>" if facts.get("message") or note else ""
         rows.append(
             (link, f'<span class="{escape(status.split()[0])}">{escape(status)}</span>{message}', seconds, memory)
         )
     return table(["notebook", "status", "time", "peak memory"], rows)
 
 
+def verdicts(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The main result of every stage that measured models over independent runs, each under the stage's name."""
+    measured = {folder: content for folder, content in results.items() if _measures(content)}
+    if not measured:
+        return "<p>No accuracies over many runs yet.</p>"
+    blocks = [
+        (f"<h3>{escape(folder)}</h3>" if len(measured) > 1 else "") + verdict(measured[folder]) for folder in measured
+    ]
+    return "".join(blocks)
+
+
+def _measures(content: Mapping[str, Any]) -> bool:
+    models = content.get("models")
+    return isinstance(models, Mapping) and any(isinstance(m, Mapping) and "run_accuracy" in m for m in models.values())
+
+
 def verdict(variance: Mapping[str, Any]) -> str:
-    """The main result: accuracy of every model over its independent runs, and the paired differences."""
-    models = variance.get("models", {})
-    if not models:
-        return "<p>No result of notebook 05 yet.</p>"
-    rows = [_model_row(name, facts) for name, facts in models.items()]
+    """Accuracy of every model over its independent runs, and the paired differences."""
+    models = variance["models"]
+    rows = [
+        _model_row(name, facts, COLOURS[index % len(COLOURS)]) for index, (name, facts) in enumerate(models.items())
+    ]
     pairs = [_pair_row(pair) for pair in variance.get("comparisons", [])]
     head = [
         "model",
@@ -98,13 +114,13 @@ def verdict(variance: Mapping[str, Any]) -> str:
     return table(head, rows, "wide") + table(["comparison", "difference", "95% interval over problems", "p"], pairs)
 
 
-def _model_row(name: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
+def _model_row(name: str, facts: Mapping[str, Any], colour: str) -> tuple[str, ...]:
     errors = (f"{100 * facts[key]:.1f}" if facts.get(key) is not None else "–" for key in ("se_fixed", "se_population"))
     tokens = f"{facts['mean_tokens']:,.0f}" if facts.get("mean_tokens") is not None else "–"
     return (
         escape(name),
         f"<b>{100 * facts['mean']:.1f}%</b>",
-        dots(facts.get("run_accuracy", []), name),
+        dots(facts.get("run_accuracy", []), colour),
         *errors,
         tokens,
     )
@@ -118,9 +134,8 @@ def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
     return (escape(f"{pair['a']} − {pair['b']}"), f"{100 * pair['difference']:+.1f} points", interval, p_text)
 
 
-def dots(accuracies: Sequence[float], name: str) -> str:
+def dots(accuracies: Sequence[float], colour: str) -> str:
     """Run accuracies as dots on a line from 0 to 1 (SVG); equal ones are stacked."""
-    colour = COLOURS.get(name, "#555555")
     height: dict[int, int] = {}
     marks = []
     for accuracy in accuracies:

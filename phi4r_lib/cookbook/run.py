@@ -1,7 +1,8 @@
 """A run as a notebook sees it: the validated profile, paths, artefacts of earlier notebooks, results.
 
 A run is a folder; every file in it is written by one notebook and read by later ones. Works the same in JupyterLab,
-under plain papermill and under `phi4r run`. Not here: running notebooks in order (runner.py).
+under plain papermill and under `phi4r run`. Whatever a notebook reads through its Run is noted, so that later one can
+say whether its results still hold. Not here: running notebooks in order (runner.py).
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, cast
 
+from phi4r_lib.cookbook import profile as profiles
 from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.profile import UserError, home, load_profile, setting_notes
+from phi4r_lib.cookbook.home import UserError, home, resolve_out, shown
+from phi4r_lib.cookbook.lineage import Reads, Watched, lineage_of
+from phi4r_lib.cookbook.run_folder import RunFolder, as_text, choose_folder
 from phi4r_lib.cookbook.sections import Files, Profile
+from phi4r_lib.cookbook.stages import PARAMETERS, code_of, stages
 from phi4r_lib.models.engine import Engine, open_engine
 from phi4r_lib.problems.rows import plain
 from phi4r_lib.problems.schema import Problem, ProblemFileError, load_gold, load_problems
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-PARAMETERS = ("profile", "out", "overrides")
 # On a CPU, torch keeps compiled kernels for a thousand shapes. Training on texts of many lengths meets thousands, which
 # takes gigabytes; with 16 a training step is as fast (ours, measured on the cpu profile).
 SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
@@ -41,12 +46,15 @@ class MissingArtefact(UserError):
 
 @dataclass(frozen=True)
 class Run:
-    """An open run folder; made by `open_run`."""
+    """An open run folder; made by `open_run`. `profile` notes which sections are read."""
 
     profile: Profile
     out: Path
     versions: dict[str, str]
     source: str  # profile name or file, for the notes of `table`
+    settings: dict[str, Any]  # the profile as plain data
+    cells: dict[str, list[str]]  # code of every notebook when this one was opened
+    reads: Reads = field(default_factory=Reads)
     started: float = field(default_factory=time.perf_counter)
 
     def folder(self, name: str) -> Path:
@@ -56,15 +64,37 @@ class Run:
         return path
 
     def need(self, name: str) -> Path:
-        """Path of an artefact of an earlier notebook; raises MissingArtefact that names the notebook to run."""
-        path = self.out / name
-        if path.exists():
-            return path
-        number = name[:2]
-        notebook = state.notebook_files().get(number)
-        which = f"notebooks/{notebook.name}" if notebook else f"notebook {number}"
-        command = f"phi4r run --profile {self.source} --only {number} --out {shown(self.out)}"
-        raise MissingArtefact(f"{name} is missing in {shown(self.out)}; run {which} first (or: {command})")
+        """Path of an artefact of an earlier notebook, here or in the run that this one varies.
+
+        Says so when the artefact is older than its inputs. Raises MissingArtefact that names the notebook to run.
+        """
+        folder, number = RunFolder(self.out, self.settings), name[:2]
+        path = folder.locate(name)
+        if not path.exists():
+            stage = folder.stages.get(number)
+            which = shown(stage.path) if stage else f"notebook {number}"
+            change = "".join(f" --set {quote(text)}" for text in as_text(folder.manifest.get("overrides") or {}))
+            command = f"phi4r run --profile {self.source} --only {number}{change} --out {shown(self.out)}"
+            raise MissingArtefact(f"{name} is missing in {shown(self.out)}; run {which} first (or: {command})")
+        changed = folder.changed(number)
+        if changed and name not in self.reads.inputs:
+            print(f"note: {name} is older than what it comes from: {'; '.join(changed)}. `phi4r run` makes it anew.")
+        self.reads.artefact(name, path)
+        return path
+
+    def models(self) -> dict[str, Path]:
+        """{"sft": folder, "grpo": folder, ...}: every trained model of the run, in the order of the stages.
+
+        A stage's only model has the name of the stage, one of several that of its part too (07_mini/2_sft: "mini_sft").
+        Raises MissingArtefact when nothing is trained yet.
+        """
+        names = RunFolder(self.out, self.settings).model_names()
+        if not names:
+            raise MissingArtefact(f"{shown(self.out)} holds no trained model; run notebooks/03_sft.ipynb first")
+        bare = {
+            name: "_".join(part.lstrip("0123456789").lstrip("_") for part in name.split("/")[:-1]) for name in names
+        }
+        return {bare[name]: self.need(name) for name in names}
 
     def path(self, name: str) -> Path:
         """Path of a file of the repository (or an absolute path); raises MissingArtefact when it is not there."""
@@ -73,6 +103,7 @@ class Run:
             raise MissingArtefact(
                 f"{name} does not exist in {home()}; check the profile; `git checkout data` brings shipped files back"
             )
+        self.reads.file(path)
         return path
 
     def problems(self, key: str, limit: int | None = None, *, optional: bool = False) -> list[Problem]:
@@ -108,7 +139,7 @@ class Run:
         """Settings of one profile section with their unit and origin, as a table to show in the notebook."""
         import pandas as pd
 
-        notes = setting_notes(self.source)
+        notes = profiles.setting_notes(self.source)
         values = plain(getattr(self.profile, section))
         values = values if isinstance(values, dict) else {section: values}
         rows = [(key, value, notes.get(f"{section}.{key}", "default")) for key, value in values.items()]
@@ -121,11 +152,18 @@ class Run:
         what the report shows first.
         """
         number, seconds = folder[:2], round(time.perf_counter() - self.started, 1)
-        about = {"profile": self.profile.name, "seed": self.profile.seed, "seconds": seconds, "written": _now()}
+        about = {"profile": self.settings["name"], "seed": self.settings["seed"], "seconds": seconds, "written": _now()}
         path = state.write_json(self.folder(folder) / "results.json", {**results, "run": about})
-        mark = state.fingerprint(number, self.profile, self.out)
-        state.update_notebook(self.out, number, folder=folder, status="done", seconds=seconds, fingerprint=mark)
+        record = {"status": "done", "folder": folder, "seconds": seconds, "lineage": self.lineage(number)}
+        state.update_notebook(self.out, number, **record)
         return path
+
+    def lineage(self, number: str) -> dict[str, dict[str, str]]:
+        """What the results of a stage depend on, as noted up to now; its own artefacts are not among it."""
+        stage = stages(self.settings["notebooks"]).get(number)
+        packages = stage.declaration.packages if stage and stage.declaration else ()
+        found = lineage_of(self.reads, self.settings, self.cells.get(number, []), packages)
+        return found | {"inputs": {name: mark for name, mark in found["inputs"].items() if name[:2] != number}}
 
 
 def problem_files(named: Files) -> list[tuple[str, str | None]]:
@@ -152,11 +190,6 @@ def gather(files: list[tuple[Path, list[Problem]]], limit: int | None) -> list[P
     return [problem for (_, problems), count in zip(files, counts, strict=True) for problem in problems[:count]]
 
 
-def shown(path: Path) -> str:
-    """Path as a message shows it: relative to the repository where it lies inside."""
-    return str(path.relative_to(home())) if path.is_relative_to(home()) else str(path)
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -164,7 +197,8 @@ def _now() -> str:
 def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -> Run:
     """Validates the profile with its overrides, creates the run folder and its run.json, returns the Run.
 
-    `out` counts from the repository root unless absolute. Raises ProfileError for a bad profile or override and
+    `out` counts from the repository root unless absolute. Overrides that differ from those of the run in `out` lead to a
+    folder beside it, named after the change, and say so. Raises ProfileError for a bad profile or override and
     UserError when the folder holds a run of another profile, so that two sizes never mix.
     """
     if not isinstance(out, (str, os.PathLike)) or not str(out):
@@ -174,20 +208,29 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
     for cache in SHAPE_CACHES:
         os.environ.setdefault(cache, "16")
     check_parameters()
-    validated = load_profile(profile, overrides)
-    path = state.resolve_out(out)
-    claim(path, validated)
-    path.mkdir(parents=True, exist_ok=True)
-    manifest = state.read_json(path / "run.json")
-    manifest |= {
-        "profile": validated.model_dump(),
-        "seeds": {"profile": validated.seed},
-        "versions": state.versions(),
-        "git_commit": state.git_commit(),
-        "opened": _now(),
-    }
-    state.write_json(path / "run.json", manifest)
-    return Run(with_model_paths(validated), path, manifest["versions"], str(profile))
+    change = profiles.nested(overrides or {})
+    validated = profiles.load_profile(profile, change)
+    path, varies = choose_folder(resolve_out(out), validated.name, change)
+    if varies:
+        print(f"{', '.join(as_text(change))}: this run goes to {shown(path)} and varies {shown(varies)}.")
+    versions = _record(path, validated, str(profile), change, varies)
+    cells = {number: code_of(stage.path) for number, stage in stages(validated.notebooks).items() if not stage.fault}
+    reads = Reads()
+    watched = cast(Profile, Watched(with_model_paths(validated), reads))
+    return Run(watched, path, versions, str(profile), plain(validated), cells, reads)
+
+
+def _record(
+    out: Path, profile: Profile, source: str, overrides: Mapping[str, Any], varies: Path | None
+) -> dict[str, str]:
+    """Writes what the run is into run.json; returns the versions."""
+    state.begin(out, source, overrides, varies)
+    manifest = state.read_json(out / "run.json")
+    versions = state.versions()
+    manifest |= {"profile": profile.model_dump(), "seeds": {"profile": profile.seed}, "versions": versions}
+    manifest |= {"git_commit": state.git_commit(), "opened": _now()}
+    state.write_json(out / "run.json", manifest)
+    return versions
 
 
 def with_model_paths(profile: Profile) -> Profile:
@@ -221,15 +264,3 @@ def check_parameters(shell: Any = None) -> None:
                 raise UserError(
                     f"parameter '{name}' was set to {value!r} but then overwritten; tag the parameters cell"
                 )
-
-
-def claim(out: Path, profile: Profile) -> None:
-    """Raises UserError when `out` cannot be a run folder of this profile: a file, or results of another profile."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{shown(out)} is a file; give a folder as out, for example runs/{profile.name}")
-    owner = state.read_json(out / "run.json").get("profile", {}).get("name", profile.name)
-    if owner != profile.name and any(out.glob("[0-9][0-9]_*/results.json")):
-        raise UserError(
-            f"{shown(out)} holds a run of profile '{owner}', not '{profile.name}'; "
-            f"give another folder (for example runs/{profile.name}) or delete it"
-        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -20,73 +21,67 @@ from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook import processes, state
-from phi4r_lib.cookbook.profile import UserError, home
-from phi4r_lib.cookbook.run import PARAMETERS, shown
+from phi4r_lib.cookbook.home import UserError, home, shown
+from phi4r_lib.cookbook.lineage import notebook_mark
+from phi4r_lib.cookbook.profile import nested
+from phi4r_lib.cookbook.run_folder import RunFolder
 from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage, copies, stages
+from phi4r_lib.problems.rows import plain
 
-Tell = Callable[["Notebook", dict[str, Any]], None]  # (notebook, {state, cell, cells, seconds, peak_mb, message})
-
-
-@dataclass(frozen=True)
-class Notebook:
-    """One notebook of a plan; `skip` says why it need not run, None when it will."""
-
-    number: str
-    path: Path
-    skip: str | None = None
+Tell = Callable[[Stage, dict[str, Any]], None]  # (stage, {state, cell, cells, seconds, peak_mb, message, where})
 
 
 @dataclass(frozen=True)
 class Target:
-    """What to run: profile as the notebooks get it (name or file), its validated form, run folder, overrides."""
+    """What to run: profile as the notebooks get it (name or file), its validated form, run folder, overrides.
+
+    `varies` is the run that the overrides vary, whose artefacts may be read; None when there is none.
+    """
 
     source: str
     profile: Profile
     out: Path
     overrides: Mapping[str, Any]
+    varies: Path | None = None
+
+    def folder(self) -> RunFolder:
+        """The run folder as it is now."""
+        return RunFolder(self.out, plain(self.profile), self.varies)
 
 
-def choose(only: list[str] | None = None, start: str | None = None) -> list[Notebook]:
-    """The notebooks to consider, in order; raises UserError for a number that does not exist."""
-    files = state.notebook_files()
-    if not files:
+def choose(target: Target, only: list[str] | None = None, start: str | None = None) -> list[Stage]:
+    """The stages to consider, in order; raises UserError for a number that does not exist and for a faulty notebook."""
+    found = stages(target.profile.notebooks)
+    if not found:
         raise UserError(f"no notebooks found in {home() / 'notebooks'}")
     for number in [*(only or []), *([start] if start else [])]:
-        if number not in files:
-            known = ", ".join(path.stem for path in files.values())
-            raise UserError(f"there is no notebook '{number}'; notebooks are {known} (the two digits are enough)")
-    picked = [n for n in files if (not only or n in only) and (not start or n >= start)]
-    return [Notebook(number, files[number]) for number in picked]
+        if number not in found:
+            aside = [f"{shown(path)} is a copy: it declares another stage" for path in copies(target.profile.notebooks)]
+            known = ", ".join(stage.name for stage in found.values())
+            about = f"there is no notebook '{number}'; notebooks are {known} (the two digits are enough)"
+            raise UserError("; ".join([about, *aside]))
+    picked = [stage for n, stage in found.items() if (not only or n in only) and (not start or n >= start)]
+    for stage in picked:
+        if stage.fault:
+            raise UserError(stage.fault)
+    return picked
 
 
-def outdated(number: str, target: Target) -> str | None:
-    """Why a notebook has to run, or None when its results still hold (notebook, settings and inputs unchanged)."""
-    if state.results_file(target.out, number) is None:
-        return "no results yet"
-    record = state.read_json(target.out / "run.json").get("notebooks", {}).get(number, {})
-    before = record.get("fingerprint")
-    if record.get("status") != "done" or not before:
-        return "not finished"
-    now = state.fingerprint(number, target.profile, target.out)
-    changed = [part for part in now if now[part] != before.get(part)]
-    return f"{' and '.join(changed)} changed" if changed else None
-
-
-def check(notebook: Path) -> None:
-    """Raises UserError unless the notebook has a `parameters` cell that sets profile, out and overrides."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{shown(notebook)} is not a notebook ({error})") from None
-    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
-    source = "".join(tagged[0]["source"]) if tagged else ""
-    names = {line.partition("=")[0].strip() for line in source.splitlines() if "=" in line}
-    missing = set(PARAMETERS) - names
-    if missing:
-        raise UserError(
-            f"{shown(notebook)}: no cell tagged 'parameters' sets {', '.join(sorted(missing))}; "
-            "without it papermill would silently run the defaults"
-        )
+def check_needs(chosen: list[Stage], folder: RunFolder) -> None:
+    """Raises UserError when a stage needs an artefact that is not there and that no earlier chosen stage will make."""
+    made: set[str] = set()
+    for stage in chosen:
+        for need in folder.missing(stage):
+            if need[:2] not in made and not (need == EVERY_MODEL and made):
+                where = f"which is not in {shown(folder.out)}"
+                first = (
+                    "a stage that trains one"
+                    if need == EVERY_MODEL
+                    else f"{need[:2]} first (the same command with --only {need[:2]})"
+                )
+                raise UserError(f"{stage.name} needs {need}, {where}; run {first}")
+        made.add(stage.number)
 
 
 @contextlib.contextmanager
@@ -110,30 +105,42 @@ def at_work(out: Path) -> bool:
         return True
 
 
-def run_notebooks(notebooks: list[Notebook], target: Target, tell: Tell, force: bool = False) -> bool:
-    """Runs the notebooks in order and stops at the first that fails; True when all are done."""
-    for notebook in notebooks:
-        check(notebook.path)
+def run_notebooks(chosen: list[Stage], target: Target, tell: Tell, force: bool = False) -> bool:
+    """Runs the stages in order and stops at the first that fails; True when all are done.
+
+    A stage that measures every model runs again at the end when a later one has trained another.
+    """
+    check_needs(chosen, target.folder())
+    again = [stage for stage in chosen[:-1] if EVERY_MODEL in stage.needs]
     with locked(target.out):
-        for notebook in notebooks:
-            reason = "forced" if force else outdated(notebook.number, target)
-            if reason is None:
-                tell(notebook, {"state": "kept"})
-                continue
-            if not run_one(notebook, target, tell):
+        state.begin(target.out, target.source, nested(target.overrides), target.varies)
+        for stage in chosen:
+            if (force or keep(stage, target, tell)) is not None and not run_one(stage, target, tell):
                 return False
-    return True
+        return all(target.folder().outdated(stage.number) is None or run_one(stage, target, tell) for stage in again)
 
 
-def run_one(notebook: Notebook, target: Target, tell: Tell) -> bool:
+def keep(stage: Stage, target: Target, tell: Tell) -> str | None:
+    """Tells that a stage's results hold, here or in the varied run, and returns None; else returns why it has to run."""
+    folder = target.folder()
+    reason = folder.outdated(stage.number)
+    if reason is None:
+        holder = folder.holder(stage.number)
+        tell(stage, {"state": "kept", "where": None if holder == target.out else shown(holder)})
+    return reason
+
+
+def run_one(notebook: Stage, target: Target, tell: Tell) -> bool:
     """Executes one notebook, records status, seconds and peak memory in run.json; True when it succeeded."""
     out, number = target.out, notebook.number
     (out / "notebooks").mkdir(exist_ok=True)
     stale = state.results_file(out, number)
     if stale:
         stale.replace(stale.with_name("results.previous.json"))
-    state.update_notebook(out, number, notebook=notebook.path.name, status="running", started=_now(), message=None)
-    began = time.perf_counter()
+    state.update_notebook(
+        out, number, notebook=notebook.path.name, status="running", started=_now(), message=None, lineage=None
+    )
+    began, before = time.perf_counter(), notebook_mark(notebook.path)
     try:
         code, peak, reason = _execute(notebook, target, tell, began)
     except KeyboardInterrupt:
@@ -141,9 +148,11 @@ def run_one(notebook: Notebook, target: Target, tell: Tell) -> bool:
         raise
     facts = {"seconds": round(time.perf_counter() - began, 1), "peak_mb": round(peak), "exit_code": code}
     results = state.results_file(out, number)
-    if code == 0 and results:
-        mark = state.fingerprint(number, target.profile, out)
-        facts |= {"status": "done", "folder": results.parent.name, "fingerprint": mark}
+    written = state.read_json(out / "run.json")["notebooks"][number].get("lineage")
+    if code == 0 and results and written:
+        # The notebook as it was when it started: one edited meanwhile has not run.
+        lineage = written | {"notebook": {"cells": before}}
+        facts |= {"status": "done", "folder": results.parent.name, "lineage": lineage}
         results.with_name("results.previous.json").unlink(missing_ok=True)
     else:
         if code == 0:
@@ -154,12 +163,12 @@ def run_one(notebook: Notebook, target: Target, tell: Tell) -> bool:
     return facts["status"] == "done"
 
 
-def executed(out: Path, notebook: Notebook) -> Path:
+def executed(out: Path, notebook: Stage) -> Path:
     """Where the executed copy of a notebook lies."""
     return out / "notebooks" / notebook.path.name
 
 
-def _execute(notebook: Notebook, target: Target, tell: Tell, began: float) -> tuple[int, float, str | None]:
+def _execute(notebook: Stage, target: Target, tell: Tell, began: float) -> tuple[int, float, str | None]:
     """Exit code, peak memory in MB and the reason of a failure; no process of the notebook outlives this call."""
     # Socket files have a path limit of about 100 characters, so the runtime folder is a short one.
     scratch = Path(tempfile.mkdtemp(prefix="phi4r-"))
@@ -167,6 +176,7 @@ def _execute(notebook: Notebook, target: Target, tell: Tell, began: float) -> tu
     try:
         command = [sys.executable, "-m", "phi4r_lib.cookbook.execute", str(_job_file(scratch, notebook, target))]
         env = {"JUPYTER_RUNTIME_DIR": str(scratch), "TQDM_MININTERVAL": "5", "PHI4R_HOME": str(home())}
+        env |= {"PYTHONPATH": absolute(os.environ["PYTHONPATH"])} if os.environ.get("PYTHONPATH") else {}
         job = processes.start(command, executed(target.out, notebook).with_suffix(".log"), home(), env)
         while job.process.poll() is None:
             progress = state.read_json(scratch / "progress.json")
@@ -180,7 +190,12 @@ def _execute(notebook: Notebook, target: Target, tell: Tell, began: float) -> tu
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _job_file(scratch: Path, notebook: Notebook, target: Target) -> Path:
+def absolute(search_path: str) -> str:
+    """A PYTHONPATH whose entries mean the same from every working directory: notebooks run in another one."""
+    return os.pathsep.join(str(Path(entry).expanduser().resolve()) for entry in search_path.split(os.pathsep) if entry)
+
+
+def _job_file(scratch: Path, notebook: Stage, target: Target) -> Path:
     return state.write_json(
         scratch / "job.json",
         {

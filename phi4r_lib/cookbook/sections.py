@@ -146,10 +146,14 @@ class Variance(Section):
 
 
 class Profile(Section):
-    """One size of the recipe: models, counts and settings of every stage; `seed` starts every random stream."""
+    """One size of the recipe: models, counts and settings of every stage; `seed` starts every random stream.
+
+    `notebooks` names further folders of notebooks. Sections that those notebooks declare come on top of the ones here.
+    """
 
     name: str = Field(min_length=1)
     seed: int = Field(ge=0)
+    notebooks: list[str] = Field(default_factory=list)
     data: Data
     models: Models
     prompts: str

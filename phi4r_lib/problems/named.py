@@ -18,8 +18,8 @@ def check_name(name: str, table: Mapping[str, str], what: str) -> str:
     """The name, when it is in the table or has the form of an import path; raises UnknownNameError. Imports nothing."""
     module, colon, attribute = table.get(name, name).partition(":")
     if not (colon and module and attribute):
-        known = ", ".join(f"'{short}'" for short in sorted(table))
-        raise UnknownNameError(f"there is no {what} '{name}'; take one of {known}, or 'package.module:Class'")
+        known = "".join(f"'{short}', " for short in sorted(table))
+        raise UnknownNameError(f"there is no {what} '{name}'; take {known}or write 'package.module:Class'")
     return name
 
 

@@ -21,13 +21,23 @@ class House:
         row = '{"id": "a", "domain": "math", "prompt": "1+1?", "source": "test", "licence": "MIT"}\n'
         (root / "data" / "seeds.jsonl").write_text(row)
 
-    def notebook(self, name: str, *cells: str, parameters: str = PARAMETERS, tag: str = "parameters") -> Path:
-        """Writes a notebook: parameters, open_run, then the given cells."""
+    def notebook(
+        self,
+        name: str,
+        *cells: str,
+        needs: tuple[str, ...] = (),
+        parameters: str = PARAMETERS,
+        tag: str = "parameters",
+        **entry,
+    ) -> Path:
+        """Writes a notebook: parameters, open_run, then the given cells; `needs` and `entry` go into its declaration."""
         sources = [parameters, OPEN, *cells]
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        book.metadata["phi4r"] = {"stage": Path(name).stem, "needs": list(needs), **entry}
         book.cells[0].metadata["tags"] = [tag]
-        path = self.root / "notebooks" / name
+        path = self.root / "notebooks" / name  # an absolute name leads elsewhere
+        path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(book, path)
         return path
 

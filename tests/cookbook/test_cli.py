@@ -79,7 +79,7 @@ def test_validate_accepts_good_files(house, capsys):
 
 
 def test_plan_says_what_would_run_and_writes_nothing(house, capsys):
-    house.notebook("01_edge.ipynb")
+    house.notebook("01_edge.ipynb", sections=["edge"])
     code, out, _ = phi4r(capsys, "plan", "--set", "edge.limit=33")
     assert code == 0 and "no results yet" in out and "limit 33" in out and "no recorded run" in out
     assert not (house.root / "runs").exists()
@@ -94,14 +94,14 @@ def test_run_status_report_and_failure(house, capsys):
         "run.write_results('01_edge', {'seeds': n})",
     )
     (house.root / "own.jsonl").write_text('{"question": "<b>?"}\n{"question": "2?"}\n')
-    args = ["run", "--seeds", "own.jsonl", "--map", "prompt=question"]
+    args = ["run", "--seeds", "own.jsonl", "--map", "prompt=question", "--out", "runs/mine"]
     code, out, _ = phi4r(capsys, *args)
-    assert code == 0 and "report: runs/cpu/report.html" in out and "figures: runs/cpu/01_edge/figures" in out
-    page = (house.root / "runs/cpu/report.html").read_text()
+    assert code == 0 and "report: runs/mine/report.html" in out and "figures: runs/mine/01_edge/figures" in out
+    page = (house.root / "runs/mine/report.html").read_text()
     assert "data:image/png;base64," in page and "01_edge.html" in page and "<td>seeds</td><td>2</td>" in page
-    code, out, _ = phi4r(capsys, "status")
+    code, out, _ = phi4r(capsys, "status", "--out", "runs/mine")
     assert code == 0 and "done" in out
-    house.notebook("02_rewrite.ipynb", "run.need('01_edge/nothing.jsonl')")
+    house.notebook("02_rewrite.ipynb", "run.need('01_edge/nothing.jsonl')", needs=("01_edge",))
     code, out, _ = phi4r(capsys, *args)
     assert code == 1 and "kept" in out and "run notebooks/01_edge.ipynb first" in out
-    assert "FAILED" in out and "failed" in (house.root / "runs/cpu/report.html").read_text()
+    assert "FAILED" in out and "failed" in (house.root / "runs/mine/report.html").read_text()

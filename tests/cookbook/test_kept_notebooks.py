@@ -52,7 +52,7 @@ def kept(house):
 def test_metadata_and_injected_cell_go_and_counts_start_at_one(house):
     executed(house, new_output("execute_result", data={"text/plain": "7"}, execution_count=4))
     book = kept(house)
-    assert set(book.metadata) == {"kernelspec"}
+    assert set(book.metadata) == {"kernelspec", "phi4r"}
     assert [cell.execution_count for cell in book.cells] == [1, 2, 3]
     assert [dict(cell.metadata) for cell in book.cells] == [{"tags": ["parameters"]}, {}, {}]
     assert book.cells[-1].outputs[0].execution_count == 3

@@ -34,7 +34,7 @@ def test_page_of_a_run_without_results_still_opens(house):
     out = house.root / "runs/cpu"
     state.write_json(out / "run.json", {})
     page = report.write(out).read_text()
-    assert "No result of notebook 05 yet" in page and not re.search(r"\$[a-z]+", page)
+    assert "No accuracies over many runs yet" in page and not re.search(r"\$[a-z]+", page)
 
 
 def test_figures_come_in_the_order_of_their_numbers(house):
@@ -52,7 +52,7 @@ def test_broken_notebook_does_not_stop_the_report(house):
 
 
 def test_equal_runs_are_stacked_not_hidden():
-    heights = re.findall(r'cy="(\d+)"', report.dots([0.5, 0.5, 0.5], "base"))
+    heights = re.findall(r'cy="(\d+)"', report.dots([0.5, 0.5, 0.5], "teal"))
     assert len(set(heights)) == 3
 
 

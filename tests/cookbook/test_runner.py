@@ -9,7 +9,8 @@ import time
 import psutil
 import pytest
 
-from phi4r_lib.cookbook import runner, show, state
+from phi4r_lib.cookbook import progress, runner, stages, state
+from phi4r_lib.cookbook.plan import status_lines
 from phi4r_lib.cookbook.profile import UserError, load_profile
 
 RESULTS = "run.write_results('{}', {{'n': 1}})"
@@ -21,11 +22,13 @@ def target(house, **overrides):
 
 def run(house, force=False, **overrides):
     """Runs all notebooks; returns (succeeded, {number: last state told})."""
-    told = {}
-    done = runner.run_notebooks(
-        runner.choose(), target(house, **overrides), lambda book, facts: told.update({book.number: facts}), force
-    )
+    told, aim = {}, target(house, **overrides)
+    done = runner.run_notebooks(runner.choose(aim), aim, lambda stage, facts: told.update({stage.number: facts}), force)
     return done, told
+
+
+def outdated(house, number, **overrides):
+    return target(house, **overrides).folder().outdated(number)
 
 
 def record(house, number):
@@ -33,11 +36,13 @@ def record(house, number):
 
 
 def test_run_resume_and_rerun_of_what_changed(house):
+    edge = "run.folder('01_edge').joinpath('edge.jsonl').write_text(str(run.profile.edge.limit))"
+    house.notebook("01_edge.ipynb", edge, RESULTS.format("01_edge"))
     house.notebook(
-        "01_edge.ipynb", "run.folder('01_edge').joinpath('edge.jsonl').write_text('x')", RESULTS.format("01_edge")
-    )
-    house.notebook(
-        "02_rewrite.ipynb", "run.need('01_edge/edge.jsonl'); import time; time.sleep(1)", RESULTS.format("02_rewrite")
+        "02_rewrite.ipynb",
+        "print(run.need('01_edge/edge.jsonl'), run.profile.rewrite.limit); import time; time.sleep(1)",
+        RESULTS.format("02_rewrite"),
+        needs=("01_edge/edge.jsonl",),
     )
     done, told = run(house)
     assert done and [facts["state"] for facts in told.values()] == ["done", "done"]
@@ -45,13 +50,44 @@ def test_run_resume_and_rerun_of_what_changed(house):
     assert (house.root / "runs/cpu/notebooks/02_rewrite.ipynb").is_file()
     done, told = run(house)
     assert done and [facts["state"] for facts in told.values()] == ["kept", "kept"]
-    assert runner.outdated("01", target(house, **{"rewrite.limit": 3})) is None
-    assert runner.outdated("02", target(house, **{"rewrite.limit": 3})) == "settings changed"
-    earlier = house.root / "runs/cpu/01_edge/results.json"
-    earlier.write_text(earlier.read_text() + "\n")
-    assert runner.outdated("02", target(house)) == "inputs changed"
-    earlier.unlink()
-    assert runner.outdated("01", target(house)) == "no results yet"
+    assert outdated(house, "01", **{"rewrite.limit": 3}) is None
+    assert outdated(house, "02", **{"rewrite.limit": 3}) == "settings changed (rewrite)"
+    assert outdated(house, "02", **{"mixture.rl": 3, "edge.limit": 3}) is None
+    earlier = house.root / "runs/cpu/01_edge/edge.jsonl"
+    earlier.write_text("other")
+    assert outdated(house, "02") == "inputs changed (01_edge/edge.jsonl)"
+    assert "since then inputs changed (01_edge/edge.jsonl)" in status_lines(house.root / "runs/cpu")[1]
+    (house.root / "runs/cpu/01_edge/results.json").unlink()
+    assert outdated(house, "01") == "no results yet"
+
+
+def test_a_notebook_edited_while_it_runs_is_not_done(house):
+    """It edits itself as a reader would in JupyterLab, after its kernel has started."""
+    path = house.root / "notebooks/01_edge.ipynb"
+    edit = f"p = __import__('pathlib').Path({str(path)!r}); p.write_text(p.read_text().replace('answer = 1', 'answer = 2'))"
+    house.notebook("01_edge.ipynb", edit, "answer = 1", RESULTS.format("01_edge"))
+    assert run(house)[0]
+    assert outdated(house, "01") == "notebook changed"
+
+
+def test_a_stage_that_needs_what_no_one_makes_is_refused_before_anything_runs(house):
+    house.notebook("01_edge.ipynb", RESULTS.format("01_edge"))
+    house.notebook("03_sft.ipynb", RESULTS.format("03_sft"), needs=("01_edge/edge.jsonl", "02_rewrite/sft"))
+    with pytest.raises(UserError, match="03_sft needs 02_rewrite/sft, which is not in runs/cpu"):
+        run(house)
+    assert not (house.root / "runs").exists()
+
+
+def test_what_measures_every_model_runs_again_after_a_later_stage_has_trained_one(house):
+    train = "import json; (run.folder('{0}/model') / 'config.json').write_text('{{}}')"
+    measure = "run.write_results('05_variance', {'measured': list(run.models())})"
+    house.notebook("03_sft.ipynb", train.format("03_sft"), RESULTS.format("03_sft"))
+    house.notebook("05_variance.ipynb", measure, needs=("*/model",))
+    house.notebook("07_mini.ipynb", train.format("07_mini/2_dpo"), RESULTS.format("07_mini"))
+    assert run(house)[0]
+    results = state.read_json(house.root / "runs/cpu/05_variance/results.json")
+    assert results["measured"] == ["sft", "mini_dpo"]
+    assert [facts["state"] for facts in run(house)[1].values()] == ["kept"] * 3
 
 
 def test_killed_kernel_is_a_failure_and_old_results_do_not_count(house):
@@ -107,7 +143,7 @@ def test_however_the_runner_ends_nothing_is_left_and_status_is_true(house, sent,
         _, errors = process.communicate(timeout=120)
     assert process.returncode == code and "Traceback" not in errors
     assert waited(lambda: not left_behind(house), 60)
-    assert ("interrupted" if code == 130 else "killed") in show.status_lines(house.root / "runs/cpu")[0]
+    assert ("interrupted" if code == 130 else "killed") in status_lines(house.root / "runs/cpu")[0]
 
 
 def _heed_interrupts():
@@ -151,7 +187,7 @@ def test_notebook_that_would_run_its_defaults_is_refused(house, parameters, tag,
 
 def test_defaults_that_contain_an_equals_sign_are_seen(house):
     parameters = 'profile = "cpu"\nout = "runs/a=b"\noverrides = {"data.map": {"answer_type": "=number"}}'
-    runner.check(house.notebook("01_edge.ipynb", parameters=parameters))
+    assert stages.read(house.notebook("01_edge.ipynb", parameters=parameters)).fault is None
 
 
 def test_one_runner_at_a_time(house):
@@ -163,14 +199,14 @@ def test_one_runner_at_a_time(house):
 def test_unknown_notebook_is_named(house):
     house.notebook("01_edge.ipynb")
     with pytest.raises(UserError, match="01_edge"):
-        runner.choose(only=["07"])
+        runner.choose(target(house), only=["07"])
 
 
 def test_plain_log_gets_a_line_every_few_seconds_not_a_flood(house, capsys):
-    progress = show.Progress(every_s=1000)
-    book = runner.Notebook("01", house.notebook("01_edge.ipynb"))
+    tell = progress.Progress(every_s=1000)
+    book = stages.read(house.notebook("01_edge.ipynb"))
     for cell in range(50):
-        progress(book, {"state": "running", "cell": cell, "cells": 50, "seconds": 1.0, "peak_mb": 2.0})
-    progress(book, {"state": "done", "seconds": 3.0, "peak_mb": 4.0})
+        tell(book, {"state": "running", "cell": cell, "cells": 50, "seconds": 1.0, "peak_mb": 2.0})
+    tell(book, {"state": "done", "seconds": 3.0, "peak_mb": 4.0})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and "cell 1/50" in lines[0] and "done in 3 s" in lines[1]

@@ -10,18 +10,13 @@ import pandas as pd
 import pytest
 
 from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.stages import stages
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
-LOCAL = {number: path for number, path in NOTEBOOKS.items() if number <= "05"}
+NOTEBOOKS = {number: stage.path for number, stage in stages().items()}
 MODELS = ROOT / "data" / "models" / "tiny-base" / "config.json"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        len(LOCAL) < 6 or not MODELS.is_file(), reason="notebooks 00 to 05 or the tiny models are missing"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not MODELS.is_file(), reason="the tiny models are missing")]
 
 
 def command(*args, cwd=ROOT):
@@ -44,9 +39,9 @@ def manifest(out):
 def test_every_notebook_is_done_with_results(smoke):
     out, printed = smoke
     notebooks = manifest(out)["notebooks"]
-    assert set(notebooks) >= set(LOCAL)
+    assert set(notebooks) == set(NOTEBOOKS) >= {"00", "01", "02", "03", "04", "05"}
     assert {facts["status"] for facts in notebooks.values()} == {"done"}
-    assert all(list(out.glob(f"{number}_*/results.json")) for number in LOCAL)
+    assert all(list(out.glob(f"{number}_*/results.json")) for number in NOTEBOOKS)
     assert "report: " in printed
 
 
@@ -101,7 +96,7 @@ def test_artefacts_load_with_common_tools(smoke):
 
 def test_report_shows_every_notebook_and_figure(smoke):
     page = (smoke[0] / "report.html").read_text()
-    for path in LOCAL.values():
+    for path in NOTEBOOKS.values():
         assert f"notebooks/{path.stem}.html" in page
         assert (smoke[0] / "notebooks" / f"{path.stem}.html").is_file()
     assert "data:image/png;base64," in page
@@ -111,12 +106,25 @@ def test_second_run_keeps_everything(smoke):
     out, _ = smoke
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")}
     again = command("phi4r_lib.cookbook.cli", "run", "--profile", "smoke", "--out", str(out))
-    assert again.returncode == 0 and again.stdout.count("kept") >= len(LOCAL)
+    assert again.returncode == 0 and again.stdout.count("kept") >= len(NOTEBOOKS)
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")} == before
 
 
+def test_every_stage_declares_what_it_read(smoke):
+    """Its inputs are covered by its needs, and its own sections are among the settings that it looked at."""
+    for number, facts in manifest(smoke[0])["notebooks"].items():
+        stage = stages()[number]
+        for name in facts["lineage"]["inputs"]:
+            needs = [
+                "*/model" if name.endswith("/model") and "*/model" in stage.needs else need for need in stage.needs
+            ]
+            assert any(need == "*/model" or f"{name}/".startswith(f"{need}/") for need in needs), (stage.name, name)
+        assert set(stage.sections) <= set(facts["lineage"]["settings"])
+        assert {"notebook", "code", "packages", "data"} <= set(facts["lineage"])
+
+
 def test_plain_papermill_from_another_directory(tmp_path):
-    notebook, out = LOCAL["00"], tmp_path / "plain"
+    notebook, out = NOTEBOOKS["00"], tmp_path / "plain"
     args = ["-p", "profile", "smoke", "-p", "out", str(out), "--no-progress-bar"]
     done = command("papermill", str(notebook), str(tmp_path / "00.ipynb"), *args, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -124,7 +132,7 @@ def test_plain_papermill_from_another_directory(tmp_path):
 
 
 def test_plain_papermill_with_a_mistyped_parameter_fails(tmp_path):
-    notebook, out = LOCAL["00"], tmp_path / "plain"
+    notebook, out = NOTEBOOKS["00"], tmp_path / "plain"
     args = ["-p", "profle", "smoke", "-p", "out", str(out), "--no-progress-bar"]
     done = command("papermill", str(notebook), str(tmp_path / "00.ipynb"), *args, cwd=tmp_path)
     assert done.returncode != 0 and "unknown parameter 'profle'" in done.stderr

@@ -100,7 +100,7 @@ def test_at_most_300_kb(path):
 
 def test_no_widget_or_papermill_metadata(path):
     book = json.loads(path.read_text(encoding="utf-8"))
-    assert set(book["metadata"]) <= {"kernelspec", "language_info"}
+    assert set(book["metadata"]) <= {"kernelspec", "language_info", "phi4r"}
     for cell in book["cells"]:
         assert set(cell["metadata"]) <= {"tags"}
         assert "injected-parameters" not in cell["metadata"].get("tags", [])

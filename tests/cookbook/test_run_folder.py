@@ -1,0 +1,106 @@
+"""A change never destroys: it gets a folder of its own, and what it leaves alone is read from the run it varies."""
+
+import pytest
+
+from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.cli import main
+from phi4r_lib.cookbook.home import UserError
+from phi4r_lib.cookbook.run import MissingArtefact, open_run
+from phi4r_lib.cookbook.run_folder import choose_folder, name_of
+
+EDGE = "run.folder('01_edge').joinpath('edge.jsonl').write_text(str(run.profile.edge.limit))"
+SFT = "text = run.need('01_edge/edge.jsonl').read_text(); run.folder('03_sft').joinpath('model').write_text(text + str(run.profile.sft.passes))"
+
+
+@pytest.fixture
+def recorded(house):
+    """The house with two notebooks that have run with profile cpu."""
+    house.notebook("01_edge.ipynb", EDGE, "run.write_results('01_edge', {})")
+    house.notebook("03_sft.ipynb", SFT, "run.write_results('03_sft', {})", needs=("01_edge/edge.jsonl",))
+    assert main(["run"]) == 0
+    return house
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_a_run_with_a_change_leaves_the_recorded_run_alone_and_reads_from_it(recorded, capsys):
+    base, variant = recorded.root / "runs/cpu", recorded.root / "runs/cpu+sft.passes-1"
+    before = contents(base)
+    capsys.readouterr()
+    assert main(["plan", "--set", "sft.passes=1"]) == 0
+    plan = capsys.readouterr().out
+    assert "keep (from runs/cpu)" in plan and "run (no results yet)" in plan and not variant.exists()
+    assert main(["run", "--set", "sft.passes=1"]) == 0
+    out = capsys.readouterr().out
+    assert "run folder runs/cpu+sft.passes-1" in out and "01_edge" in out and "from runs/cpu" in out
+    assert contents(base) == before
+    assert (variant / "03_sft/model").read_text() == "6001.0" and not (variant / "01_edge").exists()
+    assert main(["run", "--set", "sft.passes=1"]) == 0
+    assert capsys.readouterr().out.count("kept") == 2
+    assert main(["status"]) == 0 and "varied by runs/cpu+sft.passes-1" in capsys.readouterr().out
+    assert main(["status", "--set", "sft.passes=1"]) == 0 and "from runs/cpu" in capsys.readouterr().out
+
+
+def test_a_change_of_an_early_stage_runs_everything_behind_it_anew(recorded, capsys):
+    assert main(["run", "--set", "edge.limit=3"]) == 0
+    variant = recorded.root / "runs/cpu+edge.limit-3"
+    assert (variant / "03_sft/model").read_text() == "32.2"
+    assert (recorded.root / "runs/cpu/03_sft/model").read_text() == "6002.2"
+
+
+def test_a_variant_does_not_read_what_no_longer_holds(recorded):
+    run = open_run("cpu", "runs/cpu", {"edge.limit": 3})
+    assert run.out.name == "cpu+edge.limit-3"
+    with pytest.raises(MissingArtefact) as error:
+        run.need("01_edge/edge.jsonl")
+    assert "01_edge/edge.jsonl is missing in runs/cpu+edge.limit-3" in str(error.value)
+    command = str(error.value).partition("or: phi4r ")[2].rstrip(")").split()
+    assert main(command) == 0 and run.need("01_edge/edge.jsonl").read_text() == "3"
+
+
+def test_a_notebook_by_hand_is_led_to_a_folder_of_its_own_and_says_so(recorded, capsys):
+    capsys.readouterr()
+    run = open_run("cpu", "runs/cpu", {"sft.passes": 1.5})
+    assert run.out == recorded.root / "runs/cpu+sft.passes-1.5"
+    assert "this run goes to runs/cpu+sft.passes-1.5 and varies runs/cpu" in capsys.readouterr().out
+    assert run.need("01_edge/edge.jsonl") == recorded.root / "runs/cpu/01_edge/edge.jsonl"
+
+
+def test_what_a_variant_read_counts_when_the_run_it_varies_changes(recorded):
+    assert main(["run", "--set", "sft.passes=1"]) == 0
+    (recorded.root / "runs/cpu/01_edge/edge.jsonl").write_text("other")
+    folder = state.read_json(recorded.root / "runs/cpu+sft.passes-1/run.json")
+    assert folder["varies"] == "runs/cpu"
+    assert main(["run", "--set", "sft.passes=1"]) == 0
+    assert (recorded.root / "runs/cpu+sft.passes-1/03_sft/model").read_text() == "other1.0"
+
+
+def _used(house, name, **overrides):
+    run = open_run("cpu", name, overrides)
+    run.write_results("01_edge", {})
+    return run.out
+
+
+def test_a_folder_of_ones_own_takes_the_change_it_was_made_with_and_no_other(house):
+    mine = _used(house, "runs/mine", **{"edge.limit": 3})
+    assert mine == house.root / "runs/mine"
+    assert choose_folder(mine, "cpu", {"edge": {"limit": 3}}) == (mine, None)
+    assert choose_folder(mine, "cpu", {"edge": {"limit": 4}}) == (house.root / "runs/mine+edge.limit-4", mine)
+    with pytest.raises(UserError, match=r"--set edge\.limit=3"):
+        choose_folder(mine, "cpu", {})
+
+
+def test_further_notebooks_are_no_change(house):
+    base = _used(house, "runs/cpu")
+    assert choose_folder(None, "cpu", {"notebooks": ["mine"]}) == (base, None)
+
+
+def test_names_of_changes_are_short_safe_and_different():
+    assert name_of({"sft": {"passes": 1}}) == "sft.passes-1"
+    assert name_of({"edge": {"lo": 0.2}, "seed": 3}) == "edge.lo-0.2+seed-3"
+    one, two = name_of({"data": {"seeds": "/a/b/my.jsonl"}}), name_of({"data": {"seeds": "/c/my.jsonl"}})
+    assert one.startswith("data.seeds-my.jsonl-") and one != two
+    assert len(name_of({"edge": {f"key{n}": n for n in range(30)}})) < 80
+    assert not set("/ =:") & set(name_of({"prompts": "a b/c: d", "data": {"map": {"x": "=y"}}}))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from phi4r_lib.cookbook.home import UserError, home, shown
-from phi4r_lib.cookbook.profile import load_profile, nested, parse_set, profile_path
+from phi4r_lib.cookbook.profile import load_profile, mapping_of, nested, parse_set, profile_path
 from phi4r_lib.cookbook.run_folder import choose_folder
 from phi4r_lib.cookbook.sections import Files
 from phi4r_lib.problems.census import Census
@@ -144,15 +144,6 @@ def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
 def source_of(profile: str) -> str:
     """Profile as notebooks get it: its name, or the full path of a YAML file (they run in another directory)."""
     return str(profile_path(profile)) if profile.endswith((".yaml", ".yml")) else profile
-
-
-def mapping_of(maps: Sequence[str]) -> dict[str, str]:
-    """["prompt=question"] as {"prompt": "question"}; raises UserError."""
-    pairs = [text.partition("=") for text in maps]
-    for text, (ours, sign, theirs) in zip(maps, pairs, strict=True):
-        if not (ours and sign and theirs):
-            raise UserError(f"--map {text!r}: write it as ours=theirs, for example prompt=question")
-    return {ours: theirs for ours, _, theirs in pairs}
 
 
 def run(args: argparse.Namespace) -> int:

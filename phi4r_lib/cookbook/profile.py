@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,19 @@ def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in WHOLE
         merged[key] = _merge(merged[key], value) if both else value
     return merged
+
+
+def mapping_of(maps: Sequence[str]) -> dict[str, str]:
+    """["prompt=question"] as {"prompt": "question"}; raises UserError for another form and for a field named twice."""
+    mapping: dict[str, str] = {}
+    for text in maps:
+        ours, sign, theirs = text.partition("=")
+        if not (ours and sign and theirs):
+            raise UserError(f"--map {text!r}: write it as ours=theirs, for example prompt=question")
+        if ours in mapping:
+            raise UserError(f"--map {ours}=...: is given twice; name one field")
+        mapping[ours] = theirs
+    return mapping
 
 
 def parse_set(text: str) -> tuple[str, Any]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-from statsmodels.stats.proportion import proportion_confint
 
 from phi4r_lib.curate.decontaminate import Match
+from phi4r_lib.problems.shares import wilson
 
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 NAMES = ["Amara", "Bodil", "Ciro", "Dagny", "Ebele", "Farid", "Greta", "Hideo", "Ines", "Jovan", "Katya", "Lorcan", "Maren", "Nilo", "Odalys", "Petra", "Quentin", "Rosalba", "Soren", "Tamsin", "Ulla", "Viggo", "Wanda", "Ximena", "Yusuf", "Zelda", "Anselm", "Brisa", "Casimir", "Delphine", "Edda", "Fyodor", "Gudrun", "Henrike", "Ivo", "Jolanta"]  # fmt: skip
@@ -262,8 +262,7 @@ def rate(hits: int, total: int) -> Rate:
     """Rate of hits among total; ValueError when total is 0."""
     if total < 1:
         raise ValueError("a rate needs at least one item; give some texts")
-    low, high = proportion_confint(hits, total, alpha=0.05, method="wilson")
-    return Rate(hits, total, float(low), float(high))
+    return Rate(hits, total, *wilson(hits, total))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import gammaln
-from statsmodels.stats.proportion import proportion_confint
 
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.stopping import EASY, EDGE, HARD
@@ -23,6 +22,7 @@ from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.shares import wilson
 from phi4r_lib.problems.verify import Verifiers, judge, verify_samples
 
 CLASSES = ("hard", "edge", "easy")
@@ -42,14 +42,13 @@ class Estimate:
 
 
 def proportion(successes: int, n: int) -> Estimate:
-    """Share with its 95% Wilson interval (statsmodels); captures the chance in which problems were drawn.
+    """Share with its 95% Wilson interval; captures the chance in which problems were drawn.
 
     Raises ValueError for n = 0, where a share is undefined.
     """
     if n < 1:
         raise ValueError("a proportion of nothing is undefined")
-    low, high = proportion_confint(successes, n, method="wilson")
-    return Estimate(successes / n, float(low), float(high), n)
+    return Estimate(successes / n, *wilson(successes, n), n)
 
 
 def truth_grades(
@@ -255,7 +254,12 @@ def mean(values: Sequence[float], seed: int = 0) -> Estimate | None:
     if not len(values):
         return None
     low, high = bootstrap(lambda rows: values[rows].mean(), len(values), seed=seed)
-    return Estimate(float(values.mean()), low, high, len(values))
+    return _estimate(float(values.mean()), low, high, len(values))
+
+
+def _estimate(value: float, low: float, high: float, n: int) -> Estimate:
+    """Estimate with low <= value <= high, which percentiles and rounding alone do not promise."""
+    return Estimate(value, min(low, value), max(high, value), n)
 
 
 def _regret(p: np.ndarray, kept: np.ndarray, lo: float) -> np.ndarray:
@@ -276,7 +280,7 @@ def spearman(a: Sequence[float], b: Sequence[float], seed: int = 0, repeats: int
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
     low, high = bootstrap(lambda rows: _spearman(a[rows], b[rows]), len(a), repeats, seed)
-    return Estimate(_spearman(a, b), low, high, len(a))
+    return _estimate(_spearman(a, b), low, high, len(a))
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:

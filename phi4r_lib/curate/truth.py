@@ -13,7 +13,7 @@ from typing import Literal
 
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
-from phi4r_lib.problems.answers import Grade, Plurality, extract_answer
+from phi4r_lib.problems.answers import Grade, Plurality, final_answer
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import NoEquality, Verifiers, final_answers, judge, vote
 
@@ -112,9 +112,7 @@ def _vote(problem: Problem, samples: Sequence[Sample], verifiers) -> tuple[Plura
 
 def _final(problem: Problem) -> str:
     """The gold answer itself; of a worked solution (GSM8K's "#### 7", a box) only the answer at its end."""
-    gold = problem.answer
-    worked = problem.verifier == "math" and ("####" in gold or "boxed" in gold)
-    return (extract_answer(gold) or gold) if worked else gold
+    return final_answer(problem.answer) if problem.verifier == "math" else problem.answer
 
 
 def _with_conflicts(problems: Sequence[Problem], truths: list[Truth], min_share: float, verifiers) -> list[Truth]:

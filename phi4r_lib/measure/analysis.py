@@ -19,6 +19,7 @@ from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.answer_table import AnswersError, model_result, of_model, run_scores
 from phi4r_lib.measure.comparison import Comparison, holm
 from phi4r_lib.measure.verdict import verdict
+from phi4r_lib.problems.shares import wilson
 
 Pairs = Sequence[tuple[str, str]]
 TOPICS = {"year": "year", "topic": "family"}  # figure by the column it is drawn from
@@ -78,6 +79,8 @@ def _model_entry(answers: pd.DataFrame, model: str) -> dict[str, Any]:
         "mean": float(rows["correct"].mean()),
         "se_fixed": None,  # one run shows nothing of its own luck
         "se_population": float(rows["correct"].std(ddof=1) / np.sqrt(len(rows))),
+        "interval_fixed": None,
+        "interval_population": list(wilson(int(rows["correct"].sum()), len(rows))),
         "mean_tokens": None if pd.isna(tokens) else float(tokens),
         "problems": int(rows["problem"].nunique()),
         "runs": 1,

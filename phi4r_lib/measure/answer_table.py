@@ -17,6 +17,7 @@ from phi4r_lib.problems.rows import write_table
 
 COLUMNS = ("model", "problem", "run", "answer", "correct", "grade", "tokens", "truncated", "error", "seed")
 GROUPS = ("family", "year", "steps")  # problem.meta entries that become columns
+GRADES = ("right", "wrong", "none", "failed", "lost")
 NO_VERDICT = ("lost", "failed")  # no answer came back; an answer came back but could not be graded
 
 
@@ -93,7 +94,7 @@ def of_model(answers: pd.DataFrame, model: str | None = None) -> pd.DataFrame:
 
 
 def model_result(answers: pd.DataFrame, model: str) -> dict[str, Any]:
-    """One entry of `models` in results.json, fractions of 1: accuracy per run, mean, both standard errors, mean tokens.
+    """One entry of `models` in results.json, fractions of 1: accuracy per run, mean, standard errors, 95% intervals, tokens.
 
     Answers without a verdict count as wrong here; `without_verdict` says how many there are and `best_case` is the mean if
     all of them were right. `unanswered` and `truncated` are shares of all answers.
@@ -105,6 +106,8 @@ def model_result(answers: pd.DataFrame, model: str) -> dict[str, Any]:
         "mean": parts.mean,
         "se_fixed": parts.se_fixed,
         "se_population": parts.se_population,
+        "interval_fixed": list(parts.interval("these problems")),
+        "interval_population": list(parts.interval("problems like these")),
         "mean_tokens": _mean(rows["tokens"]),
         "within": parts.within,
         "between": parts.between,

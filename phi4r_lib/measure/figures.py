@@ -291,7 +291,7 @@ def intervals(table: pd.DataFrame, title: str, xlabel: str = "difference, first 
     """
     figure, (axis,) = _canvas(title, height=0.45 * len(table) + 1.4)
     place = np.arange(len(table))[::-1]
-    errors = 100 * np.array([table["mean"] - table["low"], table["high"] - table["mean"]])
+    errors = 100 * np.array([table["mean"] - table["low"], table["high"] - table["mean"]]).clip(0)  # rounding
     axis.errorbar(100 * table["mean"], place, xerr=errors, ls="none", capsize=3, **_style(0))
     axis.axvline(0, color="black", lw=1)
     axis.set_yticks(place, table["label"])
@@ -303,21 +303,30 @@ def two_intervals(table: pd.DataFrame, title: str) -> Figure:
     """For each model the 95% interval for these problems (thick) inside the one for problems like these (thin).
 
     Args:
-        table: columns model, mean, se_fixed, se_population (fractions of 1).
+        table: columns model, mean, se_fixed, se_population and, if known, low_ and high_ of both (fractions of 1).
     """
     figure, (axis,) = _canvas(title, height=0.45 * len(table) + 1.6)
     place = np.arange(len(table))[::-1]
-    for column, width, colour, label in (
-        ("se_population", 1.5, COLOURS[1], "problems like these"),
-        ("se_fixed", 5, COLOURS[0], "these problems only"),
+    for kind, width, colour, label in (
+        ("population", 1.5, COLOURS[1], "problems like these"),
+        ("fixed", 5, COLOURS[0], "these problems only"),
     ):
-        axis.errorbar(table["mean"], place, xerr=1.96 * table[column], ls="none", lw=width, color=colour, label=label)
+        low, high = _ends(table, kind)
+        axis.hlines(place, low, high, lw=width, color=colour, label=label)
     axis.scatter(table["mean"], place, color="black", zorder=5, s=18)
     axis.set_yticks(place, table["model"])
     axis.set(xlabel="accuracy with 95% intervals", ylim=(-0.6, len(table) - 0.4))
     _percent(axis, x=True)
     _legend(figure, 2, 8)
     return figure
+
+
+def _ends(table: pd.DataFrame, kind: str) -> tuple[pd.Series, pd.Series]:
+    """Ends of an interval as the table has them, else the mean with 1.96 standard errors on each side, inside 0 to 1."""
+    if f"low_{kind}" in table:
+        return table[f"low_{kind}"], table[f"high_{kind}"]
+    half = 1.96 * table[f"se_{kind}"]
+    return (table["mean"] - half).clip(0, 1), (table["mean"] + half).clip(0, 1)
 
 
 def save_all(figures: dict[str, Figure], folder: str | Path) -> Sequence[Path]:

@@ -2,7 +2,9 @@
 
 One run of right-or-wrong answers: wilson, clopper_pearson, jeffreys, beta_uniform (and normal, kept to show how it fails);
 they treat the problems as a sample of problems like these. Several runs: t_interval, bca_interval and cluster_robust work
-on the problem means, so a problem travels with all its runs; `simultaneous_band` does so for a whole curve.
+on the problem means, so a problem travels with all its runs; `simultaneous_band` does so for a whole curve. Where no
+problem differs from another they fall back on Wilson's interval, as if each problem had been asked once: equal scores
+show no spread, and still promise none on new problems.
 Not here: intervals that stay valid while you look at the data (sequential.py) or compare models (comparison.py).
 """
 
@@ -11,67 +13,57 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
-from statsmodels.stats.proportion import proportion_confint
 
+from phi4r_lib.problems.shares import Interval, check_level, check_share, proportion_interval, wilson
 
-class Interval(NamedTuple):
-    """Two ends, as fractions of 1; unpacks as `low, high`."""
-
-    low: float
-    high: float
-
-
-def _check(successes: float, n: int, level: float) -> None:
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"needs 0 <= successes <= n and n >= 1, got {successes} of {n}")
-    _check_level(level)
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, for example 0.95, got {level}")
-
-
-def _proportion(successes: int, n: int, level: float, method: str) -> Interval:
-    _check(successes, n, level)
-    low, high = proportion_confint(successes, n, alpha=1 - level, method=method)
-    return Interval(max(0.0, float(low)), min(1.0, float(high)))
-
-
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson score interval of one run: the default for right-or-wrong answers (statsmodels).
-
-    Captures the choice of problems and the sampling together, for n independent problems with one answer each.
-    Raises ValueError for n < 1 or successes outside 0..n, as do all intervals of one run.
-    """
-    return _proportion(successes, n, level, "wilson")
+__all__ = [
+    "Band",
+    "ClusterEstimate",
+    "Interval",
+    "bca_interval",
+    "beta_uniform",
+    "clopper_pearson",
+    "cluster_robust",
+    "jeffreys",
+    "normal",
+    "simultaneous_band",
+    "t_interval",
+    "wilson",
+]
 
 
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Exact binomial interval of one run: never covers less than `level`, usually more (statsmodels "beta")."""
-    return _proportion(successes, n, level, "beta")
+    return proportion_interval(successes, n, level, "beta")
 
 
 def jeffreys(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Equal-tailed posterior interval of one run under the Jeffreys prior Beta(1/2, 1/2) (statsmodels)."""
-    return _proportion(successes, n, level, "jeffreys")
+    """Equal-tailed posterior interval of one run under the Jeffreys prior Beta(1/2, 1/2) (scipy.stats.beta).
+
+    Like `beta_uniform` it surrounds the posterior's centre: at 0 and n of n the share itself lies outside it.
+    """
+    return _posterior(successes, n, level, 0.5)
 
 
 def beta_uniform(successes: int, n: int, level: float = 0.95) -> Interval:
     """Equal-tailed posterior interval of one run under the flat prior Beta(1, 1) (scipy.stats.beta)."""
-    _check(successes, n, level)
-    ends = stats.beta.ppf([(1 - level) / 2, (1 + level) / 2], 1 + successes, 1 + n - successes)
+    return _posterior(successes, n, level, 1.0)
+
+
+def _posterior(successes: int, n: int, level: float, prior: float) -> Interval:
+    check_share(successes, n, level)
+    ends = stats.beta.ppf([(1 - level) / 2, (1 + level) / 2], prior + successes, prior + n - successes)
     return Interval(float(ends[0]), float(ends[1]))
 
 
 def normal(successes: int, n: int, level: float = 0.95) -> Interval:
     """Textbook normal interval of one run, only to show its failure: no width at 0 or n, poor coverage near them."""
-    return _proportion(successes, n, level, "normal")
+    return proportion_interval(successes, n, level, "normal")
 
 
 def _means(problem_means: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -84,11 +76,25 @@ def _means(problem_means: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def t_interval(problem_means: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:
-    """Student interval over problem means, n - 1 degrees of freedom: captures problems and runs together."""
-    _check_level(level)
+    """Student interval over problem means, n - 1 degrees of freedom: captures problems and runs together.
+
+    Equal means from 0 to 1 get Wilson's interval over the problems (ours).
+    """
+    check_level(level)
     means = _means(problem_means)
+    if _alike(means):
+        return _unvaried(float(means.mean()), means.size, level)
     half = stats.t.ppf((1 + level) / 2, means.size - 1) * means.std(ddof=1) / math.sqrt(means.size)
     return Interval(float(means.mean() - half), float(means.mean() + half))
+
+
+def _alike(means: np.ndarray) -> bool:
+    """True for scores that do not differ at all, where a spread of 0 says nothing about new problems."""
+    return bool(np.ptp(means) < 1e-12 and 0 <= means[0] <= 1)
+
+
+def _unvaried(score: float, n: int, level: float) -> Interval:
+    return wilson(min(max(score, 0.0), 1.0) * n, n, level)
 
 
 def bca_interval(
@@ -98,7 +104,7 @@ def bca_interval(
 
     Captures problems and runs together. Raises ValueError when all means are equal: no resample then differs.
     """
-    _check_level(level)
+    check_level(level)
     means = _means(problem_means)
     if np.ptp(means) == 0:
         raise ValueError("all problem means are equal, so a bootstrap cannot see any error; use clopper_pearson")
@@ -131,7 +137,7 @@ def cluster_robust(
     The sandwich variance of an intercept-only regression times C/(C-1), from statsmodels. Captures the choice of
     families, of problems and of runs. Raises ValueError for fewer than two families or unequal lengths.
     """
-    _check_level(level)
+    check_level(level)
     means = _means(problem_means)
     names, groups = np.unique(np.asarray([str(name) for name in clusters]), return_inverse=True)
     if groups.size != means.size:
@@ -142,7 +148,8 @@ def cluster_robust(
     se = float(fit.bse[0])
     half = float(stats.t.ppf((1 + level) / 2, names.size - 1)) * se
     mean = float(means.mean())
-    return ClusterEstimate(mean, mean - half, mean + half, se, int(names.size), bool(names.size < 40))
+    low, high = _unvaried(mean, names.size, level) if _alike(means) else (mean - half, mean + half)
+    return ClusterEstimate(mean, low, high, se, int(names.size), bool(names.size < 40))
 
 
 @dataclass(frozen=True)
@@ -159,9 +166,10 @@ def simultaneous_band(values: np.ndarray, level: float = 0.95, resamples: int = 
     """Band around the column means of a problems x points array that covers the whole curve with probability `level`.
 
     Problems are resampled with their whole curve; the half width is se times the `level` quantile of the largest
-    studentised deviation over the points (max-t band, ours in detail). Points where no problem varies get no width.
+    studentised deviation over the points (max-t band, ours in detail). Points where no problem varies get Wilson's interval
+    over the problems at a level that holds for all of them together (Bonferroni).
     """
-    _check_level(level)
+    check_level(level)
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or values.shape[0] < 2 or not np.isfinite(values).all():
         raise ValueError("needs a problems x points array without holes and with at least two problems")
@@ -172,10 +180,11 @@ def simultaneous_band(values: np.ndarray, level: float = 0.95, resamples: int = 
     resampled = weights @ values / problems
     spread = np.sqrt(np.maximum(weights @ values**2 / problems - resampled**2, 0) / (problems - 1))
     live = se > 1e-12
-    if not live.any():
-        return Band(mean, mean, mean, se)
     # A resample without variation says nothing about its own error: fall back on the error of the data there.
     spread = np.where(spread > 1e-12, spread, se)
     deviations = np.abs(resampled - mean)[:, live] / spread[:, live]
-    width = float(np.quantile(deviations.max(axis=1), level)) * se
-    return Band(mean, mean - width, mean + width, se)
+    width = (float(np.quantile(deviations.max(axis=1), level)) if live.any() else 0.0) * se
+    low, high = mean - width, mean + width
+    for point in np.flatnonzero(~live & (mean > -1e-12) & (mean < 1 + 1e-12)):
+        low[point], high[point] = _unvaried(float(mean[point]), problems, 1 - (1 - level) / len(mean))
+    return Band(mean, low, high, se)

@@ -169,11 +169,19 @@ def decompositions(answers: pd.DataFrame) -> dict[str, Decomposition]:
 
 
 def shares(parts: Mapping[str, Decomposition]) -> pd.DataFrame:
-    """One row a model: mean, both standard errors, spread of one run, and the two variances of one answer."""
+    """One row per model: mean, both standard errors and intervals, spread of one run, the two variances of one answer."""
     names = ("mean", "run_sd", "se_fixed", "se_population", "within", "between", "icc", "problems", "runs")
-    return pd.DataFrame(
-        [{"model": model} | {name: getattr(part, name) for name in names} for model, part in parts.items()]
-    )
+    rows = []
+    for model, part in parts.items():
+        fixed, like = part.interval("these problems"), part.interval("problems like these")
+        ends = {
+            "low_fixed": fixed.low,
+            "high_fixed": fixed.high,
+            "low_population": like.low,
+            "high_population": like.high,
+        }
+        rows.append({"model": model} | {name: getattr(part, name) for name in names} | ends)
+    return pd.DataFrame(rows)
 
 
 def widths(parts: Mapping[str, Decomposition], runs: Sequence[int] = RUNS) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from phi4r_lib.measure.intervals import Interval
 from phi4r_lib.measure.majority import maj_at_k
 from phi4r_lib.measure.passk import pass_at_k
 from phi4r_lib.measure.scores import Missing, Table, read_scores
+from phi4r_lib.problems.shares import around, wilson
 
 __all__ = ["Comparison", "Decomposition", "compare", "decompose", "maj_at_k", "pass_at_k", "reread", "run_accuracy"]
 
@@ -66,13 +67,31 @@ class Decomposition:
         return self.within / total if total > 0 else math.nan
 
     def interval(self, about: str, level: float = 0.95) -> Interval:
-        """Interval for the mean about "these problems" or "problems like these" (t, with df or problems - 1)."""
+        """Interval for the mean about "these problems" or "problems like these" (t, with df or problems - 1).
+
+        Never without width: where nothing varied it says what so many equal verdicts, or problems, can hide (Wilson).
+        """
         if about not in ("these problems", "problems like these"):
             raise ValueError(f'about must be "these problems" or "problems like these", not {about!r}')
         fixed = about == "these problems"
+        if fixed and self.se_fixed == 0:
+            return self._unvaried_runs(level)
+        if not fixed and self.se_population == 0:
+            return wilson(min(max(self.mean, 0.0), 1.0) * self.problems, self.problems, level)
         half = stats.t.ppf((1 + level) / 2, self.df if fixed else self.problems - 1)
         half *= self.se_fixed if fixed else self.se_population
-        return Interval(max(0.0, self.mean - half), min(1.0, self.mean + half))
+        return around(self.mean, self.mean - half, self.mean + half)
+
+    def _unvaried_runs(self, level: float) -> Interval:
+        """Interval for these problems where all runs of each agree: what so many equal verdicts can still hide.
+
+        Wilson over the verdicts of the solved problems below, over those of the unsolved ones above (ours).
+        """
+        verdicts = self.problems + self.df
+        solved = round(self.mean * verdicts)
+        down = 1 - wilson(solved, solved, level).low if solved else 0.0
+        up = wilson(0, verdicts - solved, level).high if solved < verdicts else 0.0
+        return around(self.mean, self.mean * (1 - down), self.mean + (1 - self.mean) * up)
 
 
 def decompose(correct: Table, *, missing: Missing = "bound") -> Decomposition:

@@ -82,6 +82,11 @@ def extract_answer(text: str | None) -> str | None:
     return (found or "").strip() or None
 
 
+def final_answer(gold: str) -> str:
+    """The gold answer itself; of a worked solution (GSM8K's "#### 7", a box) only the answer at its end."""
+    return (extract_answer(gold) or gold) if "####" in gold or "boxed" in gold else gold
+
+
 def _box_content(text: str, start: int) -> str | None:
     """What stands in the braces that open at start; for `\boxed 5` the next word; None when the box never closes."""
     opening = re.compile(r"\s*").match(text, start).end()

@@ -16,6 +16,13 @@ def test_chance_of_an_informative_group(rate, expected):
     assert [quality.informative(rate, group) for group in (4, 8, 16)] == pytest.approx(expected, abs=5.2e-4)
 
 
+def test_error_bars_are_never_negative():
+    """All or none right at any size, and means whose resamples differ from them by rounding only."""
+    sizes = [quality.proportion(successes, n) for n in range(1, 120) for successes in (0, n)]
+    means = [quality.mean([0.1] * n) for n in (3, 7, 30)]
+    assert all(one.low <= one.value <= one.high for one in [*sizes, *means])
+
+
 def test_zero_variance_counts_all_groups():
     answers = [1, 1, 1, 1, 0, 1, 0]
     groups = list(itertools.combinations(answers, 3))

@@ -118,8 +118,26 @@ def test_band_covers_the_whole_curve():
 
 def test_band_of_a_flat_curve_and_refusals():
     band = simultaneous_band(np.ones((5, 3)))
-    assert (band.low == 1).all() and (band.high == 1).all()
+    assert (band.high == 1).all()
+    assert band.low == pytest.approx(
+        wilson(5, 5, 1 - 0.05 / 3).low
+    )  # five equal problems promise nothing about a sixth
     with pytest.raises(ValueError):
         simultaneous_band(np.ones((1, 3)))
     with pytest.raises(ValueError):
         simultaneous_band(np.array([[1, np.nan], [0, 1]]))
+
+
+@pytest.mark.parametrize("n", [*range(1, 60), 199, 1000])
+def test_ends_never_pass_the_share(n):
+    for successes in {0, 1, n // 2, n - 1, n}:
+        for method in (wilson, clopper_pearson, normal):
+            low, high = method(successes, n)
+            assert 0 <= low <= successes / n <= high <= 1
+
+
+def test_equal_scores_leave_the_same_doubt_as_one_run():
+    assert t_interval([0.0] * 30) == wilson(0, 30) and wilson(0, 30).high == pytest.approx(0.113513, abs=1e-6)
+    assert t_interval([0.5] * 4) == wilson(2, 4)
+    families = cluster_robust([1.0] * 6, ["a", "a", "b", "b", "c", "c"])
+    assert (families.low, families.high) == wilson(3, 3)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from phi4r_lib.measure.intervals import wilson
 from phi4r_lib.measure.scores import read_scores
 from phi4r_lib.measure.variance import compare, decompose, maj_at_k, pass_at_k, reread, run_accuracy
 
@@ -141,3 +142,19 @@ def test_reread_agrees_with_decompose_on_the_same_data():
 def test_reread_refuses_nonsense(bad):
     with pytest.raises(ValueError):
         reread(*bad)
+
+
+@pytest.mark.parametrize(
+    ("right", "fixed", "like"), [(0, (0, 0.015754), (0, 0.113513)), (30, (0.984246, 1), (0.886487, 1))]
+)
+def test_all_runs_alike_still_leave_a_doubt(right, fixed, like):
+    """30 problems, 8 runs, none or all right: Wilson over 240 verdicts, and over 30 problems as for a single run."""
+    parts = decompose([[int(problem < right)] * 8 for problem in range(30)])
+    assert parts.interval("these problems") == pytest.approx(fixed, abs=1e-6)
+    assert parts.interval("problems like these") == pytest.approx(like, abs=1e-6)
+
+
+def test_runs_that_agree_on_solved_and_unsolved_problems():
+    parts = decompose([[1] * 8] * 15 + [[0] * 8] * 15)
+    low, high = parts.interval("these problems")
+    assert low == pytest.approx(0.5 * wilson(120, 120).low) and high == pytest.approx(1 - low)

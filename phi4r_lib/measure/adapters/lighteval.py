@@ -1,7 +1,7 @@
 """lighteval details: details_TASK_TIME.parquet, written by `lighteval ... --save-details`.
 
-One response a question takes the logged 0/1 metric; several (`num_samples`) have one metric for all of them, so each answer
-is graded again here against the gold choice. Checked with lighteval 0.13. Not here: log-likelihood tasks with soft scores.
+The model is the path between `details/` and the folder of the date, the problem the task and document id in each row.
+Checked with lighteval 0.13. Not here: which verdict an answer gets (settle.py).
 """
 
 from __future__ import annotations
@@ -12,17 +12,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from phi4r_lib.measure.adapters.faults import LogError, verdict
-from phi4r_lib.problems.answers import extract_answer, grade
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError
+from phi4r_lib.measure.adapters.settle import Logged, settle
 
 MARKS = ("doc", "metric", "model_response")
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Answers of one details file; problems are TASK/document id, the model is named by the folder above the date.
-
-    With several metrics the first one counts. Raises LogError for other columns and for metrics that are not 0/1.
-    """
+def read(path: Path, choice: Choice) -> Log:
+    """Answers of one details file. Raises LogError for other columns and for metrics that are not 0/1."""
     try:
         table = pd.read_parquet(path)
     except (pa.ArrowException, OSError) as error:
@@ -35,32 +32,36 @@ def read(path: Path) -> pd.DataFrame:
         )
     if table.empty:
         raise LogError(f"{path}: holds no rows")
-    answers = [answer for row in table.to_dict("records") for answer in _answers(row, path)]
-    return pd.DataFrame(answers).assign(model=_model(path))
+    answers, notes = settle([_logged(row, path) for row in table.to_dict("records")], choice.metric, path)
+    return Log(pd.DataFrame(answers).assign(model=_model(path)), notes)
 
 
-def _answers(row: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+def _logged(row: dict[str, Any], path: Path) -> Logged:
     doc, response = row["doc"], row["model_response"]
-    where = f"{path}: document {doc['id']!r}"
-    problem = f"{str(doc['task_name']).split('|')[0]}/{doc['id']}"
-    texts, lengths = list(response["text"]), [len(tokens) for tokens in response["output_tokens"]]
-    if not row["metric"]:
-        raise LogError(f"{where}: no metric is logged")
-    common = [{"problem": problem, "run": run, "tokens": length} for run, length in enumerate(lengths)]
-    if len(texts) == 1:
-        name, value = next(iter(row["metric"].items()))
-        return [common[0] | {"answer": texts[0].strip() or None, "correct": verdict(value, f"{where}, metric {name}")}]
-    if not texts:
-        raise LogError(f"{where}: no text was generated; log-likelihood tasks cannot be used")
-    gold = doc["choices"][doc["gold_index"] if isinstance(doc["gold_index"], int) else doc["gold_index"][0]]
-    found = [(extract_answer(text) or text.strip()) or None for text in texts]
-    grades = grade(found, [str(gold).strip()] * len(found))
-    return [
-        known | {"answer": answer, "correct": outcome.value == "right"}
-        for known, answer, outcome in zip(common, found, grades, strict=True)
-    ]
+    task = "|".join(part for part in str(doc["task_name"]).split("|") if not part.isdigit())  # without few-shot counts
+    texts = list(_listed(response.get("text")))
+    lengths = [len(tokens) for tokens in _listed(response.get("output_tokens"))]
+    tokens = lengths if len(lengths) == len(texts) else None
+    metrics = {name: value for name, value in (row["metric"] or {}).items() if value is not None}
+    return Logged(f"{task}/{doc['id']}", f"{path}: document {doc['id']!r}", texts, _gold(doc), metrics, tokens)
+
+
+def _listed(values: Any) -> list[Any]:
+    return [] if values is None else list(values)
+
+
+def _gold(doc: dict[str, Any]) -> str | None:
+    """The one gold choice; None where there are several or none."""
+    gold, choices = doc.get("gold_index"), _listed(doc.get("choices"))
+    golds = [gold] if isinstance(gold, int) else _listed(gold)
+    if len(golds) != 1 or not -len(choices) <= golds[0] < len(choices):
+        return None
+    return str(choices[int(golds[0])]).strip()
 
 
 def _model(path: Path) -> str:
-    folder = path.parent.parent
-    return folder.name if folder.parent.name == "details" else path.stem
+    folders = path.resolve().parent.parts
+    if "details" in folders:
+        between = folders[len(folders) - folders[::-1].index("details") : -1]
+        return "/".join(between) or path.stem
+    return path.stem

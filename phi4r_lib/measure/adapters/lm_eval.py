@@ -1,7 +1,8 @@
 """lm-evaluation-harness sample logs: samples_TASK_TIME.jsonl, written by `lm_eval --log_samples --output_path DIR`.
 
-One response a question takes the logged 0/1 metric. Several (`repeats`) have one metric for all of them, so each answer is
-graded again here against the logged target. Checked with lm-eval 0.4.13. Not here: log-likelihood tasks with soft scores.
+Also the alike files of lmms-eval. A problem is known by its doc_id and the hashes of its document and target, never by a
+file name; a task is named where the results file beside the log lists it. Checked with lm-eval 0.4.13 and the layouts
+since 0.4.0. Not here: which verdict an answer gets (settle.py).
 """
 
 from __future__ import annotations
@@ -12,84 +13,108 @@ from typing import Any
 
 import pandas as pd
 
-from phi4r_lib.measure.adapters.faults import LogError, read_json_lines, verdict
-from phi4r_lib.problems.answers import extract_answer, grade
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, pick, read_json_lines, sha256
+from phi4r_lib.measure.adapters.settle import Logged, settle
 
-MARKS = ("doc_id", "resps", "target")
+MARKS = ("doc_id", "target")
+RESPONSES = ("filtered_resps", "resps")
+NO_METRIC = {
+    "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash",
+    "target_hash", "input", "token_counts", "input_media",
+}  # fmt: skip
 
 
 def is_log(path: Path) -> bool:
     """True if the first line of a JSONL file has the fields of a harness sample."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
         first = next((line for line in lines if line.strip()), "")
     try:
         row = json.loads(first)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return False
-    return isinstance(row, dict) and all(mark in row for mark in MARKS)
+    return isinstance(row, dict) and all(mark in row for mark in MARKS) and any(name in row for name in RESPONSES)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Answers of one samples file; problems are TASK/doc_id, several files of a model become further runs.
+def read(path: Path, choice: Choice) -> Log:
+    """Answers of one samples file, several files of a model become further runs; column `task` where it is known.
 
-    With several filters (strict-match, flexible-extract) the first one of the file counts.
-    Raises LogError for missing fields, for metrics that are not 0/1, and for repeated questions.
+    Raises LogError for missing fields, an unknown filter or metric, and metrics that are not 0/1 and cannot be retraced.
     """
     rows = read_json_lines(path)
-    missing = [mark for mark in MARKS if mark not in rows[0]]
-    if missing:
-        raise LogError(f"{path}: field {missing[0]!r} is missing; is this a samples file of lm-eval (--log_samples)?")
-    first = rows[0].get("filter")
-    model, task = _model(path), path.stem.removeprefix("samples_").rsplit("_", 1)[0]
-    answers = []
-    for row in rows:
-        if row.get("filter") == first:
-            answers += _answers(row, f"{path}: doc_id {row['doc_id']}")
-    table = pd.DataFrame(answers).assign(model=model)
-    table["problem"] = [f"{task}/{doc}" for doc in table["problem"]]
-    return table
+    for number, row in enumerate(rows, start=1):
+        missing = [mark for mark in MARKS if mark not in row] or (
+            [] if any(name in row for name in RESPONSES) else [RESPONSES[0]]
+        )
+        if missing:
+            raise LogError(
+                f"{path}:{number}: field {missing[0]!r} is missing; is this a samples file of lm-eval (--log_samples)?"
+            )
+    filters = [str(row["filter"]) for row in rows if row.get("filter") is not None]
+    notes = []
+    if filters:
+        taken, notes = pick("filter", choice.filter, filters, filters, path)
+        rows = [row for row in rows if str(row.get("filter")) == taken]
+    elif choice.filter is not None:
+        raise LogError(f"{path}: names no filter, so --filter {choice.filter} cannot be taken")
+    answers, more = settle([_logged(row, path) for row in rows], choice.metric, path)
+    model, task = _origin(path)
+    return Log(pd.DataFrame(answers).assign(model=model, task=task), notes + more)
 
 
-def _answers(row: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    responses = row.get("filtered_resps") or row["resps"]
-    while len(responses) == 1 and isinstance(responses[0], list):
+def _logged(row: dict[str, Any], path: Path) -> Logged:
+    texts, listed = _texts(row)
+    named = row["metrics"] if isinstance(row.get("metrics"), list) else [name for name in row if name not in NO_METRIC]
+    metrics = {name: row[name] for name in named if not isinstance(row.get(name), (list, dict, str, type(None)))}
+    target = row["target"] if isinstance(row["target"], (str, int, float)) else None
+    where = f"{path}: doc_id {row['doc_id']}"
+    return Logged(identity(row), where, texts, None if target is None else str(target), metrics, listed=listed)
+
+
+def identity(row: dict[str, Any]) -> str:
+    """doc_id and a hash of document and target, as the harness hashes them; the same in logs of every version."""
+    document = json.dumps(row.get("doc"), indent=2, ensure_ascii=False)
+    hashes = (row.get("doc_hash") or sha256(document)) + (row.get("target_hash") or sha256(str(row["target"])))
+    return f"{row['doc_id']}#{sha256(hashes)[:8]}"
+
+
+def _texts(row: dict[str, Any]) -> tuple[list[str | None], bool]:
+    """Generated answers of a row, none for a log-likelihood task; and whether the filter left a list of several."""
+    raw, kept = _unwrapped(row.get("resps")), _unwrapped(row.get("filtered_resps"))
+    if any(_is_likelihood(each) for each in (*raw, *kept)) or (not raw and _is_likelihood(kept)):
+        return [], False
+    listed = len(kept) > 1
+    chosen = kept if listed or len(raw) < 2 else raw  # the filter left one of several: take what it chose from
+    return [None if text is None else str(text) for text in chosen or raw], listed
+
+
+def _unwrapped(responses: Any) -> list[Any]:
+    """[[a, b]] and [a, b] as [a, b]; a text as [text]; nothing as []."""
+    if responses is None:
+        return []
+    responses = responses if isinstance(responses, list) else [responses]
+    while len(responses) == 1 and isinstance(responses[0], list) and not _is_likelihood(responses[0]):
         responses = responses[0]
-    texts = [None if text is None else str(text) for text in responses]
-    if len(texts) > 1 and isinstance(row["target"], str) and not _soft(responses):
-        return _graded(row["doc_id"], texts, row["target"])
-    value = row.get(_metric(row, where))
-    answer = texts[0] if texts and not _soft(responses) else None
-    return [{"problem": row["doc_id"], "run": 0, "answer": answer or None, "correct": verdict(value, where)}]
+    return responses
 
 
-def _graded(doc: Any, texts: list[str | None], target: str) -> list[dict[str, Any]]:
-    answers = [(extract_answer(text) or (text or "").strip()) or None for text in texts]
-    grades = grade(answers, [target] * len(answers))
-    named = ["none" if answer is None else outcome.value for answer, outcome in zip(answers, grades, strict=True)]
-    return [
-        {"problem": doc, "run": run, "answer": answer, "correct": outcome == "right", "grade": outcome}
-        for run, (answer, outcome) in enumerate(zip(answers, named, strict=True))
-    ]
+def _is_likelihood(response: Any) -> bool:
+    """True for a log-likelihood and whether it was the greedy choice; logs keep both as texts."""
+    if not (isinstance(response, list) and len(response) == 2 and str(response[1]) in ("True", "False")):
+        return False
+    try:
+        float(response[0])
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
-def _soft(responses: list[Any]) -> bool:
-    """True for log-likelihood rows, whose responses are pairs of numbers and not texts."""
-    return bool(responses) and not isinstance(responses[0], str)
-
-
-def _metric(row: dict[str, Any], where: str) -> str:
-    named = [name for name in row.get("metrics", []) if name in row]
-    if not named:
-        raise LogError(f"{where}: no metric is logged; run lm_eval with a metric such as exact_match or acc")
-    return next((name for name in ("exact_match", "acc", "math_verify") if name in named), named[0])
-
-
-def _model(path: Path) -> str:
+def _origin(path: Path) -> tuple[str, str | None]:
+    """Model and task: from the results file of the same time, else the folder's name, of older layouts the file's."""
     time = path.stem.rsplit("_", 1)[-1]
-    results = path.parent / f"results_{time}.json"
-    if results.is_file():
-        try:
-            return str(json.loads(results.read_text(encoding="utf-8"))["model_name"])
-        except (json.JSONDecodeError, KeyError):
-            pass
-    return path.parent.name.replace("__", "/") or path.stem
+    try:
+        results = json.loads((path.parent / f"results_{time}.json").read_text(encoding="utf-8"))
+        known = {f"samples_{task}_{time}": task for task in results.get("configs") or results.get("results") or ()}
+        return str(results["model_name"]), known.get(path.stem)
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError):
+        folder = path.resolve().parent.name.replace("__", "/")
+        return (folder if "samples_" in path.name else path.stem) or path.stem, None

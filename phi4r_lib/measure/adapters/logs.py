@@ -11,32 +11,41 @@ from pathlib import Path
 import pandas as pd
 
 from phi4r_lib.measure.adapters import inspect_log, lighteval, lm_eval, plain
-from phi4r_lib.measure.adapters.faults import LogError
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError
 from phi4r_lib.measure.answer_table import AnswersError, check_answers
 
 KINDS = (
     "our own run folder, lm-eval samples_*.jsonl, lighteval details_*.parquet, Inspect .eval or .json, or a plain table"
 )
+Reader = Callable[[Path, Choice], Log]
+SHOWN = 4  # file names in a sentence
 
 
-def read_logs(logs: Sequence[str | Path]) -> pd.DataFrame:
-    """One table of answers (answers.COLUMNS) from several logs, each a path or NAME=PATH to name its model.
+def read_logs(logs: Sequence[str | Path], choice: Choice | None = None) -> Log:
+    """One table of answers (answers.COLUMNS) from several logs, each a path or NAME=PATH to name its model, and notes.
 
-    A model that several logs answer with the same problems gets the runs of all of them, numbered through.
-    Raises LogError (an AnswersError) naming the log and what to do.
+    A model that several logs answer with the same problems gets the runs of all of them, numbered through; the notes say
+    what was merged, and which filters, metrics and scorers were taken and ignored. Problems keep the identity their harness
+    gives them, never one from a file name. Raises LogError (an AnswersError) naming the log and what to do.
     """
-    frames, seen = [], set()
+    choice = choice or Choice()
+    frames, notes, seen = [], [], set()
     for log in logs:
         name, path = _named(log)
-        for file, reader in _files(path):
+        for file, reader in _files(path, bool(choice.map)):
             if file.resolve() in seen:
                 raise LogError(f"{file}: is given twice; its runs would count double")
             seen.add(file.resolve())
-            frame = _once(reader(file), file)
-            frames.append(frame if name is None else frame.assign(model=name))
+            answers, more = reader(file, choice)
+            frames.append(_once(answers, file).assign(file=str(file), **({} if name is None else {"model": name})))
+            notes += more
     if not frames:
         raise LogError(f"no logs given; give {KINDS}")
-    return check_answers(_numbered(pd.concat(frames, ignore_index=True)), ", ".join(map(str, logs)))
+    answers, retried = inspect_log.counted_once(_told_apart(pd.concat(frames, ignore_index=True)))
+    if retried:
+        notes.append(f"{retried} answers stand in several logs of one task (a retried log): counted once")
+    notes += _merged(answers)
+    return Log(check_answers(_numbered(answers), ", ".join(map(str, logs))), notes)
 
 
 def _named(log: str | Path) -> tuple[str | None, Path]:
@@ -59,6 +68,30 @@ def _once(answers: pd.DataFrame, file: Path) -> pd.DataFrame:
     return answers
 
 
+def _told_apart(answers: pd.DataFrame) -> pd.DataFrame:
+    """Problems with their task in front where every harness log says which task it is."""
+    if "task" not in answers:
+        return answers
+    ours = answers["task"].notna()
+    if not ours.all():
+        return answers
+    return answers.assign(problem=answers["task"] + "/" + answers["problem"])
+
+
+def _merged(answers: pd.DataFrame) -> list[str]:
+    """A sentence for every model whose answers come from several files."""
+    notes = []
+    for model, rows in answers.groupby("model", sort=False):
+        files = [Path(file).name for file in rows["file"].unique()]
+        if len(files) < 2:
+            continue
+        names = ", ".join(files[:SHOWN]) + (f" and {len(files) - SHOWN} more" if len(files) > SHOWN else "")
+        shared = (rows.groupby("problem")["file"].nunique() > 1).sum()
+        what = f"further runs of {shared} problems" if shared else "different problems, one model"
+        notes.append(f"model {model}: {len(files)} files merged as {what}: {names}")
+    return notes
+
+
 def _numbered(answers: pd.DataFrame) -> pd.DataFrame:
     """Runs numbered through where logs of one model repeat a run number."""
     if not answers.duplicated(["model", "problem", "run"]).any():
@@ -66,25 +99,32 @@ def _numbered(answers: pd.DataFrame) -> pd.DataFrame:
     return answers.assign(run=answers.groupby(["model", "problem"], sort=False).cumcount())
 
 
-def _files(path: Path) -> Iterator[tuple[Path, Callable[[Path], pd.DataFrame]]]:
+def _files(path: Path, mapped: bool) -> Iterator[tuple[Path, Reader]]:
     if not path.exists():
         raise LogError(f"{path}: does not exist; give {KINDS}")
     if path.is_file():
-        yield path, _reader(path)
+        yield path, plain.read if mapped else _reader(path)
         return
     for own in (path / "answers.parquet", path / "05_variance" / "answers.parquet"):
         if own.is_file():
             yield own, plain.read
             return
-    found = sorted({*path.rglob("samples_*.jsonl"), *path.rglob("details_*.parquet"), *path.rglob("*.eval")})
-    found = found or sorted(file for file in path.rglob("*.json") if inspect_log.is_log(file))
+    for file in _logs_in(path, mapped):
+        yield file, plain.read if mapped else _reader(file)
+
+
+def _logs_in(path: Path, mapped: bool) -> list[Path]:
+    if mapped:
+        found = {file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in plain.ENDINGS}
+    else:
+        found = {*path.rglob("*samples_*.jsonl"), *path.rglob("details_*.parquet"), *path.rglob("*.eval")}
+        found = found or {file for file in path.rglob("*.json") if inspect_log.is_log(file)}
     if not found:
         raise LogError(f"{path}: holds no log that can be read; give {KINDS}")
-    for file in found:
-        yield file, _reader(file)
+    return sorted(found)
 
 
-def _reader(path: Path) -> Callable[[Path], pd.DataFrame]:
+def _reader(path: Path) -> Reader:
     if path.suffix == ".eval" or (path.suffix == ".json" and inspect_log.is_log(path)):
         return inspect_log.read
     if path.name.startswith("details_") and path.suffix == ".parquet":
@@ -94,4 +134,4 @@ def _reader(path: Path) -> Callable[[Path], pd.DataFrame]:
     return plain.read
 
 
-__all__ = ["AnswersError", "LogError", "read_logs"]
+__all__ = ["AnswersError", "Choice", "Log", "LogError", "read_logs"]

@@ -96,14 +96,8 @@ def fixed_mode(size: int, lo: float, hi: float, prior: BetaPrior = BetaPrior()) 
     return fixed(size, class_posterior(np.arange(size + 1), size, lo, hi, prior).argmax(-1))
 
 
-def fixed_counts(size: int, least: int, most: int) -> np.ndarray:
-    """The published form of fixed filters: edge if and only if least <= right answers of `size` <= most."""
-    s = np.arange(size + 1)
-    return fixed(size, np.where(s < least, HARD, np.where(s > most, EASY, EDGE)))
-
-
 def curtailed(size: int, least: int, most: int) -> np.ndarray:
-    """The same decisions as `fixed_counts` for every possible stream, taken as soon as they cannot change any more.
+    """The usual filter (edge if and only if least <= right answers of `size` <= most), decided as soon as that is sure.
 
     easy once s > most; hard once the failures exceed size - least; edge once both bounds are safe. (Curtailed
     sampling, standard in acceptance testing.)
@@ -176,27 +170,6 @@ def optimal(
     return _backward(1 - chance.max(-1), chance.argmax(-1), cost, prior)
 
 
-def optimal_keep(
-    lo: float,
-    cost: float,
-    max_samples: int,
-    prior: BetaPrior = BetaPrior(),  # noqa: B008
-) -> np.ndarray:
-    """Bayes-optimal policy for the value of what is kept: u - tau with u = p(1 - p), tau = lo(1 - lo).
-
-    Learnability p(1 - p) is what a GRPO group can learn from; EDGE means keep, HARD means drop (for either reason).
-    """
-    gain = keep_gain(lo, max_samples, prior)
-    return _backward(-np.maximum(gain, 0), np.where(gain > 0, EDGE, HARD), cost, prior)
-
-
-def keep_gain(lo: float, max_samples: int, prior: BetaPrior = BetaPrior()) -> np.ndarray:  # noqa: B008
-    """E[p(1 - p) | n, s] - lo(1 - lo) for every state, shape (max_samples + 1, max_samples + 1)."""
-    n, s = _grid(max_samples)
-    total = prior.a + prior.b + n
-    return (prior.a + s) * (prior.b + np.maximum(n - s, 0)) / (total * (total + 1)) - lo * (1 - lo)
-
-
 def _backward(stop_cost: np.ndarray, decision: np.ndarray, cost: float, prior: BetaPrior) -> np.ndarray:
     size = len(stop_cost) - 1
     policy = np.full(stop_cost.shape, GO_ON)
@@ -257,75 +230,3 @@ def evaluate(policy: np.ndarray, lo: float, hi: float, pass_rate: BetaPrior | fl
     shares = {name: float(ends[policy == code].sum()) for code, name in enumerate(DECISIONS)}
     samples = float(ends.sum(axis=1) @ np.arange(size + 1))
     return Evaluation(samples, float((decided * (1 - right)).sum()), shares["undecided"], shares)
-
-
-def kept_value(policy: np.ndarray, lo: float, prior: BetaPrior = BetaPrior()) -> float:  # noqa: B008
-    """Share of the value p(1 - p) - lo(1 - lo) of a perfect filter that a policy's kept (EDGE) problems carry."""
-    ends = np.where(policy == EDGE, reach(policy, prior), 0.0)
-    gain = keep_gain(lo, len(policy) - 1, prior)
-    beta = stats.beta(prior.a, prior.b)
-    oracle = beta.expect(lambda p: p * (1 - p) - lo * (1 - lo), lb=lo, ub=1 - lo)
-    return float((ends * gain).sum() / oracle)
-
-
-@dataclass(frozen=True)
-class SobelWald:
-    """Two sequential probability ratio tests side by side, one for each boundary (Sobel and Wald 1949).
-
-    `low` and `high` are the indifference zones (p0, p1) around lo and hi; alpha and beta the errors outside them.
-    Each test stops for good at its own bound (Wald's log((1 - beta) / alpha) and its mirror image); the decision
-    falls when both have stopped, or is "undecided" after max_samples. For comparison only: it needs no prior, but
-    pays most exactly inside the indifference zones.
-    """
-
-    low: tuple[float, float]
-    high: tuple[float, float]
-    alpha: float
-    beta: float
-    max_samples: int = 2000
-
-    def _verdict(self, zone: tuple[float, float], n: int, s: int) -> int:
-        p0, p1 = zone
-        ratio = s * np.log(p1 / p0) + (n - s) * np.log((1 - p1) / (1 - p0))
-        if ratio >= np.log((1 - self.beta) / self.alpha):
-            return 1
-        return -1 if ratio <= np.log(self.beta / (1 - self.alpha)) else 0
-
-    def evaluate(self, p: float) -> Evaluation:
-        """Exact expected samples and decisions at one pass rate p (states: successes and both tests' verdicts).
-
-        `error` is 0 for p inside an indifference zone, where every neighbouring decision is acceptable.
-        """
-        states = {(0, 0, 0): 1.0}
-        shares = dict.fromkeys(DECISIONS, 0.0)
-        samples = 0.0
-        for n in range(1, self.max_samples + 1):
-            states, ended = self._step(states, n, p)
-            for name, chance in ended:
-                shares[name] += chance
-                samples += n * chance
-            if not states:
-                break
-        shares["undecided"] += sum(states.values())
-        samples += self.max_samples * sum(states.values())
-        right = "hard" if p <= self.low[0] else "easy" if p >= self.high[1] else "edge"
-        sure = p <= self.low[0] or self.low[1] <= p <= self.high[0] or p >= self.high[1]
-        error = 1 - shares[right] - shares["undecided"] if sure else 0.0
-        return Evaluation(float(samples), float(error), float(shares["undecided"]), shares)
-
-    def _step(self, states: dict, n: int, p: float) -> tuple[dict, list[tuple[str, float]]]:
-        going: dict[tuple[int, int, int], float] = {}
-        ended: list[tuple[str, float]] = []
-        for (s, first, second), chance in states.items():
-            for up, share in ((1, p), (0, 1 - p)):
-                weight = chance * share
-                if weight < 1e-12:
-                    continue
-                low = first or self._verdict(self.low, n, s + up)
-                high = second or self._verdict(self.high, n, s + up)
-                if low and high:
-                    ended.append(("easy" if high > 0 else "edge" if low > 0 else "hard", weight))
-                else:
-                    key = (s + up, low, high)
-                    going[key] = going.get(key, 0.0) + weight
-        return going, ended

@@ -64,11 +64,6 @@ def save_answers(answers: pd.DataFrame, path: str | Path) -> Path:
     return write_table(path, answers)
 
 
-def load_answers(path: str | Path) -> pd.DataFrame:
-    """Reads a table that `save_answers` wrote; raises AnswersError when it lacks the columns."""
-    return check_answers(pd.read_parquet(path), str(path))
-
-
 def verdicts(answers: pd.DataFrame, model: str | None = None) -> Any:
     """Verdicts of one model, one row a problem (sorted), one entry a run: 1 right, 0 wrong, NaN without verdict.
 

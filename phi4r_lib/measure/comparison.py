@@ -1,7 +1,7 @@
 """Is A better than B? Both answered the same problems, so everything here is paired by problem.
 
 `compare` gives the difference with an interval for problems like these, an exact test and a Bayesian probability;
-`equivalence` asks the opposite question (the same up to a margin); `compare_models` does all pairs with Holm's correction.
+`equivalence` asks the opposite question (the same up to a margin); `holm` corrects the p-values of several pairs.
 For one run a problem McNemar's test and Newcombe's interval come along. Not here: those tests themselves (paired.py),
 testing while data still arrive (sequential.py). Two intervals that overlap do not show that two models are equal: read
 the interval of the difference.
@@ -10,9 +10,8 @@ the interval of the difference.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -78,11 +77,6 @@ class Comparison:
     def se_fixed(self) -> float:
         """Standard error for these very problems, where only the runs vary; NaN for one run a problem."""
         return math.sqrt(self.prediction_noise / self.problems)
-
-    def these_problems(self) -> Interval:
-        """Interval for these very problems (normal, only the runs vary); NaN ends for one run a problem."""
-        half = float(stats.norm.ppf((1 + self.level) / 2)) * self.se_fixed
-        return Interval(float(np.maximum(-1, self.difference - half)), float(np.minimum(1, self.difference + half)))
 
 
 def _pair(a: Table, b: Table) -> tuple[Scores, Scores]:
@@ -223,33 +217,6 @@ def equivalence(a: Table, b: Table, margin: float, *, alpha: float = 0.05, missi
     return Equivalence(float(d.mean()), interval.low, interval.high, p_value, margin, p_value < alpha)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One comparison among several: p_holm is its p-value after Holm's correction for all of them."""
-
-    a: str
-    b: str
-    comparison: Comparison
-    p_holm: float
-    established: bool
-
-
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Holm-adjusted p-values (statsmodels): keeps the chance of any false claim among all of them below the level."""
     return multipletests(list(p_values), method="holm")[1] if len(p_values) else np.empty(0)
-
-
-def compare_models(models: Mapping[str, Table], *, level: float = 0.95, **options: Any) -> list[Pair]:
-    """All pairs of models, higher score first in each pair, with Holm-adjusted p-values; options as in `compare`.
-
-    `established` also asks that the pair's own interval excludes 0. Raises ValueError for fewer than two models.
-    """
-    if len(models) < 2:
-        raise ValueError("needs at least two models")
-    ranked = sorted(models, key=lambda name: -float(read_scores(models[name]).means.mean()))
-    found = [(a, b, compare(models[a], models[b], level=level, **options)) for a, b in combinations(ranked, 2)]
-    adjusted = holm([comparison.p_value for _, _, comparison in found])
-    return [
-        Pair(a, b, c, float(p), bool(p < 1 - level and c.established))
-        for (a, b, c), p in zip(found, adjusted, strict=True)
-    ]

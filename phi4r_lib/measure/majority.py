@@ -120,18 +120,3 @@ def majority_band(
 ) -> Band:
     """Mean maj@k over problems with a band over all ks at once, for problems like these (problem bootstrap)."""
     return simultaneous_band(majority_table(counts, correct, ks), level, seed=seed)
-
-
-def majority_se_fixed(counts: Votes, correct: Hashable, k: int) -> float:
-    """Standard error of maj@k of one problem over fresh answers, by leaving out one answer at a time (jackknife).
-
-    For a mean over problems take the root of the summed squares over the number of problems. Needs k < n (ValueError).
-    """
-    counts = {answer: votes for answer, votes in _checked(counts, correct).items() if votes}
-    total = sum(counts.values())
-    if not 1 <= k < total:
-        raise ValueError(f"leaving one of {total} answers out needs 1 <= k < {total}, got {k}")
-    votes = np.array(list(counts.values()))
-    left_out = [maj_at_k({**counts, answer: counts[answer] - 1}, correct, k) for answer in counts]
-    centre = votes @ left_out / total
-    return float(np.sqrt((total - 1) / total * (votes @ (np.array(left_out) - centre) ** 2)))

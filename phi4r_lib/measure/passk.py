@@ -1,4 +1,4 @@
-"""What k answers would give: pass@k, pass^k, best, worst and average of k, unbiased from n >= k answers a problem.
+"""What k answers would give: pass@k and pass^k, unbiased from n >= k answers a problem.
 
 All estimators average over every subset of k answers without replacement, in closed form, so nothing is drawn and nothing
 is biased. Not here: the majority of k (majority.py), errors over problems (intervals.simultaneous_band).
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import comb
 
 from phi4r_lib.measure.intervals import Band, simultaneous_band
 
@@ -74,26 +73,6 @@ def _variance(n: Counts, hits: Counts, k: int) -> float | np.ndarray:
     if np.any(np.asarray(n) < 2 * k):
         raise ValueError(f"the variance at k = {k} needs at least {2 * k} answers a problem, got {int(np.min(n))}")
     return _plain(_none(n, hits, k) ** 2 - _none(n, hits, 2 * k))
-
-
-def best_of_k(scores: np.ndarray, k: int) -> float:
-    """Expected highest score of k of the n scores of one problem: sum_j r_(j) C(j-1, k-1)/C(n, k), unbiased.
-
-    Equals pass@k for 0/1 scores and pass^k in `worst_of_k`. Raises ValueError for k outside 1..n or missing scores.
-    """
-    ranked = np.sort(_graded(scores, k))
-    weights = comb(np.arange(ranked.size), k - 1) / comb(ranked.size, k)
-    return float(ranked @ weights)
-
-
-def worst_of_k(scores: np.ndarray, k: int) -> float:
-    """Expected lowest score of k of the n scores of one problem, unbiased; errors as best_of_k."""
-    return -best_of_k(-_graded(scores, k), k)
-
-
-def average_of_k(scores: np.ndarray, k: int) -> float:
-    """Expected mean score of k of the n scores of one problem: their mean, whatever k; errors as best_of_k."""
-    return float(_graded(scores, k).mean())
 
 
 def _graded(scores: np.ndarray, k: int) -> np.ndarray:

@@ -90,19 +90,6 @@ def _noise(data_noise: float, within_a: float, within_b: float, runs_a: Number, 
     return max(data_noise, 0.0) + within_a / np.asarray(runs_a, float) + within_b / np.asarray(runs_b, float)
 
 
-def problems_needed_one_run(difference: float, discordant: float, *, level: float = 0.95, power: float = 0.8) -> int:
-    """Problems for McNemar's test: one run each, `discordant` the share of problems that only one model solves.
-
-    n = (z_alpha sqrt(psi) + z_beta sqrt(psi - d^2))^2 / d^2 (Connor 1987). Raises ValueError unless |d| <= discordant <= 1.
-    """
-    _check(difference)
-    if not abs(difference) <= discordant <= 1:
-        raise ValueError(f"discordant share must lie between |difference| and 1, got {discordant}")
-    z_alpha, z_beta = stats.norm.ppf((1 + level) / 2), stats.norm.ppf(power)
-    root = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(discordant - difference**2)
-    return _round_up(root**2 / difference**2)
-
-
 def smallest_difference(
     problems: Number,
     runs: Number,
@@ -121,24 +108,6 @@ def smallest_difference(
         raise ValueError("needs at least one problem")
     noise = _noise(data_noise, within_a, within_b, runs, None)
     found = _z(level, power) * np.sqrt(noise / np.asarray(problems, float))
-    return float(found) if np.ndim(found) == 0 else found
-
-
-def power_of(
-    difference: float,
-    problems: Number,
-    runs: Number,
-    data_noise: float,
-    within_a: float,
-    within_b: float,
-    *,
-    level: float = 0.95,
-) -> Number:
-    """Probability that a two-sided test at `level` finds `difference` with so many problems and runs; arrays broadcast."""
-    se = np.sqrt(_noise(data_noise, within_a, within_b, runs, None) / np.asarray(problems, float))
-    z = stats.norm.ppf((1 + level) / 2)
-    shift = np.divide(abs(difference), se, out=np.full(np.shape(se), np.inf), where=se > 0)
-    found = stats.norm.cdf(shift - z) + stats.norm.cdf(-shift - z)
     return float(found) if np.ndim(found) == 0 else found
 
 
@@ -257,37 +226,6 @@ def p_misrank_summary(difference: float, run_sd_a: float, run_sd_b: float, runs:
     if runs < 1 or min(run_sd_a, run_sd_b) < 0 or max(run_sd_a, run_sd_b) == 0:
         raise ValueError("needs at least one run and standard deviations that are not both 0")
     return float(stats.norm.cdf(-difference / math.sqrt((run_sd_a**2 + run_sd_b**2) / runs)))
-
-
-def p_misrank_observed(scores_a: Rates, scores_b: Rates) -> float:
-    """The same from the scores of recorded runs: share of pairs with A below B, ties halved (scipy Mann-Whitney U)."""
-    a, b = np.asarray(scores_a, float), np.asarray(scores_b, float)
-    if a.size == 0 or b.size == 0:
-        raise ValueError("needs at least one run of each model")
-    return float(stats.mannwhitneyu(b, a).statistic) / (a.size * b.size)
-
-
-def neyman_allocation(right: Sequence[int] | np.ndarray, pilot_runs: int, extra_runs: int) -> np.ndarray:
-    """Shares out `extra_runs` answers over problems, proportional to sqrt(p (1 - p)) estimated from a pilot (Neyman).
-
-    Rates are smoothed to (c + 1/2)/(K + 1), so solved and hopeless problems still get some. Estimate afterwards by the
-    plain mean of problem means from the extra answers alone: reusing the pilot that set the shares biases the mean.
-
-    Returns:
-        Whole numbers that add up to extra_runs, at least one a problem. Raises ValueError if there are too few.
-    """
-    right = np.asarray(right, float)
-    if pilot_runs < 1 or (right < 0).any() or (right > pilot_runs).any():
-        raise ValueError("needs 0 <= right <= pilot_runs for every problem and pilot_runs >= 1")
-    if extra_runs < right.size:
-        raise ValueError(f"{extra_runs} answers cannot cover {right.size} problems once each")
-    rate = (right + 0.5) / (pilot_runs + 1)
-    weight = np.sqrt(rate * (1 - rate))
-    exact = weight / weight.sum() * (extra_runs - right.size)
-    shares = np.floor(exact).astype(int)
-    left = extra_runs - right.size - int(shares.sum())
-    shares[np.argsort(shares - exact, kind="stable")[:left]] += 1
-    return shares + 1
 
 
 def neyman_ratio(rates: Rates) -> float:

@@ -1,7 +1,7 @@
 """Looking while the runs arrive: intervals and evidence that stay valid at every look, so "add runs until sure" is legal.
 
-`confidence_sequence` for right-or-wrong answers of one rate, `mean_sequence` for bounded scores, `paired_e_value` and
-`run_e_values` for A against B. Reject equality once an e-value reaches 1/alpha, whenever that is; ordinary p-values do not
+`confidence_sequence` for right-or-wrong answers of one rate, `mean_sequence` for bounded scores, `run_e_values` for A
+against B. Reject equality once an e-value reaches 1/alpha, whenever that is; ordinary p-values do not
 survive such peeking (methods for that are in comparison.py and need a sample size fixed beforehand).
 """
 
@@ -50,19 +50,6 @@ def confidence_sequence(successes: int, n: int, level: float = 0.95, *, a: float
 
 def _log_power(p: float, times: int) -> float:
     return times * math.log(p) if times else 0.0
-
-
-def paired_e_value(wins: int, losses: int) -> float:
-    """Evidence against "A and B are equally likely to win a discordant pair": 2^(b+c) B(1+b, 1+c), at any time.
-
-    Pairs are one answer of A and one of B to the same problem (several pairs a problem are fine); concordant pairs do
-    not count. The null is that every problem has equal rates for both; use `run_e_values` for equal averages.
-    Returns inf where the evidence exceeds what a float holds. Raises ValueError for negative counts.
-    """
-    if min(wins, losses) < 0:
-        raise ValueError(f"counts must not be negative, got {wins} and {losses}")
-    log_value = (wins + losses) * math.log(2) + betaln(1 + wins, 1 + losses)
-    return math.exp(log_value) if log_value < 700 else math.inf
 
 
 BETS = np.linspace(0.05, 0.95, 19)  # shares of the stake that the mixture puts on each side; any fixed set is valid

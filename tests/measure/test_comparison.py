@@ -10,7 +10,6 @@ from scipy import stats
 from phi4r_lib.measure.comparison import (
     bayesian_bootstrap,
     compare,
-    compare_models,
     equivalence,
     holm,
     mcnemar,
@@ -175,21 +174,6 @@ def test_holm_values():
     assert holm([]).size == 0
 
 
-def test_several_models():
-    rng = np.random.default_rng(8)
-    p = rng.beta(0.7, 0.7, 120)
-    models = {
-        name: rng.random((120, 8)) < np.clip(p + shift, 0, 1)[:, None]
-        for name, shift in zip("abc", (0, 0.25, 0.0), strict=True)
-    }
-    pairs = compare_models(models)
-    assert len(pairs) == 3 and pairs[0].a == "b"
-    assert all(pair.comparison.difference >= 0 and pair.p_holm >= pair.comparison.p_value for pair in pairs)
-    assert [pair.established for pair in pairs if "b" in (pair.a, pair.b)] == [True, True]
-    with pytest.raises(ValueError):
-        compare_models({"a": models["a"]})
-
-
 def test_test_keeps_its_level():
     rng = np.random.default_rng(9)
     hits = sum(
@@ -202,20 +186,6 @@ def test_test_keeps_its_level():
 def test_refusals(a, b):
     with pytest.raises(ValueError):
         compare(a, b)
-
-
-def test_interval_for_these_problems_ignores_the_choice_of_problems():
-    rng = np.random.default_rng(10)
-    p = rng.beta(0.5, 0.5, 30)
-    q = rng.permutation(p)
-    hits, narrow = 0, 0
-    for _ in range(300):
-        c = compare(rng.random((30, 20)) < p[:, None], rng.random((30, 20)) < q[:, None], draws=10)
-        low, high = c.these_problems()
-        hits += low <= (p - q).mean() <= high
-        narrow += high - low < c.high - c.low
-    assert hits / 300 == pytest.approx(0.95, abs=0.04) and narrow == 300
-    assert math.isnan(compare([1, 0, 1], [0, 0, 1]).these_problems().low)
 
 
 def test_one_verdict_in_one_problem_does_not_spoil_the_split():

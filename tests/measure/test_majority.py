@@ -4,13 +4,12 @@ from fractions import Fraction
 from itertools import combinations, product
 from math import comb
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, multinomial
+from scipy.stats import multinomial
 
-from phi4r_lib.measure.majority import maj_at_k, majority_band, majority_curve, majority_se_fixed, majority_table
+from phi4r_lib.measure.majority import maj_at_k, majority_band, majority_curve, majority_table
 
 
 def brute_force(counts, correct, k):
@@ -150,18 +149,6 @@ def test_unbiased_for_fresh_votes():
     p = [0.4, 0.3, 0.2, 0.1]
     for k in (2, 3):
         assert expectation(6, k, p) == pytest.approx(expectation(k, k, p))
-
-
-def test_jackknife_error_matches_fresh_votes():
-    right = np.arange(41)
-    chances = binom.pmf(right, 40, 0.55)
-    votes = [{"a": int(c), "b": 40 - int(c)} for c in right]
-    values = np.array([maj_at_k(v, "a", 5) for v in votes])
-    variance = chances @ values**2 - (chances @ values) ** 2
-    jackknife = chances @ [majority_se_fixed(v, "a", 5) ** 2 for v in votes]
-    assert jackknife == pytest.approx(variance, rel=0.1)
-    with pytest.raises(ValueError):
-        majority_se_fixed({"a": 2, "b": 1}, "a", 3)
 
 
 def test_table_and_band():

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 
 from phi4r_lib.measure.passk import (
-    average_of_k,
-    best_of_k,
     pass_at_k,
     pass_at_k_variance,
     pass_curve,
     pass_hat_k,
     pass_hat_k_variance,
-    worst_of_k,
 )
 
 
@@ -58,21 +55,6 @@ def test_equal_to_brute_force(n):
             subsets = list(combinations(answers, k))
             assert pass_at_k(n, c, k) == pytest.approx(np.mean([max(s) for s in subsets]))
             assert pass_hat_k(n, c, k) == pytest.approx(np.mean([min(s) for s in subsets]))
-
-
-def test_graded_scores_equal_brute_force_and_reduce_to_pass():
-    scores = np.array([0.2, 0.9, 0.4, 0.4, 0.0, 0.7])
-    for k in range(1, 7):
-        subsets = list(combinations(scores, k))
-        assert best_of_k(scores, k) == pytest.approx(np.mean([max(s) for s in subsets]))
-        assert worst_of_k(scores, k) == pytest.approx(np.mean([min(s) for s in subsets]))
-        assert average_of_k(scores, k) == pytest.approx(np.mean([np.mean(s) for s in subsets]))
-    binary = np.array([1, 1, 1] + [0] * 7)
-    assert best_of_k(binary, 5) == pytest.approx(pass_at_k(10, 3, 5))
-    assert worst_of_k(binary, 2) == pytest.approx(pass_hat_k(10, 3, 2))
-    for bad in (0, 7):
-        with pytest.raises(ValueError):
-            best_of_k(scores, bad)
 
 
 @pytest.mark.parametrize(("value", "variance"), [(pass_at_k, pass_at_k_variance), (pass_hat_k, pass_hat_k_variance)])

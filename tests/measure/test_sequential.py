@@ -8,7 +8,7 @@ from scipy.special import betaln
 from scipy.stats import binom
 
 from phi4r_lib.measure.intervals import clopper_pearson
-from phi4r_lib.measure.sequential import confidence_sequence, mean_sequence, paired_e_value, run_e_values
+from phi4r_lib.measure.sequential import confidence_sequence, mean_sequence, run_e_values
 
 
 @pytest.mark.parametrize(
@@ -43,29 +43,6 @@ def test_confidence_sequence_covers_at_every_look():
         low, high = confidence_sequence(int(s[at]), int(n[at]))
         assert (low <= 0.8 <= high) == (ratio[at] < math.log(20))
     assert missed / 1000 < 0.05
-
-
-def test_e_values():
-    assert paired_e_value(10, 3) == pytest.approx(2.045954, abs=5e-7)
-    assert paired_e_value(20, 3) == pytest.approx(197.3604, abs=5e-5)
-    assert paired_e_value(0, 0) == pytest.approx(1)
-    assert paired_e_value(3, 10) == pytest.approx(paired_e_value(10, 3))
-    assert paired_e_value(5000, 0) == math.inf
-    with pytest.raises(ValueError):
-        paired_e_value(-1, 0)
-
-
-def test_peeking_fools_mcnemar_but_not_the_e_value():
-    rng = np.random.default_rng(1)
-    wins = np.cumsum(rng.random((4000, 200)) < 0.5, axis=1)
-    n = np.arange(1, 201)
-    p_values = np.minimum(1, 2 * binom.cdf(np.minimum(wins, n - wins), n, 0.5))
-    fooled = (p_values <= 0.05).any(axis=1).mean()
-    table = np.array([[paired_e_value(w, max(k - w, 0)) for w in range(201)] for k in n])
-    alarms = (table[n - 1, wins] >= 20).any(axis=1).mean()
-    assert fooled == pytest.approx(0.287, abs=0.02)  # false alarms at a nominal 5%
-    assert (p_values[:, -1] <= 0.05).mean() == pytest.approx(0.042, abs=0.015)  # the same test, looked at once
-    assert alarms < 0.05
 
 
 def test_run_e_values_keep_their_level_and_find_differences():

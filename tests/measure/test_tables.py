@@ -10,7 +10,7 @@ import pytest
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.analysis import analyse
-from phi4r_lib.measure.answer_table import AnswersError, check_answers, load_answers, results, save_answers, verdicts
+from phi4r_lib.measure.answer_table import AnswersError, check_answers, results, save_answers, verdicts
 from phi4r_lib.measure.power import problems_needed
 from phi4r_lib.measure.published import load_published, pair_table, problems_to_separate, reread_table
 from phi4r_lib.measure.verdict import verdict
@@ -194,7 +194,9 @@ def test_bad_requests_are_named():
 
 def test_store_round_trip(tmp_path):
     path = save_answers(frame(TOY), tmp_path / "answers.parquet")
-    assert load_answers(path)["correct"].sum() == 10 and not list(tmp_path.glob("*.partial"))
+    assert check_answers(pd.read_parquet(path), "the store")["correct"].sum() == 10 and not list(
+        tmp_path.glob("*.partial")
+    )
 
 
 def test_published_table_gives_the_worked_values(root):

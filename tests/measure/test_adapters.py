@@ -109,8 +109,8 @@ def write(path, text):
         ("a.csv", "problem,run,correct\np1,0,0.5\n", "neither right nor wrong"),
         ("a.csv", "problem,run,correct\n", "holds no rows"),
         ("a.csv", "problem,run,correct\np1,0,1\np1,0,0\n", "'p1', run 0 stands more than once"),
-        ("a.csv", "", "cannot be read as a table"),
-        ("a.parquet", "no parquet at all", "cannot be read as a table"),
+        ("a.csv", "", "holds no rows"),
+        ("a.parquet", "no parquet at all", "a.parquet:1: not JSON"),
         ("a.jsonl", '{"problem": "p", "run": 0, "correct": 1}\n{"problem": ', "a.jsonl:2: not JSON"),
         (
             "a.jsonl",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from phi4r_lib.measure.answer_table import AnswersError
+from phi4r_lib.problems.rows import ProblemFileError, read_rows
 
 
 class LogError(AnswersError):
@@ -40,26 +40,16 @@ class Log(NamedTuple):
     notes: list[str]
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Objects of a JSONL file, split at line feeds only; raises LogError with the line of the first bad one."""
-    rows, number = [], 0
+def table_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a data file (problems/rows.py); raises LogError naming the line of the first bad one."""
     try:
-        with path.open(encoding="utf-8-sig", newline="\n") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    rows.append(json.loads(line))
-                    if not isinstance(rows[-1], dict):
-                        raise LogError(f"{path}:{number}: expected a JSON object, found {type(rows[-1]).__name__}")
-    except (UnicodeDecodeError, OSError) as error:
-        raise LogError(f"{path}: cannot be read as text ({error})") from None
-    except json.JSONDecodeError as error:
-        raise LogError(f"{path}:{number}: not JSON ({error.msg}); was the log cut off? Remove the last line") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, LogError):
-            raise
-        raise LogError(f"{path}:{number}: JSON that cannot be read ({error})") from None
+        rows = [row for _, row in read_rows(path)]
+    except ProblemFileError as error:
+        raise LogError(
+            f"{error}; was the log cut off? Remove the last line" if "not JSON" in str(error) else str(error)
+        ) from None
     if not rows:
-        raise LogError(f"{path}: is empty")
+        raise LogError(f"{path}: holds no rows")
     return rows
 
 

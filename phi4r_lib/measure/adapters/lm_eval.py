@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, pick, read_json_lines, sha256
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, pick, sha256, table_rows
 from phi4r_lib.measure.adapters.settle import Logged, settle
 
 MARKS = ("doc_id", "target")
@@ -40,7 +40,7 @@ def read(path: Path, choice: Choice) -> Log:
 
     Raises LogError for missing fields, an unknown filter or metric, and metrics that are not 0/1 and cannot be retraced.
     """
-    rows = read_json_lines(path)
+    rows = table_rows(path)
     for number, row in enumerate(rows, start=1):
         missing = [mark for mark in MARKS if mark not in row] or (
             [] if any(name in row for name in RESPONSES) else [RESPONSES[0]]

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, read_json_lines, verdict
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, table_rows, verdict
 from phi4r_lib.measure.answer_table import GRADES, GROUPS
+from phi4r_lib.problems.rows import ProblemFileError, parse_json
 
 NEEDED = ("problem", "correct")
 OPTIONAL = ("run", "model", "answer", "grade", "tokens", "truncated", "error", "seed", *GROUPS)
@@ -29,8 +29,6 @@ NAMED_GROUPS = ("details",)  # where OpenCompass keeps the rows of a result
 def read(path: Path, choice: Choice) -> Log:
     """Answers of one table; raises LogError naming the missing or unusable column, or the row whose verdict is unclear."""
     rows = _load(path)
-    if not rows:
-        raise LogError(f"{path}: holds no rows")
     table = _spread(_mapped(rows, choice.map, path), path)
     missing = [column for column in NEEDED if column not in table]
     if missing:
@@ -180,31 +178,18 @@ def _kind(value: Any, parse: Callable[[Any], Any], what: str, column: str, where
 
 
 def _load(path: Path) -> list[dict[str, Any]]:
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            return _records(pd.read_parquet(path))
-        if suffix in (".csv", ".tsv"):
-            text = {"sep": "\t" if suffix == ".tsv" else ",", "dtype": str, "encoding": "utf-8-sig"}
-            return _records(pd.read_csv(path, keep_default_na=False, na_values=[""], **text))
-        if suffix in (".jsonl", ".ndjson"):
-            return read_json_lines(path)
-        if suffix == ".json":
-            return _json(path)
-    except LogError:
-        raise
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, ValueError, RecursionError) as error:
-        raise LogError(f"{path}: cannot be read as a table ({' '.join(str(error).split())})") from None
-    raise LogError(f"{path}: unknown kind of file; a plain table ends in {', '.join(ENDINGS)}")
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return table.astype(object).where(table.notna(), None).to_dict("records")
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    if suffix not in ENDINGS:
+        raise LogError(f"{path}: unknown kind of file; a plain table ends in {', '.join(ENDINGS)}")
+    return _json(path) if suffix == ".json" else table_rows(path)
 
 
 def _json(path: Path) -> list[dict[str, Any]]:
     """Rows of a JSON list, of an object of rows ({"0": {...}, ...}, the name as `key`), or of its part `details`."""
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    try:
+        content = parse_json(path.read_text(encoding="utf-8-sig"), path)
+    except (ProblemFileError, OSError, UnicodeDecodeError) as error:
+        raise LogError(f"{path}: cannot be read as a table ({error})") from None
     for name in NAMED_GROUPS:
         if isinstance(content, dict) and isinstance(content.get(name), (list, dict)):
             content = content[name]

@@ -71,10 +71,20 @@ def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Phi3ForCausalLM:
     return Phi3ForCausalLM(config)
 
 
+def saved(folder):
+    tokenizer = tiny_tokenizer()
+    tiny_model(tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def base_dir(tmp_path):
     """A saved random model and tokenizer."""
-    tokenizer = tiny_tokenizer()
-    tiny_model(tokenizer).save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+    return saved(tmp_path / "base")
+
+
+@pytest.fixture(scope="session")
+def shared_base_dir(tmp_path_factory):
+    """The same for tests that only read it."""
+    return saved(tmp_path_factory.mktemp("shared") / "base")

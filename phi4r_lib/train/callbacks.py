@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from phi4r_lib.models.engine import Progress, Sample, SamplingSettings, as_messages
 from phi4r_lib.models.fast.on_gpu import bf16_twin
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
-from phi4r_lib.problems.rows import json_line, read_rows, write_rows
+from phi4r_lib.problems.rows import json_line, read_rows
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict, Verifiers, right_share, verify_samples
+from phi4r_lib.train.session import seal
 
 
 class Journal:
@@ -28,15 +30,10 @@ class Journal:
         self.path = path
 
     def rows(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """All rows so far, oldest first, or those of one kind."""
+        """All rows so far, oldest first, or those of one kind; a line torn by a kill is left out."""
         if not self.path.exists():
             return []
-        return [row for _, row in read_rows(self.path) if kind in (None, row["kind"])]
-
-    def rewind(self, step: int) -> None:
-        """Forgets what was written after `step`, so that a resumed run has each step once; 0 forgets everything."""
-        kept = [row for row in self.rows() if step and row["step"] <= step]
-        write_rows(self.path, kept)
+        return [row for _, row in read_rows(self.path, torn=True) if kind in (None, row["kind"])]
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Appends one row."""
@@ -45,29 +42,52 @@ class Journal:
 
 
 class JournalCallback(TrainerCallback):
-    """Writes what the trainer logs to the journal (without TRL's dozens of "group/name" figures), reports steps done."""
+    """Writes what the trainer logs to the journal, reports steps done, and seals each checkpoint once it is whole.
+
+    TRL's dozens of "group/name" figures are left out, and its count of tokens, which starts anew when a training is
+    continued. The last step gets no checkpoint: the finished model follows at once, and a trainer that is resumed there
+    would train on.
+    """
 
     def __init__(self, journal: Journal, progress: Progress | None = None):
         self.journal, self.progress = journal, progress
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.journal.rewind(state.global_step)
-
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "train_runtime" not in logs and state.is_world_process_zero:
-            values = {key: value for key, value in logs.items() if isinstance(value, (int, float)) and "/" not in key}
+            named = {key: value for key, value in logs.items() if "/" not in key and key != "num_tokens"}
+            values = {key: value for key, value in named.items() if isinstance(value, (int, float))}
             self.journal.write("train", state.global_step, values)
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.progress:
             self.progress(state.global_step, state.max_steps)
+        if state.global_step >= state.max_steps:
+            control.should_save = False
+
+    def on_save(self, args, state, control, **kwargs):
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # every process has written its part
+        if state.is_world_process_zero:
+            best = best_folder(self.journal)
+            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", best.name if best.is_dir() else None)
+
+
+def best_row(journal: Journal) -> dict[str, Any]:
+    """The validation of the highest accuracy, the earliest one among equals; step -1 where there is none."""
+    none = {"step": -1, "accuracy": -1.0}
+    return max(journal.rows("validation"), key=lambda row: (row["accuracy"], -row["step"]), default=none)
+
+
+def best_folder(journal: Journal) -> Path:
+    """Where the model of `best_row` is kept while training: named by its step, so that it is never another one's."""
+    return journal.path.with_name(f"best-{best_row(journal)['step']:05d}")
 
 
 class ValidationCallback(TrainerCallback):
     """Samples the validation problems before the first step, every `every` steps and at the end.
 
-    With `best` the model of the highest accuracy so far is kept in that folder (the earliest one among equals), which
-    is how a checkpoint is chosen without touching the benchmark.
+    With `keep_best` the model of the highest accuracy so far is kept (see `best_folder`), which is how a checkpoint is
+    chosen without touching the benchmark.
     """
 
     def __init__(
@@ -78,11 +98,11 @@ class ValidationCallback(TrainerCallback):
         sampling: SamplingSettings,
         every: int,
         system: str | None = None,
-        best: Path | None = None,
+        keep_best: bool = False,
         verifiers: Verifiers | None = None,
     ):
         self.journal, self.tokenizer, self.problems, self.sampling = journal, tokenizer, list(problems), sampling
-        self.every, self.system, self.best, self.verifiers = every, system, best, verifiers
+        self.every, self.system, self.keep_best, self.verifiers = every, system, keep_best, verifiers
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         if state.global_step == 0:
@@ -93,10 +113,9 @@ class ValidationCallback(TrainerCallback):
             self._validate(model, state.global_step)
 
     def _validate(self, model: PreTrainedModel, step: int) -> None:
-        before = max((row["accuracy"] for row in self.journal.rows("validation")), default=-1.0)
         values = validate(model, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)
-        if self.best and values["accuracy"] > before:
-            save_model(model, self.tokenizer, self.best)
+        if self.keep_best and values["accuracy"] > best_row(self.journal)["accuracy"]:
+            save_model(model, self.tokenizer, self.journal.path.with_name(f"best-{step:05d}"))
         self.journal.write("validation", step, values)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.batching import processes
-from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback
+from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_folder, best_row
 from phi4r_lib.train.reward import LengthReward
-from phi4r_lib.train.session import digest, read_rows, resume_point, training_device, write_card
+from phi4r_lib.train.session import inputs_of, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import GrpoSettings
 
 
@@ -65,6 +65,9 @@ def run_grpo(
 ) -> GrpoReport:
     """Trains with GRPO and writes out/model, out/metrics.jsonl, out/rollouts-*.parquet; a killed call is continued.
 
+    A training that is finished is not repeated: its report is given again (see session.py). Until then it works in
+    out/training, and whatever model lies in out/model stays.
+
     Args:
         model_dir: the SFT model (with think tokens).
         rl_file: JSONL rows with `prompt` (messages), `answer` (proxy truth), `id`, and what else a Problem has.
@@ -85,10 +88,11 @@ def run_grpo(
     tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
     rows, asked = _rows(Path(rl_file), settings)
     _check(rows, tokenizer, validation, settings)
-    inputs = {"base": str(model_dir), "data": digest([rl_file, model_dir]), "seed": seed, "system": system}
-    checkpoint = resume_point(out, settings, inputs)
+    session = open_session(out, settings, inputs_of(model_dir, [rl_file], validation, seed, system))
+    if session.report:
+        return _report(out, session.report)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")
-    journal = Journal(out / "metrics.jsonl")
+    journal = Journal(session.work / "metrics.jsonl")
     sampling = SamplingSettings(
         n=settings.eval_samples,
         temperature=settings.eval_temperature,
@@ -97,26 +101,41 @@ def run_grpo(
     )
     problems = list(validation)[: settings.eval_problems]
     every = settings.eval_every
-    watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, out / "best", verifiers)
+    watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, True, verifiers)
     where = training_device(device)
     if where == "cuda":
         bf16_activations(model)
     trainer = (FastRolloutTrainer if settings.fast else RolloutTrainer)(
         model=model,
-        args=_arguments(out, settings, seed, where),
+        args=_arguments(session.work, settings, seed, where),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[JournalCallback(journal, progress), watch],
         rewards=RewardFunction(reward_of(settings), [tokenizer.eos_token_id], asked, verifiers),
         filter_groups=settings.filter_groups,
         max_clipped=settings.max_clipped,
-        out=out,
+        out=session.work,
     )
     trainer.remove_callback(PrinterCallback)
     with steady_attention(where):
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=session.checkpoint and str(session.checkpoint))
     trainer.write_rollouts()
-    return _finish(out, model_dir, settings, journal, trainer, checkpoint is not None, started)
+    facts = {
+        "steps": trainer.state.global_step,
+        "chosen_step": best_row(journal)["step"],
+        "seconds": time.perf_counter() - started,
+        "resumed": session.checkpoint is not None,
+    }
+    model = session.work / "model"
+    shutil.rmtree(model, ignore_errors=True)
+    shutil.copytree(best_folder(journal), model)
+    _card(model, model_dir, settings, journal, trainer.state.global_step)
+    return _report(out, session.finish(facts))
+
+
+def _report(out: Path, facts: Mapping[str, Any]) -> GrpoReport:
+    rollouts = sorted(out.glob("rollouts-*.parquet"))
+    return GrpoReport(model=out / "model", metrics=out / "metrics.jsonl", rollouts=rollouts, **facts)
 
 
 def _rows(rl_file: Path, settings: GrpoSettings) -> tuple[list[dict[str, Any]], list[Problem]]:
@@ -159,11 +178,11 @@ def _check(rows, tokenizer, validation: Sequence[Problem], settings: GrpoSetting
         raise ValueError("the chat template pre-fills <think>, so the completion never holds a whole think block")
 
 
-def _arguments(out: Path, settings: GrpoSettings, seed: int, device: str):
+def _arguments(work: Path, settings: GrpoSettings, seed: int, device: str):
     from trl import GRPOConfig
 
     return GRPOConfig(
-        output_dir=str(out / "checkpoints"),
+        output_dir=str(work / "checkpoints"),
         max_steps=settings.steps,
         per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // processes(),
         gradient_accumulation_steps=settings.micro_batches,
@@ -188,7 +207,6 @@ def _arguments(out: Path, settings: GrpoSettings, seed: int, device: str):
         gradient_checkpointing=settings.checkpointing,
         logging_steps=1,
         save_steps=settings.eval_every,
-        save_total_limit=1,
         seed=seed,
         use_cpu=device == "cpu",
         dataloader_pin_memory=False,
@@ -197,26 +215,12 @@ def _arguments(out: Path, settings: GrpoSettings, seed: int, device: str):
     )
 
 
-def _finish(out: Path, model_dir, settings: GrpoSettings, journal: Journal, trainer, resumed, started) -> GrpoReport:
-    """The best checkpoint becomes the model; ties go to the earlier one, as the validation callback saved it."""
-    rows = journal.rows("validation")
-    chosen = max(rows, key=lambda row: (row["accuracy"], -row["step"]))
-    shutil.rmtree(out / "model", ignore_errors=True)
-    shutil.copytree(out / "best", out / "model")
-    report = GrpoReport(
-        model=out / "model",
-        metrics=journal.path,
-        rollouts=sorted(out.glob("rollouts-*.parquet")),
-        steps=trainer.state.global_step,
-        chosen_step=chosen["step"],
-        seconds=time.perf_counter() - started,
-        resumed=resumed,
-    )
+def _card(folder: Path, model_dir, settings: GrpoSettings, journal: Journal, steps: int) -> None:
+    chosen = best_row(journal)
     lines = [
-        f"GRPO from `{Path(model_dir).name}`: {report.steps} steps of {settings.prompts} prompts x {settings.group} "
+        f"GRPO from `{Path(model_dir).name}`: {steps} steps of {settings.prompts} prompts x {settings.group} "
         "completions, length-aware reward.",
         f"The checkpoint of step {chosen['step']} was chosen on {settings.eval_problems} validation problems, accuracy "
-        f"{chosen['accuracy']:.1%} there: the best of {len(rows)} looks, so an optimistic figure.",
+        f"{chosen['accuracy']:.1%} there: the best of {len(journal.rows('validation'))} looks, so an optimistic figure.",
     ]
-    write_card(report.model, "GRPO model", Path(model_dir).name, lines, settings)
-    return report
+    write_card(folder, "GRPO model", Path(model_dir).name, lines, settings)

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import torch
 from trl import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import write_table
@@ -68,6 +69,19 @@ def informative(correct: Sequence[bool | None], group: int) -> list[bool]:
     return flags
 
 
+class EpochSampler(RepeatSampler):
+    """TRL's order of prompts, also when training is continued in a later pass over them.
+
+    TRL draws each pass from where the last one left its generator; a resumed trainer would draw the first pass again.
+    """
+
+    def set_epoch(self, epoch: int) -> None:
+        """Puts the generator where `epoch` passes leave it; the trainer calls this before each pass."""
+        self.generator.manual_seed(self.seed)
+        for _ in range(epoch):
+            torch.randperm(self.num_samples, generator=self.generator)
+
+
 class RolloutTrainer(GRPOTrainer):
     """GRPOTrainer with accuracy-filtered groups and the recipe's own metrics."""
 
@@ -75,6 +89,11 @@ class RolloutTrainer(GRPOTrainer):
         super().__init__(*args, reward_funcs=rewards, **kwargs)
         self.rewards, self.filter_groups, self.max_clipped, self.out = rewards, filter_groups, max_clipped, out
         self._table: list[pd.DataFrame] = []
+
+    def _get_train_sampler(self, dataset=None):
+        sampler = super()._get_train_sampler(dataset)
+        names = ("data_source", "mini_repeat_count", "batch_size", "repeat_count", "shuffle", "seed")
+        return EpochSampler(**{name: getattr(sampler, name) for name in names})
 
     def _generate_and_score_completions(self, inputs):
         """TRL's samples, rewards and advantages; then masks take the groups out that teach nothing."""

@@ -1,22 +1,29 @@
 """What both training stages need around the trainer: a device, resuming, reading rows, a model card.
 
-Not here: the trainers themselves (sft.py, grpo.py).
+A training works in OUT/training and moves to OUT when it is finished: until then the model of an earlier training stays
+where it is, and a finished training is never continued. Not here: the trainers themselves (sft.py, grpo.py).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel
-from transformers.trainer_utils import get_last_checkpoint
+from pydantic import BaseModel, ValidationError
 
 from phi4r_lib.problems import rows
 from phi4r_lib.problems.fingerprint import file_fingerprint, fingerprint
+from phi4r_lib.problems.schema import Problem
+
+NOTE = "training.json"  # which training this is (mark) and, once it is finished, its report and files
+SEAL = "whole.json"  # written last into a checkpoint: the size of every file in it, and the best model it needs
+JOURNAL = "metrics.jsonl"
 
 
 def training_device(device: str) -> str:
@@ -35,28 +42,150 @@ def read_rows(files: Iterable[Path], key: str) -> list[dict[str, Any]]:
     return [row for _, row in found]
 
 
-def resume_point(out: Path, settings: BaseModel, inputs: Mapping[str, Any]) -> str | None:
-    """The last checkpoint of the same training in out/checkpoints, or None for a fresh start.
+class Note(BaseModel):
+    """What stands in training.json and in the seal of a checkpoint; anything unreadable or torn counts as an empty one."""
 
-    The same training means the same settings and inputs; otherwise the old checkpoints, metrics and models go away,
-    so that two trainings never mix.
+    mark: str = ""
+    report: dict[str, Any] | None = None
+    names: list[str] = []  # results of a finished training, in its folder
+    files: str = ""  # their digest
+    best: str | None = None  # folder of the best model so far
+    sizes: dict[str, int] = {}  # bytes of every file of a checkpoint
+
+
+@dataclass(frozen=True)
+class Session:
+    """A training in the folder `out`; made by `open_session`.
+
+    Exactly one of three: `report` holds the facts of a finished training, `checkpoint` is where a killed one goes on,
+    or both are None and training starts from nothing.
     """
+
+    out: Path
+    mark: str
+    report: dict[str, Any] | None = None
+    checkpoint: Path | None = None
+
+    @property
+    def work(self) -> Path:
+        """Where checkpoints, metrics and models of the unfinished training lie."""
+        return self.out / "training"
+
+    def finish(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """Declares the training in `work` finished and moves its model, metrics and rollouts to `out`."""
+        names = [path.name for path in sorted(self.work.iterdir()) if _is_result(path.name)]
+        files = digest(self.work / name for name in names)
+        rows.write_json(self.work / NOTE, {"mark": self.mark, "report": dict(report), "names": names, "files": files})
+        _move_finished(self.out)
+        return dict(report)
+
+
+def inputs_of(
+    model_dir: Path | str, files: Iterable[Path | str], validation: Iterable[Problem], seed: int, system: str | None
+) -> dict[str, Any]:
+    """What a training's outcome depends on beside its settings; contents count, not where they lie."""
+    problems = [problem.model_dump() for problem in validation]
+    data = {"base": Path(model_dir).name, "data": digest([*files, model_dir]), "validation": problems}
+    return data | {"seed": seed, "system": system}
+
+
+def open_session(out: Path | str, settings: BaseModel, inputs: Mapping[str, Any]) -> Session:
+    """The state of a training in `out`: finished, to be continued, or from nothing (and it says which when it matters).
+
+    It is the same training when settings and inputs are the same. Then a finished one is taken as it is, provided that
+    its files are unchanged, and a killed one goes on at its last whole checkpoint; the unfinished work of any other
+    training goes away, so that two never mix.
+    """
+    out = Path(out)
     mark = fingerprint(settings.model_dump(), inputs, length=64)
-    note = out / "training.json"
-    same = note.exists() and rows.read_json(note)["mark"] == mark
-    if not same:
-        for name in ("checkpoints", "best", "model"):
+    session = Session(out, mark)
+    _move_finished(out)
+    note = _read(out / NOTE)
+    if note.mark == mark and note.report is not None:
+        if note.files == digest(out / name for name in note.names):
+            print(f"This training was finished before; its model is taken as it is. Delete {NOTE} to train anew.")
+            return Session(out, mark, report=note.report)
+        print(f"The finished model in {out.name} was changed or deleted since; training starts from nothing.")
+    if _read(session.work / NOTE).mark == mark:
+        checkpoint = _last_whole(session.work)
+        if checkpoint:
+            shutil.copyfile(checkpoint / JOURNAL, session.work / JOURNAL)
+            return Session(out, mark, checkpoint=checkpoint)
+    _start(session)
+    return session
+
+
+def _start(session: Session) -> None:
+    """An empty work folder with the note of this training; says so when unusable work was there."""
+    if list(session.work.glob("checkpoints/*")):
+        print("No checkpoint can be used (of another training, or cut off by a kill); training starts from nothing.")
+    shutil.rmtree(session.work, ignore_errors=True)
+    session.work.mkdir(parents=True)
+    rows.write_json(session.work / NOTE, {"mark": session.mark})
+
+
+def seal(checkpoint: Path, best: str | None) -> None:
+    """Declares a checkpoint whole, with the journal as of now and the name of the best model; older ones go away."""
+    work = checkpoint.parents[1]
+    shutil.copyfile(work / JOURNAL, checkpoint / JOURNAL)
+    files = [path for path in checkpoint.rglob("*") if path.is_file()]
+    for path in files:
+        _to_disk(path)
+    sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in files}
+    rows.write_json(checkpoint / SEAL, {"best": best, "sizes": sizes})
+    for old in [*checkpoint.parent.glob("checkpoint-*"), *work.glob("best-*")]:
+        if old not in (checkpoint, work / str(best)):
+            shutil.rmtree(old)
+
+
+def _last_whole(work: Path) -> Path | None:
+    """The newest checkpoint with all its files in full length and the best model it needs."""
+    sealed = [path.parent for path in work.glob(f"checkpoints/checkpoint-*/{SEAL}")]
+    for path in sorted(sealed, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+        note = _read(path / SEAL)
+        sizes = {path / name: size for name, size in note.sizes.items()}
+        whole = bool(sizes) and all(file.is_file() and file.stat().st_size == size for file, size in sizes.items())
+        if whole and (note.best is None or (work / note.best).is_dir()):
+            return path
+    return None
+
+
+def _move_finished(out: Path) -> None:
+    """Moves a finished training from its work folder to `out`, over an earlier one; a killed move is completed."""
+    work = out / "training"
+    note = _read(work / NOTE)
+    if note.report is None:
+        return
+    (out / NOTE).unlink(missing_ok=True)
+    for old in [path for path in out.iterdir() if _is_result(path.name) and path.name not in note.names]:
+        old.unlink()
+    for name in note.names:
+        if (work / name).is_dir():
             shutil.rmtree(out / name, ignore_errors=True)
-        for old in (out / "metrics.jsonl", *out.glob("rollouts-*.parquet")):
-            old.unlink(missing_ok=True)
-        out.mkdir(parents=True, exist_ok=True)
-        rows.write_json(note, {"mark": mark})
-    checkpoints = out / "checkpoints"
-    return get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+        if (work / name).exists():
+            (work / name).replace(out / name)
+    (work / NOTE).replace(out / NOTE)
+    shutil.rmtree(work)
 
 
-def digest(files: Iterable[Path]) -> str:
-    """A fingerprint of the contents of files, or of all files in a folder."""
+def _is_result(name: str) -> bool:
+    return name in ("model", JOURNAL) or (name.startswith("rollouts-") and name.endswith(".parquet"))
+
+
+def _read(path: Path) -> Note:
+    try:
+        return Note.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return Note()
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def digest(files: Iterable[Path | str]) -> str:
+    """A fingerprint of the contents of files, or of all files in a folder; what is absent counts as absent."""
     return fingerprint([file_fingerprint(file) for file in files], length=64)
 
 

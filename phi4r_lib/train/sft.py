@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
 from phi4r_lib.train.packing import IGNORE, encode_conversation, pack
-from phi4r_lib.train.session import digest, read_rows, resume_point, training_device, write_card
+from phi4r_lib.train.session import inputs_of, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import SftSettings
 from phi4r_lib.train.sft_trainer import sft_trainer
 
@@ -80,6 +80,9 @@ def run_sft(
 ) -> SftReport:
     """Trains on conversations and writes out/model, out/metrics.jsonl; continues where a killed call stopped.
 
+    A training that is finished is not repeated: its report is given again (see session.py). Until then it works in
+    out/training, and whatever model lies in out/model stays.
+
     Args:
         model_dir: the base model, with Phi-4's placeholder tokens (or with think tokens already).
         files: JSONL files of rows with `messages` that end with the assistant's turn.
@@ -92,13 +95,14 @@ def run_sft(
         ValueError: a row that cannot be trained on, with what to do.
     """
     started, out = time.perf_counter(), Path(out)
-    inputs = {"base": str(model_dir), "data": digest([*files, model_dir]), "seed": seed, "system": system}
-    checkpoint = resume_point(out, settings, inputs)
+    session = open_session(out, settings, inputs_of(model_dir, files, validation, seed, system))
+    if session.report:
+        return _report(out, session.report)
     model, tokenizer = prepare_model(model_dir, settings)
     rows = read_rows([Path(file) for file in files], "messages")
     pairs, too_long = _encode(rows, tokenizer, settings, system, seed)
     blocks = pack(pairs, settings.block)
-    journal = Journal(out / "metrics.jsonl")
+    journal = Journal(session.work / "metrics.jsonl")
     callbacks: list[Any] = [JournalCallback(journal, progress)]
     if validation:
         sampling = SamplingSettings(
@@ -110,25 +114,30 @@ def run_sft(
         problems = list(validation)[: settings.eval_problems]
         watch = (problems, sampling, settings.eval_every, system)
         callbacks.append(ValidationCallback(journal, tokenizer, *watch, verifiers=verifiers))
-    trainer = sft_trainer(model, tokenizer, blocks, out, settings, seed=seed, device=device, callbacks=callbacks)
-    with steady_attention(training_device(device)):
-        trainer.train(resume_from_checkpoint=checkpoint)
-    tokens = sum(len(ids) for ids, _ in pairs)
-    report = SftReport(
-        model=save_model(trainer.accelerator.unwrap_model(trainer.model), tokenizer, out / "model"),
-        metrics=journal.path,
-        rows=len(pairs),
-        too_long=too_long,
-        tokens=tokens,
-        target_tokens=sum(label != IGNORE for _, labels in pairs for label in labels),
-        blocks=len(blocks),
-        fill=tokens / (len(blocks) * settings.block),
-        steps=trainer.state.global_step,
-        seconds=time.perf_counter() - started,
-        resumed=checkpoint is not None,
+    trainer = sft_trainer(
+        model, tokenizer, blocks, session.work, settings, seed=seed, device=device, callbacks=callbacks
     )
-    _card(report, model_dir, settings, journal, [Path(file).name for file in files])
-    return report
+    with steady_attention(training_device(device)):
+        trainer.train(resume_from_checkpoint=session.checkpoint and str(session.checkpoint))
+    tokens = sum(len(ids) for ids, _ in pairs)
+    facts = {
+        "rows": len(pairs),
+        "too_long": too_long,
+        "tokens": tokens,
+        "target_tokens": sum(label != IGNORE for _, labels in pairs for label in labels),
+        "blocks": len(blocks),
+        "fill": tokens / (len(blocks) * settings.block),
+        "steps": trainer.state.global_step,
+        "seconds": time.perf_counter() - started,
+        "resumed": session.checkpoint is not None,
+    }
+    folder = save_model(trainer.accelerator.unwrap_model(trainer.model), tokenizer, session.work / "model")
+    _card(folder, _report(out, facts), model_dir, settings, journal, [Path(file).name for file in files])
+    return _report(out, session.finish(facts))
+
+
+def _report(out: Path, facts: Mapping[str, Any]) -> SftReport:
+    return SftReport(model=out / "model", metrics=out / "metrics.jsonl", **facts)
 
 
 def _encode(rows, tokenizer, settings: SftSettings, system: str | None, seed: int):
@@ -149,7 +158,9 @@ def _encode(rows, tokenizer, settings: SftSettings, system: str | None, seed: in
     return fitting, len(pairs) - len(fitting)
 
 
-def _card(report: SftReport, model_dir, settings: SftSettings, journal: Journal, names: list[str]) -> None:
+def _card(
+    folder: Path, report: SftReport, model_dir, settings: SftSettings, journal: Journal, names: list[str]
+) -> None:
     lines = [
         f"Supervised fine-tuning of `{Path(model_dir).name}` on {report.rows:,} teacher traces from {', '.join(names)}.",
         f"{report.tokens:,} tokens, {report.target_tokens:,} with loss (assistant turn through its end), "
@@ -164,4 +175,4 @@ def _card(report: SftReport, model_dir, settings: SftSettings, journal: Journal,
             f"Validation after step {last['step']}: accuracy {last['accuracy']:.1%} on {settings.eval_problems} problems "
             f"(temperature {settings.eval_temperature}), {last['tokens']:.0f} tokens a completion. Used to watch training."
         )
-    write_card(report.model, "SFT model", Path(model_dir).name, lines, settings)
+    write_card(folder, "SFT model", Path(model_dir).name, lines, settings)

@@ -116,7 +116,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def base(folder, shared_base_dir):
     """A random model that has seen a few sums, so that both stages can start from it and some answers are right."""
-    practice = SFT.model_copy(update={"passes": 60, "learning_rate": 1e-2, "eval_every": 999, "schedule": "constant"})
+    practice = SFT.model_copy(update={"passes": 32, "learning_rate": 1e-2, "eval_every": 999, "schedule": "constant"})
     return run_sft(shared_base_dir, [write_rows(folder)], folder / "practice", practice, device="cpu").model
 
 

@@ -14,13 +14,14 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-MARK = "PHI4R_JOB"
+MARK = "PHI4R_JOB"  # one start of one notebook
+RUN = "PHI4R_RUN"  # the run folder it works in
 
 
 @dataclass
@@ -32,9 +33,10 @@ class Job:
     peak_mb: float = 0.0
 
 
-def start(command: Sequence[str], log: Path, cwd: Path, env: dict[str, str]) -> Job:
-    """Starts a command in its own process group, marked, with stdout and stderr in `log`."""
+def start(command: Sequence[str], run: Path, log: Path, cwd: Path, env: dict[str, str]) -> Job:
+    """Starts a command in its own process group, marked as work in the folder `run`, with stdout and stderr in `log`."""
     mark = uuid.uuid4().hex
+    marks = {MARK: mark, RUN: str(run)}
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
@@ -42,7 +44,7 @@ def start(command: Sequence[str], log: Path, cwd: Path, env: dict[str, str]) -> 
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=cwd,
-            env=os.environ | env | {MARK: mark},
+            env=os.environ | env | marks,
             start_new_session=True,
         )
     return Job(process, mark)
@@ -60,12 +62,12 @@ def measure(job: Job) -> float:
     return job.peak_mb
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """All living processes that carry the mark, whatever session or parent they have."""
+def marked(name: str, value: str) -> list[psutil.Process]:
+    """All other living processes that carry the mark in their environment, whatever session or parent they have."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+            if process.pid != os.getpid() and process.environ().get(name) == value:
                 found.append(process)
     return found
 
@@ -79,27 +81,43 @@ def reap(job: Job, grace_s: float = 3.0) -> int:
 
 
 def end_marked(mark: str, grace_s: float = 3.0) -> int:
-    """Ends every process that carries the mark, except the calling one; returns how many there were."""
-    alive = marked(mark)
+    """Ends every process that carries the job's mark, except the calling one; returns how many there were."""
+    return _end(lambda: marked(MARK, mark), grace_s)
+
+
+def end_left(run: Path, grace_s: float = 3.0) -> int:
+    """Ends what an earlier call left at work in a run folder (its runner was killed); returns how many there were."""
+    return _end(lambda: marked(RUN, str(run)), grace_s)
+
+
+def _end(find: Callable[[], list[psutil.Process]], grace_s: float) -> int:
+    alive = find()
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGTERM)
     _, stubborn = psutil.wait_procs(alive, timeout=grace_s)
-    for process in [*stubborn, *marked(mark)]:
+    killed = [*stubborn, *find()]
+    for process in killed:
         with contextlib.suppress(psutil.Error):
             process.kill()
+    psutil.wait_procs(killed, timeout=grace_s)
     return len(alive)
 
 
-def end_with_parent(every_s: float = 1.0) -> None:
-    """Watches the parent from a thread; when it is gone (kill -9, closed terminal), ends the whole job, itself last."""
-    parent = os.getppid()
+def end_with_parent(parent: int, mark: str | None = None, every_s: float = 0.2) -> None:
+    """Ends this process, after all that carry `mark`, as soon as it has another parent than `parent`.
+
+    So nothing outlives a runner that was killed (kill -9, closed terminal), not even one that was killed before this
+    call.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(every_s)
-        if MARK in os.environ:
-            end_marked(os.environ[MARK])
+        if mark:
+            end_marked(mark)
         os._exit(1)
 
+    if os.getppid() != parent:
+        watch()
     threading.Thread(target=watch, daemon=True).start()

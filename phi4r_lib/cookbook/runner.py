@@ -10,9 +10,11 @@ import contextlib
 import fcntl
 import json
 import os
+<<<<<<< HEAD
 import shutil
+=======
+>>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,10 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook import processes, state
+<<<<<<< HEAD
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.lineage import notebook_mark
 from phi4r_lib.cookbook.profile import nested
 from phi4r_lib.cookbook.run_folder import RunFolder
+=======
+from phi4r_lib.cookbook.execute import NO_START
+from phi4r_lib.cookbook.profile import UserError, home
+from phi4r_lib.cookbook.run import PARAMETERS, shown
+from phi4r_lib.cookbook.scratch import scratch
+>>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage, copies, stages
 from phi4r_lib.problems.rows import plain
@@ -113,9 +122,19 @@ def run_notebooks(chosen: list[Stage], target: Target, tell: Tell, force: bool =
     check_needs(chosen, target.folder())
     again = [stage for stage in chosen[:-1] if EVERY_MODEL in stage.needs]
     with locked(target.out):
+<<<<<<< HEAD
         state.begin(target.out, target.source, nested(target.overrides), target.varies)
         for stage in chosen:
             if (force or keep(stage, target, tell)) is not None and not run_one(stage, target, tell):
+=======
+        processes.end_left(target.out)
+        for notebook in notebooks:
+            reason = "forced" if force else outdated(notebook.number, target)
+            if reason is None:
+                tell(notebook, {"state": "kept"})
+                continue
+            if not run_one(notebook, target, tell):
+>>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
                 return False
         return all(target.folder().outdated(stage.number) is None or run_one(stage, target, tell) for stage in again)
 
@@ -133,14 +152,19 @@ def keep(stage: Stage, target: Target, tell: Tell) -> str | None:
 def run_one(notebook: Stage, target: Target, tell: Tell) -> bool:
     """Executes one notebook, records status, seconds and peak memory in run.json; True when it succeeded."""
     out, number = target.out, notebook.number
-    (out / "notebooks").mkdir(exist_ok=True)
     stale = state.results_file(out, number)
     if stale:
         stale.replace(stale.with_name("results.previous.json"))
+<<<<<<< HEAD
     state.update_notebook(
         out, number, notebook=notebook.path.name, status="running", started=_now(), message=None, lineage=None
     )
     began, before = time.perf_counter(), notebook_mark(notebook.path)
+=======
+    state.update_notebook(out, number, notebook=notebook.path.name, status="running", started=_now(), message=None)
+    (out / "notebooks").mkdir(exist_ok=True)
+    began = time.perf_counter()
+>>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
     try:
         code, peak, reason = _execute(notebook, target, tell, began)
     except KeyboardInterrupt:
@@ -170,9 +194,9 @@ def executed(out: Path, notebook: Stage) -> Path:
 
 def _execute(notebook: Stage, target: Target, tell: Tell, began: float) -> tuple[int, float, str | None]:
     """Exit code, peak memory in MB and the reason of a failure; no process of the notebook outlives this call."""
-    # Socket files have a path limit of about 100 characters, so the runtime folder is a short one.
-    scratch = Path(tempfile.mkdtemp(prefix="phi4r-"))
+    log = executed(target.out, notebook).with_suffix(".log")
     job = None
+<<<<<<< HEAD
     try:
         command = [sys.executable, "-m", "phi4r_lib.cookbook.execute", str(_job_file(scratch, notebook, target))]
         env = {"JUPYTER_RUNTIME_DIR": str(scratch), "TQDM_MININTERVAL": "5", "PHI4R_HOME": str(home())}
@@ -196,15 +220,48 @@ def absolute(search_path: str) -> str:
 
 
 def _job_file(scratch: Path, notebook: Stage, target: Target) -> Path:
+=======
+    with scratch() as folder:
+        job_file = _job_file(folder / "runtime", notebook, target)
+        command = [sys.executable, "-m", "phi4r_lib.cookbook.execute", str(job_file), str(os.getpid())]
+        env = {"JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "TMPDIR": str(folder / "tmp")}
+        env |= {"TQDM_MININTERVAL": "5", "PHI4R_HOME": str(home())}
+        try:
+            job = processes.start(command, target.out, log, home(), env)
+            while job.process.poll() is None:
+                progress = state.read_json(folder / "runtime" / "progress.json")
+                seconds = round(time.perf_counter() - began, 1)
+                tell(notebook, {"state": "running", "seconds": seconds, "peak_mb": processes.measure(job), **progress})
+                time.sleep(0.5)
+            reason = state.read_json(folder / "runtime" / "failure.json").get("reason")
+        finally:
+            if job:
+                processes.reap(job)
+    if job.process.returncode and (not reason or NO_START in reason):
+        reason = f"{reason or f'exit code {job.process.returncode}'}\n{last_words(log)}"
+    return job.process.returncode, job.peak_mb, reason
+
+
+def last_words(log: Path, lines: int = 3) -> str:
+    """The end of a log: what a process said before it died, the kernel's own reason among it."""
+    words = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
+    return "\n".join(line for line in [line.rstrip() for line in words if line.strip()][-lines:])
+
+
+def _job_file(runtime: Path, notebook: Notebook, target: Target) -> Path:
+    limits = target.profile.limits
+>>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
     return state.write_json(
-        scratch / "job.json",
+        runtime / "job.json",
         {
             "notebook": notebook.path,
             "output": executed(target.out, notebook),
             "parameters": {"profile": target.source, "out": shown(target.out), "overrides": target.overrides},
             "cwd": home() / "notebooks",
-            "progress": scratch / "progress.json",
-            "failure": scratch / "failure.json",
+            "progress": runtime / "progress.json",
+            "failure": runtime / "failure.json",
+            "start_seconds": limits.start_seconds,
+            "cell_seconds": limits.cell_hours and limits.cell_hours * 3600,
         },
     )
 

@@ -145,6 +145,13 @@ class Variance(Section):
     max_tokens: int = Count
 
 
+class Limits(Section):
+    """How long a notebook's kernel may take to start and one of its cells to run; no result depends on them."""
+
+    start_seconds: float = Field(default=600, gt=0)
+    cell_hours: float | None = Field(default=24, gt=0)
+
+
 class Profile(Section):
     """One size of the recipe: models, counts and settings of every stage; `seed` starts every random stream.
 
@@ -168,3 +175,4 @@ class Profile(Section):
     verifiers: dict[str, str | dict[str, Any]] = Field(
         default_factory=dict
     )  # {name: "package.module:Class"}, more in verify.py
+    limits: Limits = Limits()

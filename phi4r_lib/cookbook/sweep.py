@@ -209,9 +209,7 @@ def _worker(threads: int, parent: int) -> None:
     torch.set_num_threads(threads)
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
-    end_with_parent()
-    if os.getppid() != parent:
-        os._exit(1)
+    end_with_parent(parent)
 
 
 def _one(cell: Cell, function: str) -> str | None:

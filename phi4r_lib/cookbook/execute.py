@@ -48,7 +48,7 @@ def execute(job: dict[str, Any]) -> str | None:
         return f"{error.ename}: {error.evalue}"
     except CellTimeoutError:
         hours = job["cell_seconds"] / 3600
-        return f"a cell ran longer than the limit of {hours:g} hours; if it needs more, raise limits.cell_hours"
+        return f"a cell ran longer than the limit of {hours:g} hours; if it needs more, raise deadlines.cell_hours"
     except DeadKernelError:
         return NO_MEMORY
     except RuntimeError as error:  # jupyter_client's word for a kernel that does not start

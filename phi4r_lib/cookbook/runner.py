@@ -9,11 +9,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
-<<<<<<< HEAD
-import shutil
-=======
->>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,17 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook import processes, state
-<<<<<<< HEAD
+from phi4r_lib.cookbook.execute import NO_START
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.lineage import notebook_mark
 from phi4r_lib.cookbook.profile import nested
 from phi4r_lib.cookbook.run_folder import RunFolder
-=======
-from phi4r_lib.cookbook.execute import NO_START
-from phi4r_lib.cookbook.profile import UserError, home
-from phi4r_lib.cookbook.run import PARAMETERS, shown
 from phi4r_lib.cookbook.scratch import scratch
->>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage, copies, stages
 from phi4r_lib.problems.rows import plain
@@ -122,19 +114,10 @@ def run_notebooks(chosen: list[Stage], target: Target, tell: Tell, force: bool =
     check_needs(chosen, target.folder())
     again = [stage for stage in chosen[:-1] if EVERY_MODEL in stage.needs]
     with locked(target.out):
-<<<<<<< HEAD
+        processes.end_left(target.out)
         state.begin(target.out, target.source, nested(target.overrides), target.varies)
         for stage in chosen:
             if (force or keep(stage, target, tell)) is not None and not run_one(stage, target, tell):
-=======
-        processes.end_left(target.out)
-        for notebook in notebooks:
-            reason = "forced" if force else outdated(notebook.number, target)
-            if reason is None:
-                tell(notebook, {"state": "kept"})
-                continue
-            if not run_one(notebook, target, tell):
->>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
                 return False
         return all(target.folder().outdated(stage.number) is None or run_one(stage, target, tell) for stage in again)
 
@@ -155,16 +138,11 @@ def run_one(notebook: Stage, target: Target, tell: Tell) -> bool:
     stale = state.results_file(out, number)
     if stale:
         stale.replace(stale.with_name("results.previous.json"))
-<<<<<<< HEAD
     state.update_notebook(
         out, number, notebook=notebook.path.name, status="running", started=_now(), message=None, lineage=None
     )
-    began, before = time.perf_counter(), notebook_mark(notebook.path)
-=======
-    state.update_notebook(out, number, notebook=notebook.path.name, status="running", started=_now(), message=None)
     (out / "notebooks").mkdir(exist_ok=True)
-    began = time.perf_counter()
->>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
+    began, before = time.perf_counter(), notebook_mark(notebook.path)
     try:
         code, peak, reason = _execute(notebook, target, tell, began)
     except KeyboardInterrupt:
@@ -196,36 +174,12 @@ def _execute(notebook: Stage, target: Target, tell: Tell, began: float) -> tuple
     """Exit code, peak memory in MB and the reason of a failure; no process of the notebook outlives this call."""
     log = executed(target.out, notebook).with_suffix(".log")
     job = None
-<<<<<<< HEAD
-    try:
-        command = [sys.executable, "-m", "phi4r_lib.cookbook.execute", str(_job_file(scratch, notebook, target))]
-        env = {"JUPYTER_RUNTIME_DIR": str(scratch), "TQDM_MININTERVAL": "5", "PHI4R_HOME": str(home())}
-        env |= {"PYTHONPATH": absolute(os.environ["PYTHONPATH"])} if os.environ.get("PYTHONPATH") else {}
-        job = processes.start(command, executed(target.out, notebook).with_suffix(".log"), home(), env)
-        while job.process.poll() is None:
-            progress = state.read_json(scratch / "progress.json")
-            seconds = round(time.perf_counter() - began, 1)
-            tell(notebook, {"state": "running", "seconds": seconds, "peak_mb": processes.measure(job), **progress})
-            time.sleep(0.5)
-        return job.process.returncode, job.peak_mb, state.read_json(scratch / "failure.json").get("reason")
-    finally:
-        if job:
-            processes.reap(job)
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def absolute(search_path: str) -> str:
-    """A PYTHONPATH whose entries mean the same from every working directory: notebooks run in another one."""
-    return os.pathsep.join(str(Path(entry).expanduser().resolve()) for entry in search_path.split(os.pathsep) if entry)
-
-
-def _job_file(scratch: Path, notebook: Stage, target: Target) -> Path:
-=======
     with scratch() as folder:
         job_file = _job_file(folder / "runtime", notebook, target)
         command = [sys.executable, "-m", "phi4r_lib.cookbook.execute", str(job_file), str(os.getpid())]
         env = {"JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "TMPDIR": str(folder / "tmp")}
         env |= {"TQDM_MININTERVAL": "5", "PHI4R_HOME": str(home())}
+        env |= {"PYTHONPATH": absolute(os.environ["PYTHONPATH"])} if os.environ.get("PYTHONPATH") else {}
         try:
             job = processes.start(command, target.out, log, home(), env)
             while job.process.poll() is None:
@@ -248,9 +202,13 @@ def last_words(log: Path, lines: int = 3) -> str:
     return "\n".join(line for line in [line.rstrip() for line in words if line.strip()][-lines:])
 
 
-def _job_file(runtime: Path, notebook: Notebook, target: Target) -> Path:
-    limits = target.profile.limits
->>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
+def absolute(search_path: str) -> str:
+    """A PYTHONPATH whose entries mean the same from every working directory: notebooks run in another one."""
+    return os.pathsep.join(str(Path(entry).expanduser().resolve()) for entry in search_path.split(os.pathsep) if entry)
+
+
+def _job_file(runtime: Path, notebook: Stage, target: Target) -> Path:
+    deadlines = target.profile.deadlines
     return state.write_json(
         runtime / "job.json",
         {
@@ -260,14 +218,16 @@ def _job_file(runtime: Path, notebook: Notebook, target: Target) -> Path:
             "cwd": home() / "notebooks",
             "progress": runtime / "progress.json",
             "failure": runtime / "failure.json",
-            "start_seconds": limits.start_seconds,
-            "cell_seconds": limits.cell_hours and limits.cell_hours * 3600,
+            "start_seconds": math.ceil(deadlines.start_seconds),
+            "cell_seconds": deadlines.cell_hours and math.ceil(deadlines.cell_hours * 3600),
         },
     )
 
 
 def failure(notebook: Path, reason: str) -> str:
     """A few lines for people: the reason, and the cell that failed when the executed notebook shows one."""
+    if "deadlines." in reason:  # the cell shows an interrupt, or is one of an earlier execution
+        return reason
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):

@@ -145,7 +145,7 @@ class Variance(Section):
     max_tokens: int = Count
 
 
-class Limits(Section):
+class Deadlines(Section):
     """How long a notebook's kernel may take to start and one of its cells to run; no result depends on them."""
 
     start_seconds: float = Field(default=600, gt=0)
@@ -175,4 +175,4 @@ class Profile(Section):
     verifiers: dict[str, str | dict[str, Any]] = Field(
         default_factory=dict
     )  # {name: "package.module:Class"}, more in verify.py
-    limits: Limits = Limits()
+    deadlines: Deadlines = Deadlines()

@@ -60,50 +60,12 @@ def git_commit() -> str | None:
     return commit + ("+changes" if changes.strip() else "")
 
 
-<<<<<<< HEAD
 def begin(out: Path, source: str, overrides: Mapping[str, Any], varies: Path | None) -> None:
     """Records in run.json which profile (name or file) with which nested overrides a folder is for, and which run it varies."""
     manifest = read_json(out / "run.json") | {"source": source, "overrides": dict(overrides)}
     if varies:
         manifest["varies"] = shown(varies)
     write_json(out / "run.json", manifest)
-=======
-def notebook_sources(path: Path) -> list[str]:
-    """Source of every cell, outputs left out."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
-def fingerprint(number: str, profile: Profile, out: Path) -> dict[str, str]:
-    """What a notebook's results depend on: its code cells, its settings, input files and earlier results.json files."""
-    settings = profile.model_dump()
-    for later, sections in SECTIONS.items():
-        if later > number:
-            for section in sections:
-                settings.pop(section)
-    settings.pop("name")
-    settings.pop("limits")
-    named = [value for key, value in profile.data.model_dump().items() if key != "map" and value]
-    data = [file for value in named for file in _files(value)]
-    # Models count by content, not by where they lie: inside a notebook their paths are full ones.
-    models = [spec.pop("model").removeprefix(f"{home()}/") for spec in settings["models"].values() if spec]
-    places = [*data, *models, profile.prompts]
-    inputs = {place: _digest(home() / place) for place in places}
-    earlier = {before: results_file(out, before) for before in SECTIONS if before < number}
-    return {
-        "notebook": _hash(notebook_sources(notebook_files()[number])) if number in notebook_files() else "absent",
-        "settings": _hash(settings),
-        "data": _hash(inputs),
-        "inputs": _hash({before: _digest(path) if path else "absent" for before, path in earlier.items()}),
-    }
-
-
-def _files(named: Any) -> list[str]:
-    """Every file that a `data` entry names."""
-    if isinstance(named, Mapping):
-        return [file for value in named.values() for file in _files(value)]
-    return [named] if isinstance(named, str) else list(named)
->>>>>>> c5e7043 (Running: sockets and temporary files in a scratch folder that is swept, limits for starts and cells, the kernel's own reason, an executor that dies with its runner from its first instruction)
 
 
 def update_notebook(out: Path, number: str, **facts: Any) -> None:

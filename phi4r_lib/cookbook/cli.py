@@ -237,10 +237,17 @@ def doctor(args: argparse.Namespace) -> int:
     return module.main()
 
 
+def _heed_endings() -> None:
+    """A request to end (kill) and a closed terminal end a run in order, as Ctrl-C does; `nohup` keeps its meaning."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) == signal.SIG_DFL:
+            signal.signal(name, signal.default_int_handler)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; turns user errors into one message and exit code 2, and an interrupt into 130."""
     commands = {"run": run, "plan": plan, "status": status, "report": report, "validate": validate, "doctor": doctor}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _heed_endings()
     try:
         args = parser().parse_args(argv)
         if args.command in commands:

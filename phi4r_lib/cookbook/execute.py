@@ -52,7 +52,7 @@ def execute(job: dict[str, Any]) -> str | None:
     except DeadKernelError:
         return NO_MEMORY
     except RuntimeError as error:  # jupyter_client's word for a kernel that does not start
-        return f"{NO_START}: {error}"
+        return f"{NO_START}: {error} (a busy machine may need more deadlines.start_seconds)"
     except OSError as error:
         return f"{error.strerror}: {error.filename}" if error.filename else str(error)
     return None

@@ -45,10 +45,11 @@ def execute(job: dict[str, Any]) -> str | None:
             log_output=True,
         )
     except PapermillExecutionError as error:
+        if error.ename == "KeyboardInterrupt":  # how papermill stops a cell that takes too long
+            return f"cell {error.cell_index} {_too_long(job)}"
         return f"{error.ename}: {error.evalue}"
     except CellTimeoutError:
-        hours = job["cell_seconds"] / 3600
-        return f"a cell ran longer than the limit of {hours:g} hours; if it needs more, raise deadlines.cell_hours"
+        return f"a cell {_too_long(job)}"
     except DeadKernelError:
         return NO_MEMORY
     except RuntimeError as error:  # jupyter_client's word for a kernel that does not start
@@ -56,6 +57,10 @@ def execute(job: dict[str, Any]) -> str | None:
     except OSError as error:
         return f"{error.strerror}: {error.filename}" if error.filename else str(error)
     return None
+
+
+def _too_long(job: dict[str, Any]) -> str:
+    return f"ran longer than {job['cell_seconds'] / 3600:g} hours; if it needs more, raise deadlines.cell_hours"
 
 
 def main(path: str, runner: int) -> int:

@@ -61,7 +61,7 @@ class Progress:
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
         self.every_s = 0.5 if self.live else every_s
-        self.last = 0.0
+        self.last = float("-inf")  # the clock counts from boot: on a young machine it is small
 
     def __call__(self, notebook: Stage, facts: dict[str, Any]) -> None:
         """One report of the runner; see runner.Tell."""

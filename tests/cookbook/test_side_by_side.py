@@ -26,7 +26,7 @@ def run(house, **overrides):
     """Runs all notebooks; returns (succeeded, message of the first failure)."""
     told = {}
     target = runner.Target("cpu", load_profile("cpu", overrides), house.root / "runs/cpu", overrides)
-    done = runner.run_notebooks(runner.choose(), target, lambda book, facts: told.update(facts))
+    done = runner.run_notebooks(runner.choose(target), target, lambda book, facts: told.update(facts))
     return done, told.get("message")
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from phi4r_lib.cookbook import state
 
-pytest.importorskip("phi4r_lib.problems.verify")
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## Change it")[2].partition("\n## ")[0]
 FILES = dict(re.findall(r"^```\w+ (own/\S+)\n(.*?)^```$", SECTION, flags=re.MULTILINE | re.DOTALL))

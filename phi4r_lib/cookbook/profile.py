@@ -20,6 +20,8 @@ from phi4r_lib.cookbook import strict_yaml
 from phi4r_lib.cookbook.home import UserError, home
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.stages import own_settings
+from phi4r_lib.models.engine import NO_SECRETS
+from phi4r_lib.models.hidden import find_secret
 
 WHOLE = ("map", "seeds")  # mappings that a later file replaces and does not merge: nobody inherits toy seeds unseen
 ABSTRACT = "base"  # the profile that others extend: it names no data and no models
@@ -184,7 +186,8 @@ def _explain(error: ValidationError, source: str, model: type[BaseModel]) -> str
         elif fault["type"] == "missing":
             lines.append(f"missing key '{key}'; add it, or start the file with `extends: cpu` for the toy values")
         else:
-            lines.append(f"'{key}': {fault['msg']}, found {json.dumps(fault['input'], default=str)}")
+            found = "" if fault["type"] == "value_error" else f", found {json.dumps(fault['input'], default=str)}"
+            lines.append(f"'{key}': {fault['msg'].removeprefix('Value error, ')}{found}")
     return f"{source}: " + "; ".join(lines)
 
 
@@ -220,14 +223,9 @@ def load_profile(name_or_path: str | os.PathLike[str], overrides: Any = None) ->
 
 def validate(raw: Mapping[str, Any], source: str) -> Profile:
     """Profile from plain data; raises ProfileError that starts with `source` and lists every fault."""
-    for name, spec in dict(raw.get("models") or {}).items():
-        options = spec.get("options") if isinstance(spec, Mapping) else None
-        for key in options if isinstance(options, Mapping) else ():
-            if re.search(r"api_?key|secret|password|^token$|_token$", str(key), re.IGNORECASE):
-                # Profiles and parameters are stored in run.json and in the executed notebooks.
-                raise ProfileError(
-                    f"{source}: 'models.{name}.options.{key}': no secrets here; set OPENAI_API_KEY instead"
-                )
+    secret = find_secret(raw)
+    if secret:  # profiles and parameters are stored in run.json and in the executed notebooks
+        raise ProfileError(f"{source}: '{secret}': {NO_SECRETS}")
     model = profile_model(raw.get("notebooks"))
     try:
         # Through JSON, because strict JSON mode takes lists for tuples and integers for floats but "12" not for 12.

@@ -20,6 +20,15 @@ from phi4r_lib.problems.rows import write_text
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe-Ito, safe for colour-blind readers
 TEMPLATE = Path(__file__).with_name("report.html.tmpl")
+# Pages load nothing from outside: the scripts that nbconvert fetches are left out, and the policy forbids the rest.
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+PAGE = f"""{{%- extends 'index.html.j2' -%}}
+{{%- block html_head -%}}<meta http-equiv="Content-Security-Policy" content="{POLICY}">{{{{ super() }}}}{{%- endblock -%}}
+{{%- block html_head_js -%}}{{%- endblock -%}}
+{{%- block jupyter_widgets -%}}{{%- endblock -%}}
+{{%- block html_head_js_mathjax -%}}{{%- endblock -%}}
+{{%- block html_head_js_mermaidjs -%}}{{%- endblock -%}}
+"""
 
 
 def write(out: Path) -> Path:
@@ -196,9 +205,12 @@ def render_notebooks(out: Path) -> dict[str, str]:
         page = path.with_suffix(".html")
         if not page.exists() or page.stat().st_mtime < path.stat().st_mtime:
             if exporter is None:
+                from jinja2 import DictLoader
                 from nbconvert import HTMLExporter  # takes a second to import
 
-                exporter = HTMLExporter()
+                exporter = HTMLExporter(
+                    extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2"
+                )
             try:
                 write_text(page, exporter.from_filename(str(path))[0])
             except ValueError:  # a notebook cut off in the middle of a write

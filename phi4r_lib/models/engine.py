@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from phi4r_lib.models.hidden import find_secret
+from phi4r_lib.models.options import read_options
 from phi4r_lib.problems.fingerprint import fingerprint
 from phi4r_lib.problems.named import check_name, named_class
 
@@ -23,6 +25,8 @@ ENGINES = {
     "openai": "phi4r_lib.models.engines.openai_engine:OpenAIEngine",
     "ray": "phi4r_lib.models.engines.ray_engine:RayEngine",
 }
+
+NO_SECRETS = "no secrets here; put the key into the environment variable that key_env names (OPENAI_API_KEY)"
 
 Message = dict[str, str]
 Prompt = str | Sequence[Message]  # a plain string is one user message
@@ -60,30 +64,36 @@ class Sample(BaseModel):
 
     `tokens` counts completion tokens (end-of-turn included), `truncated` means no end-of-turn within max_tokens,
     `seconds` is the batch's wall time divided by its samples, `error` the reason when the engine got no answer
-    (text is then empty), `index` the sample's number for its prompt.
+    (text is then empty), `index` the sample's number for its prompt. Half characters (lone surrogates), which no file
+    can hold, become U+FFFD.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str
-    tokens: int
+    tokens: int = Field(ge=0, le=2**31 - 1)
     truncated: bool = False
     seconds: float = 0.0
     index: int = 0
     error: str | None = None
 
+    @field_validator("text", "error", mode="before")
+    @classmethod
+    def _whole_characters(cls, value: Any) -> Any:
+        return whole_characters(value) if isinstance(value, str) else value
+
 
 class EngineSpec(BaseModel):
     """Which engine with which model; the `models` entries of a profile.
 
-    `options` go to the engine: dtype and batch_size (transformers), gpu_memory_utilization (vllm), base_url,
-    concurrency, budget_tokens (openai), worker and workers (ray). Keys come from the environment, never from here.
+    `options` go to the engine; options.py has those of our own. Keys come from the environment, never from here:
+    ValueError for what looks like a secret, for an unknown option and for a value out of range.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str = "transformers"  # a short name of ENGINES, or "package.module:Class"
-    model: str
+    model: str = Field(min_length=1)
     system: str | None = None  # system message put before every prompt that has none
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -91,6 +101,14 @@ class EngineSpec(BaseModel):
     @classmethod
     def _known(cls, kind: str) -> str:
         return check_name(kind, ENGINES, "engine")
+
+    @model_validator(mode="after")
+    def _sound(self) -> EngineSpec:
+        secret = find_secret(self.model_dump())
+        if secret:
+            raise ValueError(f"'{secret}': {NO_SECRETS}")
+        read_options(self.kind, self.options)
+        return self
 
 
 class Engine(Protocol):
@@ -132,6 +150,11 @@ def engine_name(kind: str, model: str, weights: str = "", system: str | None = N
     return f"{name}+{fingerprint(system, length=12)}" if system else name
 
 
+def whole_characters(text: str) -> str:
+    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD, so that it can be encoded."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def folder_fingerprint(folder: str | os.PathLike[str]) -> str:
     """Eight hex digits of a model folder's config, tokenizer and weights (16 pieces of each file); "" for hub names."""
     files = sorted(p for p in Path(folder).glob("*") if p.suffix in {".json", ".safetensors", ".gguf", ".jinja"})
@@ -159,9 +182,14 @@ def engine_class(kind: str) -> Any:
 def open_engine(spec: EngineSpec | dict[str, Any]) -> Engine:
     """The engine a spec names; heavy imports happen here, so unused engines cost nothing.
 
-    Raises EngineError for an engine that does not say whether it can seed: every stored answer carries that word.
+    Raises EngineError for a spec that cannot be used (without repeating its values), and for an engine that does not
+    say whether it can seed: every stored answer carries that word.
     """
-    spec = EngineSpec.model_validate(spec)
+    try:
+        spec = EngineSpec.model_validate(spec)
+    except ValidationError as error:
+        faults = [".".join(map(str, f["loc"])) + ": " + f["msg"].removeprefix("Value error, ") for f in error.errors()]
+        raise EngineError("; ".join(fault.removeprefix(": ") for fault in faults)) from None
     engine = engine_class(spec.kind)(spec)
     if not isinstance(getattr(engine, "seedable", None), bool):
         raise EngineError(

@@ -281,7 +281,7 @@ def _shards(answers: Iterator, batch, shard_samples: int) -> Iterator[list[tuple
             if len(rows) >= shard_samples:
                 yield rows
                 rows = []
-    except EngineError:
+    except Exception:  # whatever stopped it, what has been answered is paid for and stays
         if rows:
             yield rows
         raise

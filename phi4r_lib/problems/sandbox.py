@@ -1,11 +1,12 @@
 """Runs short Python programs that nobody has read: bubblewrap around them, limits on everything they can use up.
 
 Inside there is the standard library, an empty scratch folder in memory, no network, no other process and none of the
-user's files. Not here: comparing what a program prints (code_world.py) and languages other than Python.
+user's files. Not here: the filter of system calls and the memory cap (confine.py), languages other than Python.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+from phi4r_lib.problems.confine import Memory, memory_cap, system_call_filter
 
 Status = Literal["ok", "error", "timeout", "memory", "output"]
 
@@ -88,7 +91,7 @@ def run_python(
         code: the program; its standard library is this Python's.
         stdin: text on its standard input.
         wall_s, cpu_s: seconds by the clock, and of processor time per process (rounded up to a whole second).
-        memory_mb: address space per process, MiB.
+        memory_mb: address space of each process, and memory of all of them together, MiB; beside it only scratch_mb.
         max_output_bytes: stdout and stderr, each.
         max_processes: processes and threads at a time (only enforced inside bubblewrap).
         scratch_mb: size of the scratch folder, MiB; nothing else can be written.
@@ -103,9 +106,9 @@ def run_python(
     if problem and not allow_unsandboxed:
         raise SandboxUnavailable(problem)
     limits = _limits(cpu_s, memory_mb, scratch_mb, None if problem else max_processes)
-    with _files(code, stdin) as (folder, program, given):
+    with _files(code) as (folder, program), memory_cap((memory_mb + scratch_mb) << 20) as memory:
         command = _plain(program, limits) if problem else _contained(program, limits, scratch_mb)
-        return _watch(command, folder, given, wall_s, max_output_bytes, not problem)
+        return _watch(command, folder, stdin, memory, wall_s, max_output_bytes, not problem)
 
 
 def sandbox_problem() -> str | None:
@@ -132,22 +135,25 @@ def sandbox_problem() -> str | None:
 def _probe(path: str) -> str | None:
     """Tries the real command once; None when it works, else bubblewrap's own words."""
     limits = _limits(5, 256, 1, 8)
-    with _files("print('contained')", "") as (folder, program, given):
-        result = _watch([path, *_contained(program, limits, 1)[1:]], folder, given, 60, 1000, True)
+    try:
+        system_call_filter()
+    except OSError as error:
+        return str(error)
+    with _files("print('contained')") as (folder, program), memory_cap(256 << 20) as memory:
+        result = _watch([path, *_contained(program, limits, 1)[1:]], folder, "", memory, 60, 1000, True)
     if result.status == "ok" and result.stdout.strip() == "contained":
         return None
     return (result.stderr.strip() or result.status).splitlines()[-1]
 
 
 @contextmanager
-def _files(code: str, stdin: str) -> Iterator[tuple[str, str, str]]:
+def _files(code: str) -> Iterator[tuple[str, str]]:
     with tempfile.TemporaryDirectory(prefix="phi4r-sandbox-") as folder:
-        program, given, work = Path(folder, "program.py"), Path(folder, "stdin"), Path(folder, "work")
+        program, work = Path(folder, "program.py"), Path(folder, "work")
         program.write_bytes(code.encode("utf-8", "replace"))
         program.chmod(0o644)
-        given.write_bytes(stdin.encode("utf-8", "replace"))
         work.mkdir()
-        yield str(work), str(program), str(given)
+        yield str(work), str(program)
 
 
 def _limits(cpu_s: float, memory_mb: int, scratch_mb: int, processes: int | None) -> list[tuple[str, int, int]]:
@@ -180,7 +186,19 @@ def _contained(program: str, limits: list[tuple[str, int, int]], scratch_mb: int
         ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root else ["--unshare-user"]
     )
     command += ["--die-with-parent", "--new-session", "--hostname", "sandbox"]
-    command += [*_system_folders(), "--proc", "/proc", "--dev", "/dev", "--ro-bind", program, "/program.py"]
+    # the first process, bubblewrap's own, has the program's user number where we are not root: out of sight
+    command += [
+        *_system_folders(),
+        "--proc",
+        "/proc",
+        "--perms",
+        "0555",
+        "--tmpfs",
+        "/proc/1",
+        "--remount-ro",
+        "/proc/1",
+    ]
+    command += ["--dev", "/dev", "--ro-bind", program, "/program.py"]
     command += ["--perms", "0777", "--size", str(scratch_mb << 20), "--tmpfs", "/scratch", "--chdir", "/scratch"]
     command += ["--setenv", "HOME", "/scratch", "--setenv", "TMPDIR", "/scratch", "--remount-ro", "/dev"]
     return [*command, "--remount-ro", "/", "--", *_python("/program.py", limits, uid, strict=True)]
@@ -203,22 +221,32 @@ def _system_folders() -> list[str]:
 
 
 def _watch(
-    command: list[str], folder: str, given: str, wall_s: float, most_bytes: int, sandboxed: bool
+    command: list[str], folder: str, stdin: str, memory: Memory, wall_s: float, most_bytes: int, sandboxed: bool
 ) -> SandboxResult:
     """Starts the command in a process group of its own, collects its output, and ends the whole group."""
     start = time.monotonic()
-    with open(given, "rb") as stdin:
+    with tempfile.TemporaryFile() as rules:  # a file: read by bubblewrap, closed before the program starts
+        if sandboxed:
+            rules.write(system_call_filter())
+            rules.seek(0)
+            command = [command[0], "--seccomp", str(rules.fileno()), *command[1:]]
+        reading, writing = os.pipe()
+        os.fchmod(reading, 0o444)  # so that the program, which is another user, can open /dev/stdin as well
         process = subprocess.Popen(
-            command,
-            stdin=stdin,
+            memory.within(command),
+            stdin=reading,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=folder,
             env=_ENVIRONMENT | {"HOME": folder, "TMPDIR": folder},
+            pass_fds=[rules.fileno()] if sandboxed else [],
             start_new_session=True,
         )
+        process.stdin = os.fdopen(writing, "wb", 0)
+        os.close(reading)
     try:
-        cause, out, err = _collect(process, start + wall_s, most_bytes)
+        given = stdin.encode("utf-8", "replace")
+        cause, out, err = _collect(process, given, memory, start + wall_s, most_bytes)
     finally:
         _end(process)
     stdout, stderr = (bytes(data[:most_bytes]).decode("utf-8", "replace") for data in (out, err))
@@ -226,29 +254,50 @@ def _watch(
     return SandboxResult(stdout, stderr, status, process.returncode, time.monotonic() - start, sandboxed)
 
 
-def _collect(process: subprocess.Popen, deadline: float, most: int) -> tuple[Status | None, bytearray, bytearray]:
-    """Reads until the program has ended; children that hold its pipes open are not waited for."""
-    data = {process.stdout: bytearray(), process.stderr: bytearray()}
+def _collect(
+    process: subprocess.Popen, given: bytes, memory: Memory, deadline: float, most: int
+) -> tuple[Status | None, bytearray, bytearray]:
+    """Feeds and reads until the program has ended; children that hold its pipes open are not waited for."""
+    data, looked = {process.stdout: bytearray(), process.stderr: bytearray()}, 0.0
     with selectors.DefaultSelector() as selector:
-        for pipe in data:
+        for pipe in (*data, process.stdin):
             os.set_blocking(pipe.fileno(), False)
-            selector.register(pipe, selectors.EVENT_READ)
+            selector.register(pipe, selectors.EVENT_WRITE if pipe is process.stdin else selectors.EVENT_READ)
         while True:
             ended = process.poll() is not None
-            events = selector.select(0 if ended else 0.05) if selector.get_map() else []
+            events = selector.select(0 if ended else 0.02) if selector.get_map() else []
             for key, _ in events:
+                if key.fileobj is process.stdin:
+                    given = _feed(selector, process.stdin, given)
+                    continue
                 chunk = os.read(key.fd, 1 << 16)
                 data[key.fileobj] += chunk
                 if not chunk:
                     selector.unregister(key.fileobj)
             if max(len(part) for part in data.values()) > most:
                 return "output", *data.values()
-            if ended and not events:
+            if time.monotonic() - looked > 0.02 or ended:
+                looked = time.monotonic()
+                if memory.spent(process.pid):
+                    return "memory", *data.values()
+            if ended and not any(key.fileobj in data for key, _ in events):
                 return None, *data.values()
             if time.monotonic() > deadline:
                 return "timeout", *data.values()
             if not ended and not selector.get_map():
                 time.sleep(0.01)
+
+
+def _feed(selector: selectors.BaseSelector, pipe, given: bytes) -> bytes:
+    """Writes what the pipe takes now and returns the rest; closes it at the end, or when nobody reads it any more."""
+    try:
+        given = given[os.write(pipe.fileno(), given[: 1 << 16]) :] if given else b""
+    except BrokenPipeError:
+        given = b""
+    if not given:
+        selector.unregister(pipe)
+        pipe.close()
+    return given
 
 
 def _end(process: subprocess.Popen) -> None:
@@ -258,8 +307,9 @@ def _end(process: subprocess.Popen) -> None:
     except (ProcessLookupError, PermissionError):
         process.kill()
     process.wait()
-    process.stdout.close()
-    process.stderr.close()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 def _status(code: int, stderr: str) -> Status:

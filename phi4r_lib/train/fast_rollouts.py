@@ -17,7 +17,15 @@ from transformers import PreTrainedModel
 from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.models.fast.decoding import Request, decode
 from phi4r_lib.models.fast.on_gpu import bf16_twin
-from phi4r_lib.models.fast.shared_prompts import IGNORE, LONGEST, branches, float32_attention, is_grouped, share_prompts
+from phi4r_lib.models.fast.shared_prompts import (
+    IGNORE,
+    LONGEST,
+    branches,
+    float32_attention,
+    is_grouped,
+    sees_all,
+    share_prompts,
+)
 from phi4r_lib.train.rollouts import RolloutTrainer
 
 # one value per completion token; the ratio has one column instead where it belongs to whole sequences
@@ -97,7 +105,7 @@ class FastRolloutTrainer(RolloutTrainer):
         prompt = input_ids[:, :split], attention_mask[:, :split]
         completion = input_ids[:, split:], attention_mask[:, split:]
         plain = self.accelerator.unwrap_model(model)
-        dense = plain.config._attn_implementation in ("sdpa", "eager")
+        dense = plain.config._attn_implementation in ("sdpa", "eager") and sees_all(plain, input_ids.size(1))
         if not dense or split + group * logits_to_keep > LONGEST or not is_grouped(*prompt, group):
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, *args, **kwargs

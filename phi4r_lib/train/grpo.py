@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 
 from phi4r_lib.models.engine import Progress, SamplingSettings
 from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
+from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.batching import processes
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_folder, best_row
 from phi4r_lib.train.reward import LengthReward
-from phi4r_lib.train.session import inputs_of, open_session, read_rows, training_device, write_card
+from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import GrpoSettings
 
 
@@ -84,10 +85,11 @@ def run_grpo(
     from phi4r_lib.train.fast_rollouts import FastRolloutTrainer
     from phi4r_lib.train.rollouts import RewardFunction, RolloutTrainer
 
+    no_telemetry()
     started, out = time.perf_counter(), Path(out)
     tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
     rows, asked = _rows(Path(rl_file), settings)
-    _check(rows, tokenizer, validation, settings)
+    _check(model_dir, tokenizer, validation, settings)
     session = open_session(out, settings, inputs_of(model_dir, [rl_file], validation, seed, system))
     if session.report:
         return _report(out, session.report)
@@ -163,7 +165,7 @@ def _problem(row: dict[str, Any]) -> Problem:
     return Problem(**defaults | known | {"prompt": row["prompt"][-1]["content"]})
 
 
-def _check(rows, tokenizer, validation: Sequence[Problem], settings: GrpoSettings) -> None:
+def _check(model_dir, tokenizer, validation: Sequence[Problem], settings: GrpoSettings) -> None:
     if THINK_OPEN not in tokenizer.get_vocab():
         raise ValueError("the model has no think tokens, so every completion would break the format; run notebook 03")
     if not validation:
@@ -173,9 +175,7 @@ def _check(rows, tokenizer, validation: Sequence[Problem], settings: GrpoSetting
             f"grpo.prompts ({settings.prompts}) must be a multiple of grpo.micro_batches ({settings.micro_batches}), "
             "so that each forward pass gets whole groups"
         )
-    text = tokenizer.apply_chat_template(rows[0]["prompt"], tokenize=False, add_generation_prompt=True)
-    if text.rstrip().endswith(THINK_OPEN):
-        raise ValueError("the chat template pre-fills <think>, so the completion never holds a whole think block")
+    check_trainable(tokenizer, AutoConfig.from_pretrained(model_dir))
 
 
 def _arguments(work: Path, settings: GrpoSettings, seed: int, device: str):

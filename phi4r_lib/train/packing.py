@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from phi4r_lib.models.fast.packed_attention import cuts
+from phi4r_lib.models.thinking import THINK_OPEN, parse_thinking
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +36,8 @@ def encode_conversation(
 
     Raises:
         ValueError: the last message is not the assistant's, the template renders the prompt differently with and
-            without an answer, or no end-of-turn token follows the answer (the model would never learn to stop).
+            without an answer, pre-fills the think tag, takes the thought out of the answer, or no end-of-turn token
+            follows the answer (the model would never learn to stop).
     """
     messages = [dict(message) for message in messages]
     if not messages or messages[-1]["role"] != "assistant":
@@ -44,12 +46,25 @@ def encode_conversation(
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     if not whole.startswith(opened):
         raise ValueError("the chat template renders the prompt differently once an answer follows it")
+    _check_thought(opened, whole[len(opened) :], messages[-1]["content"])
     prompt = tokenizer(opened, add_special_tokens=False)["input_ids"]
     answer = tokenizer(whole[len(opened) :], add_special_tokens=False)["input_ids"]
     if tokenizer.eos_token_id not in answer:
         raise ValueError(f"no end-of-turn token {tokenizer.eos_token!r} after the answer: check the chat template")
     answer = answer[: len(answer) - answer[::-1].index(tokenizer.eos_token_id)]
     return prompt + answer, [IGNORE] * len(prompt) + answer
+
+
+def _check_thought(opened: str, answer: str, content: str) -> None:
+    """Raises ValueError unless the thought of the content, all of it, is still there to be learnt."""
+    if opened.rstrip().endswith(THINK_OPEN):
+        raise ValueError(f"the chat template pre-fills {THINK_OPEN}; remove it from the end of the generation prompt")
+    thought = parse_thinking(content).thought
+    if thought and (thought not in answer or answer.count(THINK_OPEN) != content.count(THINK_OPEN)):
+        raise ValueError(
+            "the chat template removes the thinking from the answer or changes its tags, so it would not be learnt: take "
+            "out what it does with <think> in the assistant's turns (chat_template.jinja)"
+        )
 
 
 def pack(pairs: Sequence[tuple[list[int], list[int]]], block: int) -> Dataset:

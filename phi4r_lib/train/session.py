@@ -33,6 +33,14 @@ def training_device(device: str) -> str:
     return device
 
 
+def no_telemetry() -> None:
+    """Keeps TRL from telling its makers that a trainer starts, unless HF_HUB_DISABLE_TELEMETRY is set (0 allows it)."""
+    from huggingface_hub import constants
+
+    if "HF_HUB_DISABLE_TELEMETRY" not in os.environ:  # read once, when the hub's client was imported
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+
+
 def read_rows(files: Iterable[Path], key: str) -> list[dict[str, Any]]:
     """Rows of JSONL files; raises ValueError naming file and line for a row without `key`."""
     found = [(place, row) for file in files for place, row in rows.read_rows(file)]

@@ -33,6 +33,7 @@ class SftSettings(_Settings):
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
     limit: int | None = Field(default=None, ge=1)  # most training rows; None takes all
     double_rope: bool = True  # report 3
+    think_tokens: tuple[str, str] | None = None  # unused tokens to be renamed; None: Phi-4's two, else two are added
     think_init: Literal["mean", "keep"] = "mean"
     checkpointing: bool | Literal["selective"] = (
         False  # recompute activations to save memory; selective: all but products

@@ -18,18 +18,20 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from phi4r_lib.models.engine import Progress, SamplingSettings
 from phi4r_lib.models.fast.on_gpu import steady_attention
+from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import add_think_tokens, double_rope_base
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
 from phi4r_lib.train.packing import IGNORE, encode_conversation, pack
-from phi4r_lib.train.session import inputs_of, open_session, read_rows, training_device, write_card
+from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import SftSettings
 from phi4r_lib.train.sft_trainer import sft_trainer
 
@@ -51,14 +53,29 @@ class SftReport:
     resumed: bool
 
 
-def prepare_model(model_dir: Path | str, settings: SftSettings) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Loads a base model in float32, with think tokens and the doubled RoPE base; weights keep their shapes."""
+def check_base(
+    model_dir: Path | str, settings: SftSettings, system: str | None = None
+) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
+    """The config (RoPE base doubled where the settings say so) and tokenizer of a base; no weights are loaded.
+
+    Raises ValueError in one sentence that says what to set, for a base that cannot be trained as it is.
+    """
     config = AutoConfig.from_pretrained(model_dir)
+    tokenizer = AutoTokenizer.from_pretrained(model_dir)
+    check_trainable(tokenizer, config, system)
     if settings.double_rope:
         double_rope_base(config)
-    tokenizer = AutoTokenizer.from_pretrained(model_dir)
+    add_think_tokens(None, AutoTokenizer.from_pretrained(model_dir), names=settings.think_tokens)
+    return config, tokenizer
+
+
+def prepare_model(
+    model_dir: Path | str, settings: SftSettings, system: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Loads a base model in float32 with think tokens, and longer where the settings say so; errors as `check_base`."""
+    config, tokenizer = check_base(model_dir, settings, system)
     model = AutoModelForCausalLM.from_pretrained(model_dir, config=config, dtype="float32")
-    add_think_tokens(model, tokenizer, init=settings.think_init)
+    add_think_tokens(model, tokenizer, init=settings.think_init, names=settings.think_tokens)
     tokenizer.model_max_length = config.max_position_embeddings
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
@@ -84,7 +101,7 @@ def run_sft(
     out/training, and whatever model lies in out/model stays.
 
     Args:
-        model_dir: the base model, with Phi-4's placeholder tokens (or with think tokens already).
+        model_dir: the base model, with a chat template; think tokens as `add_think_tokens` finds or makes them.
         files: JSONL files of rows with `messages` that end with the assistant's turn.
         validation: problems with gold answers, sampled every `eval_every` steps (the first `eval_problems`).
         system: message put before validation prompts and before rows that have none.
@@ -94,13 +111,21 @@ def run_sft(
     Raises:
         ValueError: a row that cannot be trained on, with what to do.
     """
+    no_telemetry()
     started, out = time.perf_counter(), Path(out)
+    check_base(model_dir, settings, system)  # first: a base that cannot be trained leaves everything as it is
     session = open_session(out, settings, inputs_of(model_dir, files, validation, seed, system))
     if session.report:
         return _report(out, session.report)
-    model, tokenizer = prepare_model(model_dir, settings)
+    model, tokenizer = prepare_model(model_dir, settings, system)
     rows = read_rows([Path(file) for file in files], "messages")
     pairs, too_long = _encode(rows, tokenizer, settings, system, seed)
+    longest, context = max(len(ids) for ids, _ in pairs), model.config.max_position_embeddings
+    if longest > context:
+        raise ValueError(
+            f"a training row of {longest} tokens is longer than the model's context of {context}; lower sft.block to "
+            f"{context}, and longer rows are left out"
+        )
     blocks = pack(pairs, settings.block)
     journal = Journal(session.work / "metrics.jsonl")
     callbacks: list[Any] = [JournalCallback(journal, progress)]
@@ -161,11 +186,12 @@ def _encode(rows, tokenizer, settings: SftSettings, system: str | None, seed: in
 def _card(
     folder: Path, report: SftReport, model_dir, settings: SftSettings, journal: Journal, names: list[str]
 ) -> None:
+    ids = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(["<think>", "</think>"])
     lines = [
         f"Supervised fine-tuning of `{Path(model_dir).name}` on {report.rows:,} teacher traces from {', '.join(names)}.",
         f"{report.tokens:,} tokens, {report.target_tokens:,} with loss (assistant turn through its end), "
         f"{report.steps} steps.",
-        "Think tokens `<think>` and `</think>` take the ids of two unused placeholders; "
+        f"Think tokens `<think>` and `</think>` have the ids {ids[0]} and {ids[1]}; "
         + ("the RoPE base and the context are doubled." if settings.double_rope else "RoPE is left as it was."),
     ]
     rows = journal.rows("validation")

@@ -84,17 +84,60 @@ def test_keep_and_second_call_leave_rows_alone(pair):
     torch.testing.assert_close(model.get_input_embeddings().weight, before, rtol=0, atol=0)
 
 
-def test_surgery_needs_the_placeholders(pair):
-    _, tokenizer = pair
-    plain = type(tokenizer)(tokenizer_object=_without_placeholders(tokenizer))
-    with pytest.raises(ValueError, match="placeholder"):
-        add_think_tokens(None, plain)
+def test_named_tokens_become_think_tokens(pair):
+    model, tokenizer = pair
+    ids = tokenizer.convert_tokens_to_ids(["helpful", "<|dummy_86|>"])  # a word of the vocabulary and an added token
+    size = len(tokenizer)
+    add_think_tokens(model, tokenizer, names=["helpful", "<|dummy_86|>"])
+    assert tokenizer.convert_tokens_to_ids(["<think>", "</think>"]) == ids and len(tokenizer) == size
+    assert tokenizer("<think> 7 </think>").input_ids == [ids[0], tokenizer.convert_tokens_to_ids("7"), ids[1]]
+
+
+def test_tokens_are_added_and_rows_too_where_there_are_none_to_rename(pair, tmp_path):
+    model, tokenizer = pair
+    plain = _without_placeholders(tokenizer)
+    size, rows = len(plain), model.get_input_embeddings().weight.shape[0]
+    add_think_tokens(model, plain)  # the model has two free rows, those of the placeholders
+    assert len(plain) == size + 2 and model.get_input_embeddings().weight.shape[0] == rows
+    full = _without_placeholders(tokenizer)
+    full.add_tokens([f"<more_{n}>" for n in range(rows - len(full))])
+    add_think_tokens(model, full)
+    assert model.get_output_embeddings().weight.shape[0] == model.config.vocab_size == rows + 2
+    row = model.get_input_embeddings().weight[rows:]
+    torch.testing.assert_close(row[0], model.get_input_embeddings().weight[:rows].mean(0))
+    model.save_pretrained(tmp_path)
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).config.vocab_size == rows + 2
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["<|nope|>", "<|dummy_86|>"], r"has no <\|nope\|>; unused ones by their names: <\|dummy_85"),
+        (["<|dummy_86|>", "<|dummy_86|>"], "two different tokens"),
+        (["<|im_end|>", "<|dummy_86|>"], "without another job"),
+    ],
+)
+def test_names_that_cannot_be_taken_are_said(pair, names, says):
+    with pytest.raises(ValueError, match=says):
+        add_think_tokens(None, pair[1], names=names)
+
+
+def test_one_think_token_without_the_other_is_refused(pair):
+    pair[1].add_tokens(["<think>"])
+    with pytest.raises(ValueError, match="not the other"):
+        add_think_tokens(None, pair[1])
 
 
 def _without_placeholders(tokenizer):
-    from tokenizers import Tokenizer, models
+    """The tokenizer without its two last added tokens."""
+    import json
 
-    return Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
+    from tokenizers import Tokenizer
+
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    spec["added_tokens"] = [t for t in spec["added_tokens"] if t["content"] not in ("<|dummy_86|>", "<|dummy_87|>")]
+    core = Tokenizer.from_str(json.dumps(spec))
+    return type(tokenizer)(tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|dummy_85|>", unk_token="[UNK]")
 
 
 def test_rope_base_doubles_as_in_phi4():

@@ -153,10 +153,19 @@ def test_sections_come_in_the_order_of_the_house(path):
     assert at["toy"][0] < at["exercise"][0] < at["troubleshooting"][-1] <= at["next"][-1]
 
 
-def test_title_and_badges_come_first(path):
+def test_title_comes_first(path):
     first = cells(path)[0]
     assert first["cell_type"] == "markdown" and source(first).startswith("# ")
-    assert "img.shields.io" in "".join(source(cell) for cell in cells(path)[:2])
+
+
+def test_opening_it_fetches_nothing(path):
+    for cell in cells(path):
+        shown = source(cell) if cell["cell_type"] == "markdown" else ""
+        shown += "".join("".join(out.get("data", {}).get("text/html", "")) for out in cell.get("outputs", []))
+        assert not re.findall(r"!\[[^]]*\]\(\s*https?:|(?:src|srcset)=[\"']?https?:|@import|<link", shown)
+        assert (
+            "$" not in re.sub(r"`[^`]*`", "", shown) or cell["cell_type"] == "code"
+        )  # formulas need a script from outside
 
 
 def test_box_says_what_it_needs_and_costs(path):

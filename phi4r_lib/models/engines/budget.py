@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any
 
-from phi4r_lib.models.engine import BudgetSpent
+from phi4r_lib.models.engine import BudgetSpent, EngineError
+from phi4r_lib.models.options import OpenAIOptions
 
 
 class Budget:
     """Caps on a weighted count of prompt and completion tokens; limits are (limit, price_in, price_out, unit).
 
     A request holds the most it can cost before it is sent and settles what it did cost, so the cap is not exceeded
-    by requests in flight. The cost of a prompt is an estimate until the endpoint reports it; failed requests count 0.
+    by requests in flight. The cost of a prompt is an estimate until the endpoint reports it; a refused request counts 0,
+    one whose answer got lost counts the most it can have cost.
     """
 
     def __init__(self, limits: list[tuple[float, float, float, str]]):
@@ -23,17 +23,15 @@ class Budget:
         self._turn = threading.Condition()
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Budget:
+    def from_options(cls, options: OpenAIOptions) -> Budget:
         """Budget from the options budget_tokens, budget_money, price_in and price_out (per million tokens)."""
         limits = []
-        if options["budget_tokens"] is not None:
-            limits.append((float(options["budget_tokens"]), 1.0, 1.0, "tokens"))
-        if options["budget_money"] is not None:
-            if not (options["price_in"] or options["price_out"]):
-                raise BudgetSpent("budget_money needs price_in and price_out (money per million tokens)")
-            limits.append(
-                (float(options["budget_money"]), options["price_in"] / 1e6, options["price_out"] / 1e6, "money")
-            )
+        if options.budget_tokens is not None:
+            limits.append((float(options.budget_tokens), 1.0, 1.0, "tokens"))
+        if options.budget_money is not None:
+            if not (options.price_in or options.price_out):
+                raise EngineError("budget_money needs price_in and price_out (money per million tokens)")
+            limits.append((options.budget_money, options.price_in / 1e6, options.price_out / 1e6, "money"))
         return cls(limits)
 
     def hold(self, prompt: int, completion: int) -> list[float]:

@@ -1,14 +1,14 @@
 """Any OpenAI-compatible endpoint as an engine: hosted models, a vLLM server, `transformers serve`.
 
-Retries with back-off are the openai client's own; here are concurrency, the budget, and which faults stop the run
-(bad key, unknown model, dead endpoint) and which are recorded with their sample (the rest).
+Here are concurrency, retries, the budget, and which faults stop the run (refused key, unknown model, dead endpoint) and
+which are recorded with their sample (the rest). Not here: HTTP (connection.py), reading replies (replies.py).
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
@@ -26,42 +26,39 @@ from phi4r_lib.models.engine import (
     stream_seed,
 )
 from phi4r_lib.models.engines.budget import Budget
+from phi4r_lib.models.engines.connection import Connection, Fault, pause
+from phi4r_lib.models.engines.replies import ErrorReply, Reply, believed, read_json, read_reply
+from phi4r_lib.models.hidden import hide
+from phi4r_lib.models.options import OpenAIOptions, read_options
+from phi4r_lib.models.thinking import one_pair
+from phi4r_lib.problems.fingerprint import fingerprint
 
-DEFAULTS: dict[str, Any] = {
-    "base_url": None,  # None: the client's own, https://api.openai.com/v1 or OPENAI_BASE_URL
-    "key_env": "OPENAI_API_KEY",  # the environment variable that holds the key
-    "concurrency": 16,  # requests in flight
-    "timeout_s": 600.0,  # seconds for one request
-    "retries": 6,  # on 408, 409, 429, 5xx, timeouts and lost connections, with back-off (0.5 s doubling to 8 s)
-    "budget_tokens": None,  # prompt and completion tokens, for the life of the engine
-    "budget_money": None,  # in the currency of the two prices
-    "price_in": 0.0,  # money per million prompt tokens
-    "price_out": 0.0,  # money per million completion tokens
-    "send_seed": False,  # best effort at most endpoints, refused by some
-    "tokens_field": "max_tokens",  # newer hosted models want "max_completion_tokens"
-    "extra_body": {},  # further fields of the request, as they are
-}
+REFUSED = {301, 302, 303, 307, 308, 401, 403, 404}  # final as long as the endpoint has not answered once
 
 
 class OpenAIEngine:
     """Samples through chat completions, one request per sample, so that every sample has its own token count.
 
-    Options are the keys of DEFAULTS. Raises EngineError at once for a missing key, an endpoint that cannot be reached
-    and a refused key; while sampling for an unknown model and for an endpoint that stops answering.
+    Options: `OpenAIOptions`. Raises EngineError at once for a bad option, a missing key, an endpoint that cannot be
+    reached and a refused key; while sampling for an unknown model and for an endpoint that stops answering.
     """
 
     seedable = False  # endpoints promise best effort at most
 
     def __init__(self, spec: EngineSpec):
-        unknown = set(spec.options) - set(DEFAULTS)
-        if unknown:
-            raise EngineError(f"openai engine: unknown options {sorted(unknown)}; known: {sorted(DEFAULTS)}")
-        self.options = DEFAULTS | spec.options
+        try:
+            self.options: OpenAIOptions = read_options("openai", spec.options)
+        except ValueError as error:
+            raise EngineError(str(error)) from None
         self.model, self.system = spec.model, spec.system
-        self.name = engine_name("openai", spec.model, system=spec.system)
+        changed = [self.options.extra_body, self.options.leave_out]  # other fields, other samples, other name
+        self.name = engine_name(
+            "openai", spec.model, fingerprint(*changed, length=8) if any(changed) else "", spec.system
+        )
         self.budget = Budget.from_options(self.options)
-        self.client = _client(self.options)
-        self._faults_in_a_row, self._lock = 0, threading.Lock()
+        self.connection = Connection(self.options)
+        self._faults_in_a_row, self._answers, self._said = 0, 0, set[str]()
+        self._lock = threading.Lock()
         self._check_endpoint()
 
     def sample(
@@ -97,7 +94,7 @@ class OpenAIEngine:
         """
         numbers = range(settings.first, settings.first + settings.n)
         halt, stop = threading.Event(), None
-        with ThreadPoolExecutor(self.options["concurrency"]) as pool:
+        with ThreadPoolExecutor(self.options.concurrency) as pool:
             waiting = {
                 pool.submit(self._ask, prompt, settings, index, halt): place
                 for place, prompt in enumerate(prompts)
@@ -119,123 +116,121 @@ class OpenAIEngine:
 
     def close(self) -> None:
         """Closes the connections."""
-        self.client.close()
+        self.connection.close()
 
     def _ask(self, prompt: Prompt, settings: SamplingSettings, index: int, halt: threading.Event) -> Sample:
-        """One request; faults that concern this sample alone come back as its error."""
-        import openai
-
+        """One sample in as many attempts as the options allow; a fault that concerns it alone comes back as its error."""
         messages = as_messages(prompt, self.system)
-        if halt.is_set():
-            raise EngineError("stopped")
-        held = self.budget.hold(sum(len(m["content"].encode()) for m in messages) // 3 + 16, settings.max_tokens)
-        started, used = time.perf_counter(), (0, 0)
+        size = sum(len(m["content"].encode("utf-8", "replace")) for m in messages) // 3 + 16
+        request, started = self._request(messages, settings, prompt, index), time.perf_counter()
+        for attempt in range(self.options.retries + 1):
+            if halt.is_set():
+                raise EngineError("stopped")
+            try:
+                reply, tokens = self._attempt(request, size, settings.max_tokens)
+                return self._as_sample(reply, tokens, index, time.perf_counter() - started)
+            except Fault as fault:
+                patience = fault.wait is None or fault.wait <= self.options.longest_wait_s
+                if not fault.again or not patience or attempt == self.options.retries:
+                    return self._faulty(fault, index)
+                halt.wait(pause(attempt, fault.wait))
+        raise AssertionError("unreachable")
+
+    def _attempt(self, request: dict[str, Any], size: int, limit: int) -> tuple[Reply, int]:
+        """A reply and its completion tokens; the budget is charged for what this attempt did cost, or may have."""
+        held, used = self.budget.hold(size, limit), (0, 0)
         try:
-            reply = self.client.chat.completions.create(**self._request(messages, settings, prompt, index))
-            used = _usage(reply)
-            self._faults_in_a_row = 0
-            return _as_sample(reply, index, time.perf_counter() - started)
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise EngineError(self._advice(error)) from None
-        except openai.OpenAIError as error:
-            self._count_fault(error)
-            return Sample(text="", tokens=0, index=index, error=_reason(error))
-        except (ValueError, TypeError, AttributeError) as error:  # an answer that is no chat completion
-            self._count_fault(error)
-            return Sample(text="", tokens=0, index=index, error=f"not a chat completion: {error}"[:300])
+            reply = read_reply(self.connection.post("chat/completions", request))
+            prompt, tokens, told = believed(reply, size, limit)
+            used = (prompt, tokens)
+            if not told:
+                self._say(
+                    "usage",
+                    "reports no token usage that can be true; tokens are estimated from the text (4 bytes each)",
+                )
+            return reply, tokens
+        except ErrorReply as error:
+            raise Fault(f"status 200 with an error: {error}", error.status) from None
+        except ValueError as error:
+            used = (size, limit)
+            raise Fault(f"not a chat completion: {error}", 200) from None
+        except Fault as fault:
+            used = (size, limit) if fault.cost else (0, 0)
+            raise
         finally:
             self.budget.settle(held, *used)
 
     def _request(self, messages, settings: SamplingSettings, prompt: Prompt, index: int) -> dict[str, Any]:
-        extra = dict(self.options["extra_body"])
+        wanted = {"temperature": settings.temperature, "top_p": settings.top_p, "max_tokens": settings.max_tokens}
         if settings.top_k:
-            extra["top_k"] = settings.top_k  # not OpenAI's own, but vLLM's and others'
-        request = {
-            "model": self.model,
-            "messages": messages,
-            "temperature": settings.temperature,
-            "top_p": settings.top_p,
-            self.options["tokens_field"]: settings.max_tokens,
-            "extra_body": extra or None,
-        }
-        if self.options["send_seed"] and settings.seed is not None:
+            wanted["top_k"] = settings.top_k  # not OpenAI's own, but vLLM's and others'
+        names = {"max_tokens": self.options.tokens_field}
+        sent = {names.get(key, key): value for key, value in wanted.items() if key not in self.options.leave_out}
+        request = {"model": self.model, "messages": messages} | sent | self.options.extra_body
+        if self.options.send_seed and settings.seed is not None:
             request["seed"] = stream_seed(settings.seed, prompt, index)
         return request
 
-    def _count_fault(self, error: Exception) -> None:
+    def _as_sample(self, reply: Reply, tokens: int, index: int, seconds: float) -> Sample:
+        """The reply as a sample, its thought in one think pair; a key that the endpoint echoes does not get through."""
+        with self._lock:
+            self._faults_in_a_row, self._answers = 0, self._answers + 1
+        asked, said = self.model.rpartition("/")[2].lower(), reply.model.rpartition("/")[2].lower()
+        if said and asked not in said and said not in asked:
+            self._say("model", f"was asked for model '{self.model}' and says that '{reply.model[:80]}' answered")
+        text = hide(one_pair(reply.text, reply.thought, ended=not reply.truncated), self.connection.key)
+        return Sample(
+            text=text, tokens=tokens, truncated=reply.truncated, seconds=seconds, index=index, error=reply.error
+        )
+
+    def _faulty(self, fault: Fault, index: int) -> Sample:
+        """A sample without an answer; EngineError when the fault, or the many before it, concern the endpoint as a whole."""
+        words = hide(str(fault), self.connection.key)
         with self._lock:
             self._faults_in_a_row += 1
-            many = self._faults_in_a_row >= max(20, 2 * self.options["concurrency"])
-        if many:
+            faults, answers = self._faults_in_a_row, self._answers
+        if fault.status in REFUSED and not answers:
+            raise EngineError(self._advice(fault))
+        if fault.status in (400, 422) and any(
+            name in words for name in ("top_p", "temperature", "top_k", "max_tokens")
+        ):
+            words += " (options.leave_out leaves a field out, options.tokens_field renames max_tokens)"
+        if faults >= max(20, 2 * self.options.concurrency):
             raise EngineError(
-                f"{self._faults_in_a_row} requests in a row failed at {self.client.base_url}, the last with: "
-                f"{_reason(error)}. Answers so far are kept; run again when the endpoint works."
+                f"{faults} requests in a row failed at {self.connection.shown}, the last with: {words}. "
+                "Answers so far are kept; run again when the endpoint works."
             )
+        return Sample(text="", tokens=0, index=index, error=words)
+
+    def _say(self, about: str, words: str) -> None:
+        """Warns once per engine."""
+        with self._lock:
+            known = about in self._said
+            self._said.add(about)
+        if not known:
+            warnings.warn(hide(f"{self.connection.shown} {words}", self.connection.key), stacklevel=2)
 
     def _check_endpoint(self) -> None:
         """One cheap request, so that a wrong address or key shows before anything else is done."""
-        import openai
+        for last in (False, True):
+            try:
+                read_json(self.connection.get("models", timeout_s=min(20.0, self.options.timeout_s)))
+                return
+            except ValueError:
+                return  # no list of models there; the first sample will tell
+            except Fault as fault:
+                if fault.status in (401, 403) or (fault.status == 0 and last):
+                    self.close()
+                    raise EngineError(self._advice(fault)) from None
+                if fault.status:
+                    return
 
-        try:
-            self.client.with_options(timeout=20, max_retries=1).models.list()
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.APIConnectionError) as error:
-            raise EngineError(self._advice(error)) from None
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
-            return  # no list of models there; the first sample will tell
-
-    def _advice(self, error: Exception) -> str:
-        import openai
-
-        where = str(self.client.base_url)
-        if isinstance(error, openai.APIConnectionError):
-            return f"no answer from {where}: check base_url and that the server is up ({error})"
-        if isinstance(error, openai.NotFoundError):
-            return f"{where} knows no model '{self.model}', or base_url lacks its /v1 part ({_reason(error)})"
-        return f"{where} refused the key from ${self.options['key_env']} ({_reason(error)})"
-
-
-def _client(options: dict[str, Any]) -> Any:
-    from openai import OpenAI
-
-    variable = options["key_env"]
-    key = os.environ.get(variable, "")
-    hosted = not (options["base_url"] or os.environ.get("OPENAI_BASE_URL"))
-    if not key and (hosted or variable != DEFAULTS["key_env"]):
-        raise EngineError(f"no key: set the environment variable {variable}; keys never go into a profile")
-    return OpenAI(
-        api_key=key or "none",  # servers of one's own usually want no key, the client insists on one
-        base_url=options["base_url"],
-        timeout=options["timeout_s"],
-        max_retries=options["retries"],
-    )
-
-
-def _usage(reply: Any) -> tuple[int, int]:
-    """(prompt, completion) tokens of a reply; ValueError when it does not say."""
-    usage = getattr(reply, "usage", None)
-    if usage is None or usage.completion_tokens is None:
-        raise ValueError(f"no token usage in {str(reply)[:120]!r}")
-    return int(usage.prompt_tokens or 0), int(usage.completion_tokens)
-
-
-def _as_sample(reply: Any, index: int, seconds: float) -> Sample:
-    """The first choice as a sample; thinking that the server split off goes back into its tags."""
-    if not reply.choices:
-        raise ValueError(f"no choices in {str(reply)[:120]!r}")
-    choice = reply.choices[0]
-    text = choice.message.content or ""
-    thought = getattr(choice.message, "reasoning_content", None) or getattr(choice.message, "reasoning", None)
-    if thought and "</think>" not in text:
-        text = f"<think>{thought}</think>{text}"
-    error = "stopped by the endpoint's content filter" if choice.finish_reason == "content_filter" else None
-    truncated = choice.finish_reason == "length"
-    tokens = _usage(reply)[1]
-    return Sample(text=text, tokens=tokens, truncated=truncated, seconds=seconds, index=index, error=error)
-
-
-def _reason(error: Exception) -> str:
-    """A fault in one line of at most 300 characters, with the server's words where the client leaves them out."""
-    text, reply = str(error), getattr(error, "response", None)
-    if reply is not None and not isinstance(getattr(error, "body", None), str) and "{" not in text:
-        text = f"{text} {reply.text}"  # FastAPI servers say {"detail": ...}, which the client does not read
-    return f"{type(error).__name__}: {' '.join(text.split())}"[:300]
+    def _advice(self, fault: Fault) -> str:
+        where = self.connection.shown
+        if fault.status == 0:
+            return f"no answer from {where}: check base_url and that the server is up ({fault})"
+        if fault.status in (401, 403):
+            return f"{where} refused the key from ${self.options.key_env} ({fault})"
+        if fault.status == 404:
+            return f"{where} knows no model '{self.model}', or base_url lacks its /v1 part ({fault})"
+        return f"{where} has moved; put its new address into base_url ({fault})"

@@ -24,19 +24,11 @@ from phi4r_lib.models.engine import (
     folder_fingerprint,
     open_engine,
 )
-
-DEFAULTS: dict[str, Any] = {
-    "worker": {"kind": "transformers"},  # kind and options of the engine in each worker
-    "workers": 2,  # actors
-    "batch_prompts": 64,  # prompts a worker gets at once; also what is lost when a worker dies
-    "cpus": 1,  # CPUs a worker reserves
-    "gpus": 0,  # GPUs a worker reserves
-    "address": None,  # of a running cluster; None starts Ray here, or joins the cluster of RAY_ADDRESS
-}
+from phi4r_lib.models.options import RayOptions, read_options
 
 
 class RayEngine:
-    """Samples with `workers` actors; options are the keys of DEFAULTS.
+    """Samples with `workers` actors; options: `RayOptions`.
 
     The model is the spec's, seen under the same path or name by every worker. Raises EngineError when Ray is not
     installed, cannot start, or the workers cannot open their engine. A worker that dies is replaced and its batch
@@ -44,15 +36,12 @@ class RayEngine:
     """
 
     def __init__(self, spec: EngineSpec):
-        unknown = set(spec.options) - set(DEFAULTS)
-        if unknown:
-            raise EngineError(f"ray engine: unknown options {sorted(unknown)}; known: {sorted(DEFAULTS)}")
-        self.options = DEFAULTS | spec.options
-        self.worker = _worker_spec(spec, self.options["worker"])
+        self.options: RayOptions = read_options("ray", spec.options)
+        self.worker = _worker_spec(spec, self.options.worker)
         prefix = f"ray-{self.worker.kind}"
         self.name = engine_name(prefix, Path(spec.model).name, folder_fingerprint(spec.model), spec.system)
-        self.seedable = self.worker.kind == "transformers" or (self.worker.kind == "vllm" and self.options["gpus"] > 0)
-        self._started = _start(self.options["address"])
+        self.seedable = self.worker.kind == "transformers" or (self.worker.kind == "vllm" and self.options.gpus > 0)
+        self._started = _start(self.options.address)
 
     def sample(
         self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
@@ -72,15 +61,15 @@ class RayEngine:
         import ray
 
         items = [{"place": i, "prompt": json.dumps(as_messages(prompt))} for i, prompt in enumerate(prompts)]
-        batch = self.options["batch_prompts"]
+        batch = self.options.batch_prompts
         blocks = max(1, -(-len(items) // batch))
         results = ray.data.from_items(items, override_num_blocks=blocks).map_batches(
             _Worker,
             fn_constructor_args=(self.worker.model_dump_json(), settings.model_dump_json()),
             batch_size=batch,
-            compute=ray.data.ActorPoolStrategy(size=min(self.options["workers"], blocks)),
-            num_cpus=self.options["cpus"],
-            num_gpus=self.options["gpus"] or None,
+            compute=ray.data.ActorPoolStrategy(size=min(self.options.workers, blocks)),
+            num_cpus=self.options.cpus,
+            num_gpus=self.options.gpus or None,
         )
         try:
             for row in results.iter_rows():
@@ -130,6 +119,7 @@ def _start(address: str | None) -> bool:
         raise EngineError(f"Ray is not installed ({error}): `pip install phi4r[ray]`") from None
     if ray.is_initialized():
         return False
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves the workers beside any other program
     for left in (2, 1, 0):
         try:

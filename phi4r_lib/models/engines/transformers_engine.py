@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from phi4r_lib.models.engine import (
     EngineError,
@@ -26,38 +33,36 @@ from phi4r_lib.models.engine import (
     engine_name,
 )
 from phi4r_lib.models.fast.decoding import Request, decode
+from phi4r_lib.models.fitting import check_answering, opened_by_template
+from phi4r_lib.models.options import TransformersOptions, read_options
+from phi4r_lib.models.thinking import THINK_CLOSE, THINK_OPEN, one_pair
 from phi4r_lib.problems.fingerprint import fingerprint
-
-THINK = ("<think>", "</think>")
-OPTIONS = {"dtype", "batch_size", "device"}
 
 
 class TransformersEngine:
     """Samples from a local causal language model with continuous batching.
 
-    Options: `dtype` ("float32", "bfloat16"; default the model's own), `batch_size` (samples decoded together; default by
-    model size), `device` (default cuda when there is one). Sample i of a prompt depends on (seed, prompt, i) only,
-    up to floating-point rounding. Raises EngineError when the model folder cannot be loaded.
+    Options: `TransformersOptions`. Sample i of a prompt depends on (seed, prompt, i) only, up to floating-point
+    rounding. Raises EngineError when the model folder cannot be loaded.
     """
 
     seedable = True
 
     def __init__(self, spec: EngineSpec):
-        unknown = set(spec.options) - OPTIONS
-        if unknown:
-            raise EngineError(f"transformers engine: unknown options {sorted(unknown)}; known: {sorted(OPTIONS)}")
-        device = spec.options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
+        options: TransformersOptions = read_options("transformers", spec.options)
+        device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            dtype = spec.options.get("dtype", "auto")
+            dtype = options.dtype or "auto"
             self.tokenizer = AutoTokenizer.from_pretrained(spec.model)
+            check_answering(self.tokenizer, AutoConfig.from_pretrained(spec.model))
             self.model = AutoModelForCausalLM.from_pretrained(spec.model, dtype=dtype).to(device).eval()
         except (OSError, ValueError) as error:
             first = str(error).splitlines()[0]
             raise EngineError(
-                f"cannot load model '{spec.model}': {first}. Give a folder with config.json, "
+                f"cannot load model '{spec.model}': {first.rstrip('.')}. Give a folder with config.json, "
                 "weights and tokenizer, or a hub name on a machine with network."
             ) from None
-        self._set_up(Path(spec.model).name, spec.system, spec.options.get("batch_size"))
+        self._set_up(Path(spec.model).name, spec.system, options.batch_size)
 
     @classmethod
     def from_model(
@@ -81,6 +86,7 @@ class TransformersEngine:
         self.name = engine_name("transformers", name, weights_fingerprint(self.model), system)
         self.eos = end_of_turn(self.model.generation_config, self.tokenizer)
         self.hidden = hidden_tokens(self.tokenizer, self.eos)
+        self.opened = opened_by_template(self.tokenizer)
 
     def sample(
         self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
@@ -125,7 +131,7 @@ class TransformersEngine:
             context = self.model.config.get_text_config(decoder=True).max_position_embeddings
             return no_room(len(request.ids), context, index)
         tokens = request.outputs[index]
-        text = self.tokenizer.decode([token for token in tokens if token not in self.hidden])
+        text = one_pair(self.opened + self.tokenizer.decode([token for token in tokens if token not in self.hidden]))
         ended = bool(tokens) and tokens[-1] in self.eos
         return Sample(text=text, tokens=len(tokens), truncated=not ended, seconds=seconds, index=index)
 
@@ -149,7 +155,7 @@ def hidden_tokens(tokenizer: PreTrainedTokenizerBase, eos: Sequence[int]) -> set
     """Tokens that are no part of a sample's text: special ones and end-of-turn, but never the think tags."""
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     special |= {*tokenizer.all_special_ids, *eos}
-    return special - {i for tag in THINK if (i := tokenizer.get_vocab().get(tag)) is not None}
+    return special - {i for tag in (THINK_OPEN, THINK_CLOSE) if (i := tokenizer.get_vocab().get(tag)) is not None}
 
 
 def no_room(prompt_length: int, context: int, index: int) -> Sample:

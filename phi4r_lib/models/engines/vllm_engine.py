@@ -27,26 +27,24 @@ from phi4r_lib.models.engine import (
     folder_fingerprint,
     stream_seed,
 )
-
-OPTIONS = {"dtype", "gpu_memory_utilization", "max_model_len", "tensor_parallel_size", "engine_args", "kv_cache_gb"}
+from phi4r_lib.models.options import VllmOptions, read_options
+from phi4r_lib.models.thinking import one_pair
 
 
 class VllmEngine:
     """Samples with vLLM's continuous batching.
 
-    Options: `dtype`, `gpu_memory_utilization` (0 to 1), `max_model_len` (tokens), `tensor_parallel_size` (GPUs a
-    copy), `kv_cache_gb` (CPU only), `engine_args` (anything else `vllm.LLM` takes). Raises EngineError when vLLM is
-    not installed or cannot load the model. Scripts that open it need the `if __name__ == "__main__"` guard.
+    Options: `VllmOptions`. Raises EngineError when vLLM is not installed or cannot load the model. Scripts that open it
+    need the `if __name__ == "__main__"` guard.
     """
 
     def __init__(self, spec: EngineSpec):
-        unknown = set(spec.options) - OPTIONS
-        if unknown:
-            raise EngineError(f"vllm engine: unknown options {sorted(unknown)}; known: {sorted(OPTIONS)}")
-        vllm = _import_vllm(spec.options)
+        options: VllmOptions = read_options("vllm", spec.options)
+        vllm = _import_vllm(options)
         from vllm.platforms import current_platform
 
         from phi4r_lib.models.engines.transformers_engine import end_of_turn, hidden_tokens
+        from phi4r_lib.models.fitting import opened_by_template
 
         self.seedable = not current_platform.is_cpu()
         self.system = spec.system
@@ -54,13 +52,14 @@ class VllmEngine:
         self._padded = TemporaryDirectory()
         folder = spec.model if self.seedable else _with_known_heads(spec.model, Path(self._padded.name) / "model")
         try:
-            self.llm = vllm.LLM(model=folder, **_llm_arguments(spec.options, self.seedable))
+            self.llm = vllm.LLM(model=folder, **_llm_arguments(options, self.seedable))
         except Exception as error:  # vLLM raises many kinds, from config to memory
             raise EngineError(f"vLLM cannot load '{spec.model}': {str(error).strip()[:400]}") from error
         self.tokenizer = self.llm.get_tokenizer()
         self.context = self.llm.llm_engine.model_config.max_model_len
         self.eos = end_of_turn(_generation_config(spec.model), self.tokenizer)
         self.hidden = hidden_tokens(self.tokenizer, self.eos)
+        self.opened = opened_by_template(self.tokenizer)
 
     def sample(
         self, prompts: Sequence[Prompt], settings: SamplingSettings, progress: Progress | None = None
@@ -117,15 +116,15 @@ class VllmEngine:
 
     def _sample(self, choice: Any, index: int, seconds: float) -> Sample:
         tokens = list(choice.token_ids)
-        text = self.tokenizer.decode([token for token in tokens if token not in self.hidden])
+        text = one_pair(self.opened + self.tokenizer.decode([token for token in tokens if token not in self.hidden]))
         truncated = choice.finish_reason == "length"
         return Sample(text=text, tokens=len(tokens), truncated=truncated, seconds=seconds, index=index)
 
 
-def _import_vllm(options: dict[str, Any]) -> Any:
+def _import_vllm(options: VllmOptions) -> Any:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.get("kv_cache_gb", 2)))
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", f"{options.kv_cache_gb:g}")
     try:
         import vllm
     except ImportError as error:
@@ -135,10 +134,10 @@ def _import_vllm(options: dict[str, Any]) -> Any:
     return vllm
 
 
-def _llm_arguments(options: dict[str, Any], seedable: bool) -> dict[str, Any]:
-    given = {key: value for key, value in options.items() if key not in {"engine_args", "kv_cache_gb"}}
+def _llm_arguments(options: VllmOptions, seedable: bool) -> dict[str, Any]:
+    given = options.model_dump(exclude={"engine_args", "kv_cache_gb"}, exclude_none=True)
     on_cpu = {} if seedable else {"enforce_eager": True, "seed": secrets.randbits(31)}  # compiling gains nothing there
-    return on_cpu | given | options.get("engine_args", {})
+    return on_cpu | given | options.engine_args
 
 
 def _with_known_heads(model: str, out: Path) -> str:

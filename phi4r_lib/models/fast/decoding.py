@@ -66,9 +66,9 @@ def decode(
 
     `streams(request, index)` gives the random numbers of one sample, so that its text depends neither on the batch
     it sits in nor on how many samples are drawn (up to floating-point rounding). `on_done` gets counts of finished
-    samples. Raises EngineError for models whose cache is not plain full attention.
+    samples. Raises EngineError for models that keep other state than keys and values.
     """
-    check_cache(model)
+    check_cache(model, max(len(request.ids) + request.limit for request in requests))
     if model.device.type == "cuda":
         decode_in_slots(model, requests, settings, eos=eos, streams=streams, batch_size=batch_size, on_done=on_done)
         return

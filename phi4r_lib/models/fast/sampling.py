@@ -15,6 +15,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.generation import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
 from phi4r_lib.models.engine import EngineError, SamplingSettings
+from phi4r_lib.models.fitting import check_state
 
 
 @dataclass
@@ -28,15 +29,21 @@ class Request:
     outputs: dict[int, list[int]] = field(default_factory=dict)  # sample number -> completion tokens
 
 
-def check_cache(model: PreTrainedModel) -> None:
-    """Raises EngineError for a model that keeps anything but the keys and values of full attention."""
+def check_cache(model: PreTrainedModel, longest: int) -> None:
+    """Raises ValueError for a model that keeps other state than keys and values, EngineError for texts beyond a window.
+
+    Keys and values of all tokens are kept, so a sliding window is only a mask: the one of transformers on a CPU; with fixed shapes on
+    a GPU (slots.py) texts, `longest` tokens at most, have to fit into the window.
+    """
+    check_state(model.config)
     config = model.config.get_text_config(decoder=True)
-    window = getattr(config, "sliding_window", None) or config.max_position_embeddings
     kinds = {type(layer) for layer in DynamicCache(config=config).layers}
-    plain = kinds <= {DynamicLayer} or window >= config.max_position_embeddings
-    if not plain:
-        names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise EngineError(f"{type(model).__name__} keeps other state than full attention ({names}); use kind: vllm")
+    window = getattr(config, "sliding_window", None)
+    if model.device.type == "cuda" and window and kinds != {DynamicLayer} and longest > window:
+        raise EngineError(
+            f"texts of up to {longest} tokens do not fit the model's sliding window of {window} on this GPU: lower "
+            "max_tokens, or set its engine to kind: vllm"
+        )
 
 
 def picker(settings: SamplingSettings) -> Callable[[torch.Tensor, torch.Tensor | None, torch.Tensor], torch.Tensor]:

@@ -95,6 +95,13 @@ def _attend(module, query, key, value, attention_mask, **kwargs):
     return out.to(query.dtype), weights
 
 
+def sees_all(model: PreTrainedModel, length: int) -> bool:
+    """Whether every layer looks back over texts of this length: shared rows bring one mask for all layers, without windows."""
+    config = model.config.get_text_config(decoder=True)
+    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+    return length <= (getattr(config, "sliding_window", None) or length) and kinds <= {"sliding_attention"}
+
+
 def is_grouped(prompt_ids: torch.Tensor, prompt_mask: torch.Tensor, group: int) -> bool:
     """Whether every `group` neighbouring rows have the same prompt."""
     if len(prompt_ids) % group:

@@ -3,6 +3,8 @@
 Usage: python benchmarks/decontamination.py                                  the project's own worlds, and speed
        python benchmarks/decontamination.py --benchmark gsm8k_test.jsonl --paraphrases gsm8k_test_rephrased.jsonl \
               --negatives gsm8k_train.jsonl [--no-speed]                     real files: thresholds fitted on one half
+       python benchmarks/decontamination.py --benchmark HumanEval.jsonl --negatives functions.jsonl \
+              --rephrased python=humaneval_python.jsonl --rephrased js=humaneval_js.jsonl   prose or code (rephrasings.py)
        options: [--items 60000] [--documents 8192] [--seed 0] [--recall 0.97] [--recall-given 0.92]
                 [--worst-fpr 0.0015] [--show-false-positives]
 
@@ -27,15 +29,14 @@ import dataclasses
 import itertools
 import json
 import random
-import re
 import resource
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
+import rephrasings
+from question_files import Row, read_rows, refuse
 
 from phi4r_lib.curate.attacks import ATTACKS, Attacked, Rate, attack, ngram_rule, rate
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, Match, build_index, scan
@@ -47,37 +48,7 @@ NEVER = {"words": 1.0, "containment": 1.0, "evidence": 1.0, "evidence_alone": 1.
 LOOSE = {"words": {"words": 0.45, "containment": 0.45}, "numbers": {"evidence": 0.25, "evidence_alone": 0.25}}
 GRID = {"words": np.arange(0.56, 0.86, 0.01), "evidence": np.arange(0.30, 0.46, 0.005)}  # all above the loose ones
 ALONE = np.arange(0.40, 0.66, 0.01)
-Row = tuple[str, str | None]
 GIVEN, NO_ANSWERS = "paraphrases given", "without answers"
-
-
-def refuse(message: str) -> NoReturn:
-    """Ends with exit code 2, the code of all user errors."""
-    print(message, file=sys.stderr)
-    raise SystemExit(2)
-
-
-def read_rows(path: str) -> list[Row]:
-    """(question, answer) of each row of a JSONL or JSON file in one of the common layouts."""
-    try:
-        content = Path(path).read_text(encoding="utf-8")
-        rows = json.loads(content) if content.lstrip().startswith("[") else [*map(json.loads, content.splitlines())]
-        return [_row(row) for row in rows]
-    except (OSError, ValueError, AttributeError) as error:
-        refuse(f"{path}: cannot be read as rows of questions ({error}); give JSONL with a question or prompt field")
-
-
-def _row(row: dict) -> Row:
-    text = next((row[name] for name in ("prompt", "question", "problem", "text") if row.get(name)), None)
-    if text is None and row.get("Body"):
-        text = f"{row['Body']} {row.get('Question', '')}"
-    if text is None:
-        raise ValueError(f"no prompt, question, problem or text among {sorted(row)}")
-    answer = row.get("answer", row.get("Answer"))
-    if answer is None and "####" in text:
-        text, answer = text.rsplit("####", 1)
-        text = re.sub(r"^\s*Question:\s*|\s*Answer:\s*$", "", text.strip())
-    return text, None if answer is None else str(answer).rsplit("####", 1)[-1].strip()
 
 
 def columns(rows: list) -> tuple[list[str], list[str | None]]:
@@ -289,11 +260,21 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     for name, default in {"recall": 0.97, "recall-given": 0.92, "worst-fpr": 0.0015}.items():
         parser.add_argument(f"--{name}", type=float, default=default)
+    parser.add_argument("--rephrased", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--show-false-positives", action="store_true")
     args = parser.parse_args()
     if args.benchmark and not args.negatives:
         parser.error("--benchmark needs --negatives: texts known not to overlap with it")
+    if args.rephrased:
+        if not args.benchmark:
+            parser.error("--rephrased needs --benchmark: the items that were rephrased, in the same order")
+        files = {
+            name: columns(read_rows(path))[0] for name, _, path in (each.partition("=") for each in args.rephrased)
+        }
+        texts = [columns(read_rows(path))[0] for path in (args.benchmark, args.negatives)]
+        rephrasings.run(texts[0], files, texts[1], args.worst_fpr, args.show_false_positives)
+        return
     if args.benchmark:
         benchmark, negatives = read_rows(args.benchmark), read_rows(args.negatives)
         source = real_files(args, benchmark, negatives)

@@ -1,10 +1,10 @@
 """Which training texts contain, repeat or paraphrase a benchmark item, and by which rule.
 
 A cascade over fingerprints, cheapest first: equal text; a short item verbatim inside the text; IDF-weighted containment
-of number-masked n-grams; the same numbers and answer with similar words; optionally an embedding or a judge on the few
-pairs that come close. Apply it to seeds, to rewrites and to traces, after rewriting. Texts stream through in batches,
-only the benchmark is held in memory. Not here: attacks and recall reports (attacks.py), duplicates inside one set
-(duplicates.py). The cascade and its thresholds are ours; Phi-4-reasoning states only that it decontaminated.
+of number-masked n-grams; the same numbers and answer with similar words; for prose and code the same things said in other
+words; optionally an embedding or a judge on the few pairs that come close. Apply it to seeds, to rewrites and to traces, after rewriting. Texts stream through in batches,
+only the benchmark is held in memory. Not here: thresholds (thresholds.py), attacks and recall reports (attacks.py), duplicates
+inside one set (duplicates.py). The cascade is ours; Phi-4-reasoning states only that it decontaminated.
 """
 
 from __future__ import annotations
@@ -12,74 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Literal
 
 import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from phi4r_lib.curate import fingerprints as fp
+from phi4r_lib.curate.evidence import EvidenceIndex, evidence_indexes
 from phi4r_lib.curate.overlap import PAIRS, NumberIndex, ShapeIndex, number_index, shape_index
+from phi4r_lib.curate.thresholds import RULES, DecontaminationSettings, Match, Rule
+from phi4r_lib.curate.wording import kind_of
 
-Rule = Literal["exact", "short", "containment", "numbers", "embedding", "judge", "n-gram"]
-RULES: tuple[Rule, ...] = ("exact", "short", "containment", "numbers", "embedding", "judge")
 COLUMNS = 1 << 20  # width of the hashed TF-IDF space
 Judge = Callable[[str, str], bool]
 Embed = Callable[[Sequence[str]], np.ndarray]
-
-
-@dataclass(frozen=True)
-class DecontaminationSettings:
-    """Thresholds of the cascade; ours.
-
-    `words`, `evidence` and `evidence_alone` are exactly what benchmarks/decontamination.py fits on one half (even rows) of
-    GSM8K test, paraphrases and train. The rest were set by hand. Other domains may need another fit.
-
-    templates: "flag" counts the same words with other numbers as contamination (right for public data); "allow" demands
-    the same numbers too, for worlds that share templates between training and test by construction.
-    """
-
-    ngram: int = 3  # words in a masked n-gram
-    containment: float = 0.45  # least share of an item's IDF weight that stands in the text
-    words: float = 0.64  # least mean of containment and TF-IDF cosine
-    containment_alone: float = 0.9  # enough without the cosine: the whole item inside a long text
-    numbers: float = 0.5  # least Jaccard similarity of the multisets of numbers (1 is not counted)
-    numbers_weight: float = 0.3  # weight of that similarity in the evidence, the rest is the cosine's
-    evidence: float = 0.385  # least evidence beside equal answers
-    numbers_alone: float = 0.8  # the same two when an answer is missing on either side
-    evidence_alone: float = 0.46
-    short_words: int = 8  # items below this many tokens match only verbatim (inside the text too)
-    most_numbers: int = 12  # texts with more numbers have no number signature
-    templates: Literal["flag", "allow"] = "flag"
-    window: int = 512  # tokens; longer texts are read in windows overlapping by a quarter
-    matches_per_text: int = 20  # best matches kept for one training text
-    survivors: float = 0.6  # pairs above this share of a threshold go to embed or judge, when given
-    embedding: float = 0.85  # least cosine of embeddings
-
-    def __post_init__(self) -> None:
-        shares = "containment words containment_alone evidence evidence_alone numbers numbers_alone survivors embedding"
-        for name in shares.split():
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"decontamination setting {name} must lie in (0, 1], not {getattr(self, name)}")
-        if self.templates not in ("flag", "allow"):
-            raise ValueError(f"decontamination setting templates is 'flag' or 'allow', not {self.templates!r}")
-        if self.ngram < 1 or self.window < 4 * self.ngram or self.matches_per_text < 1:
-            raise ValueError("decontamination settings need ngram >= 1, window >= 4 * ngram, matches_per_text >= 1")
-
-
-@dataclass(frozen=True)
-class Match:
-    """Training text train_index meets benchmark item eval_index by a rule of RULES.
-
-    score in (0, 1]: 1 for exact and short; for containment the mean of containment and cosine (or containment where it
-    is enough alone); for numbers the weighted mean of cosine and number similarity; for embedding its cosine; for judge
-    the score of the rule that came close.
-    """
-
-    train_index: int
-    eval_index: int
-    rule: Rule
-    score: float
 
 
 @dataclass(frozen=True)
@@ -98,6 +44,8 @@ class BenchmarkIndex:
     without_answer: NumberIndex
     tfidf: TfidfTransformer
     vectors: sparse.csr_matrix
+    least_words: np.ndarray  # threshold of the word rule for each item
+    evidence: tuple[EvidenceIndex, ...]  # of prose and of code, where the benchmark has such items
 
 
 def build_index(
@@ -127,6 +75,10 @@ def build_index(
         if row:
             exact.setdefault(hash(tuple(row)), []).append(item)
     counts = _term_counts(batch, masked, np.arange(len(batch)))
+    evidence = evidence_indexes(texts, settings)
+    least_words = np.full(len(texts), settings.words)
+    for each in evidence:
+        least_words[each.items] = max(settings.words, settings.reworded_words)
     tfidf = TfidfTransformer(sublinear_tf=True).fit(counts)
     lowest = settings.containment * (settings.survivors if survivors else 1.0)
     return BenchmarkIndex(
@@ -134,7 +86,7 @@ def build_index(
         shape_index(batch, fp.mask_names(batch.codes), lengths >= settings.short_words, settings.ngram, lowest),
         number_index(batch, keys, settings.numbers, settings.most_numbers, np.flatnonzero(keys)),
         number_index(batch, np.zeros_like(keys), settings.numbers_alone, settings.most_numbers, np.flatnonzero(lengths >= settings.short_words)),
-        tfidf, tfidf.transform(counts),
+        tfidf, tfidf.transform(counts), least_words, evidence,
     )  # fmt: skip
 
 
@@ -240,9 +192,29 @@ def _scan_block(index, block, keys, first, embed, judge) -> Iterator[Match]:
             close[doc, item] = max(score, close.get((doc, item), 0.0))
         elif (doc, item) not in pairs or (pairs[doc, item][0] == rule and pairs[doc, item][1] < score):
             pairs[doc, item] = (rule, score)
+    for doc, item, rule, score in _evidence_hits(index, block, bool(embed or judge)):
+        if rule is None:
+            close[doc, item] = max(score, close.get((doc, item), 0.0))
+        else:
+            pairs.setdefault((doc, item), (rule, score))
     if embed or judge:
         pairs |= _confirmed(index, block, {pair: s for pair, s in close.items() if pair not in pairs}, embed, judge)
     yield from _ordered(pairs, first, index.settings.matches_per_text)
+
+
+def _evidence_hits(index: BenchmarkIndex, block: Sequence[str], close: bool):
+    """(text, item, rule, score) of prose and code said again in other words; close: with rule None those that come near."""
+    kinds = [kind_of(text) for text in block] if index.evidence else []
+    for evidence in index.evidence:
+        docs = np.array([doc for doc, kind in enumerate(kinds) if (kind == "code") == (evidence.kind == "code")], int)
+        if not len(docs):
+            continue
+        texts, items, amounts, shares = evidence.similar([block[doc] for doc in docs])
+        hit = amounts >= evidence.rule.least
+        near = (amounts >= evidence.rule.least * index.settings.survivors) & ~hit & close
+        for name, places in ((evidence.kind, np.flatnonzero(hit)), (None, np.flatnonzero(near))):
+            for place in places[np.argsort(-shares[places], kind="stable")]:
+                yield int(docs[texts[place]]), int(items[place]), name, float(shares[place])
 
 
 def _ordered(pairs, first: int, most: int) -> Iterator[Match]:
@@ -299,8 +271,9 @@ def _word_hits(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray):
         means = (shares + _cosines(index, batch, masked, windows, items)) / 2
         far_longer = lengths[windows] >= 2 * index.lengths[items]  # there the cosine says little
         scores = np.where((shares >= settings.containment_alone) & far_longer, shares, means)
-        hit = (shares >= settings.containment) & (scores >= settings.words)
-        yield "containment", windows, items, scores, hit, scores >= settings.words * settings.survivors
+        least = index.least_words[items]
+        hit = (shares >= settings.containment) & (scores >= least)
+        yield "containment", windows, items, scores, hit, scores >= least * settings.survivors
 
 
 def _number_hits(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray, keys: np.ndarray):

@@ -1,0 +1,148 @@
+"""Which benchmark items of prose or code a text says again in other words: evidence for and against, added up.
+
+Shared features count for a pair, features of the item that the text lacks and features of the text that the item lacks count
+against it, all in nats (wording.weight). Long texts are read in windows. Not here: the features (wording.py), the thresholds
+(decontaminate.py), and word problems.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from phi4r_lib.curate import wording
+from phi4r_lib.curate.thresholds import DecontaminationSettings
+from phi4r_lib.curate.wording import Kind
+
+READERS: dict[Kind, Callable[[str], list[str]]] = {"prose": wording.prose, "code": wording.code}
+WINDOWS: dict[Kind, int] = {"prose": 80, "code": 600}  # features; windows overlap by half
+STRAY = 0.02
+QUESTION = 4  # content words from which on the last line of a longer item counts as an item of its own
+
+
+@dataclass(frozen=True)
+class EvidenceRule:
+    """A pair counts from `least` nats on: shared - missing x (only in the item) - extra x (only in the text)."""
+
+    missing: float
+    extra: float
+    least: float
+
+
+@dataclass(frozen=True)
+class EvidenceIndex:
+    """Items of one kind as weighted features. `items` maps each row of `weights` to the benchmark's item."""
+
+    kind: Kind
+    rule: EvidenceRule
+    items: np.ndarray
+    columns: dict[str, int]
+    feature_weights: np.ndarray
+    weights: sparse.csr_matrix  # rows x features
+    totals: np.ndarray  # weight of each row
+    benchmark: int  # rows, for the weight of features that no item has
+
+    def similar(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(text, item, evidence in nats, share of the weight of both that is shared) of all pairs with any evidence."""
+        owners, found, totals = self._read(texts)
+        shared = (found @ self.weights.T).tocoo()
+        missing, extra = self.totals[shared.col] - shared.data, totals[shared.row] - shared.data
+        evidence = shared.data - self.rule.missing * missing - self.rule.extra * extra
+        keep = evidence > 0
+        union = (shared.data + missing + extra)[keep]
+        return owners[shared.row[keep]], self.items[shared.col[keep]], evidence[keep], shared.data[keep] / union
+
+    def _read(self, texts: Sequence[str]) -> tuple[np.ndarray, sparse.csr_matrix, np.ndarray]:
+        """Windows of the texts: the text each belongs to, its features among those of the items, and its weight."""
+        owners, rows, columns, totals = [], [], [], []
+        for owner, text in enumerate(texts):
+            for window in windows(READERS[self.kind](text), WINDOWS[self.kind]):
+                known = {self.columns[feature] for feature in window if feature in self.columns}
+                unknown = sum(
+                    wording.weight(each, self.kind, self.benchmark) for each in window if each not in self.columns
+                )
+                rows += [len(owners)] * len(known)
+                columns += known
+                totals.append(unknown + self.feature_weights[list(known)].sum())
+                owners.append(owner)
+        shape = (len(owners), len(self.columns))
+        return (
+            np.array(owners, int),
+            sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape),
+            np.array(totals),
+        )
+
+
+def windows(features: list[str], size: int) -> list[set[str]]:
+    """The features of a text, of a long one in windows of `size` that overlap by half."""
+    if len(features) <= size:
+        return [set(features)]
+    return [set(features[start : start + size]) for start in range(0, len(features) - size // 2, size // 2)]
+
+
+def evidence_index(texts: Sequence[str], kinds: Sequence[Kind], kind: Kind, rule: EvidenceRule) -> EvidenceIndex | None:
+    """EvidenceIndex of the items of one kind, None when there are none; of passages with a question both count."""
+    rows = [
+        (item, set(READERS[kind](part)))
+        for item, text in enumerate(texts)
+        if kinds[item] == kind
+        for part in _parts(text, kind)
+    ]
+    rows = [(item, features) for item, features in rows if features]
+    if not rows:
+        return None
+    seen = Counter(feature for _, features in rows for feature in features)
+    columns = {feature: place for place, feature in enumerate(seen)}
+    weights = np.array([wording.weight(feature, kind, len(rows), seen[feature]) for feature in columns])
+    places = [(row, columns[feature]) for row, (_, features) in enumerate(rows) for feature in sorted(features)]
+    row, column = np.array(places, int).T
+    matrix = sparse.csr_matrix((weights[column], (row, column)), shape=(len(rows), len(columns)))
+    items = np.array([item for item, _ in rows], int)
+    return EvidenceIndex(kind, rule, items, columns, weights, matrix, np.asarray(matrix.sum(axis=1)).ravel(), len(rows))
+
+
+def evidence_indexes(texts: Sequence[str], settings: DecontaminationSettings) -> tuple[EvidenceIndex, ...]:
+    """The indexes of prose and code that the items need; none where templates are shared by construction.
+
+    A kind that fewer than STRAY of the items seem to be of is a slip of `kind_of`, and would cost time for every text.
+    """
+    if settings.templates == "allow":
+        return ()
+    kinds = [wording.kind_of(text) for text in texts]
+    rules = {
+        "prose": EvidenceRule(settings.prose_missing, settings.prose_extra, settings.prose_evidence),
+        "code": EvidenceRule(settings.code_missing, settings.code_extra, settings.code_evidence),
+    }
+    found = [
+        evidence_index(texts, kinds, kind, rule)
+        for kind, rule in rules.items()
+        if kinds.count(kind) > STRAY * len(kinds)
+    ]
+    return tuple(index for index in found if index is not None)
+
+
+def uncovered(texts: Sequence[str], settings: DecontaminationSettings) -> dict[str, list[int]]:
+    """Texts of which only verbatim copies, and no rephrasings, would be found: reason -> their places.
+
+    Another script than the Latin one, fewer than two content words, or prose and code where templates are allowed.
+    """
+    found: dict[str, list[int]] = {}
+    for place, text in enumerate(texts):
+        kind = wording.kind_of(text)
+        if kind == "other":
+            found.setdefault("too short, or in another script than the Latin one", []).append(place)
+        elif kind != "word problem" and settings.templates == "allow":
+            found.setdefault(f"{kind}, which is not looked at where templates are allowed", []).append(place)
+    return found
+
+
+def _parts(text: str, kind: Kind) -> list[str]:
+    """The text, and of prose in several lines the question at its end too: rephrasings often leave the passage out."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if kind != "prose" or len(lines) < 2 or len(set(wording.prose(lines[-1]))) < QUESTION:
+        return [text]
+    return [text, lines[-1]]

@@ -1,0 +1,289 @@
+"""What a text says, whatever its words: its kind, and features in which rephrasings of prose and translations of code meet.
+
+Prose becomes stems of content words, code the words inside its identifiers and comments, its numbers and neighbouring words;
+words of equal meaning count as one (SYNONYMS, ours). How much a shared feature proves depends on how common it is
+(common_words.py). Not here: which amount is enough (evidence.py), word problems, which meet in their numbers
+(fingerprints.py), and texts in other scripts than the Latin one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from typing import Literal
+
+import snowballstemmer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+from phi4r_lib.curate.common_words import SHARES
+from phi4r_lib.curate.fingerprints import NUMBER_WORDS
+
+Kind = Literal["word problem", "prose", "code", "other"]
+CODE_LINE = re.compile(
+    r"^\s*(?:def |class |import |from \w[\w.]* import|#include|using |package |function\b|return\b|public |private |static "
+    r"|fn |func |let |const |var |for ?\(|while ?\(|if ?\(|elif |else:|@\w+|>>> |[\w.\[\]]+(?:: *\w+)? *[-+*/]?= *[^=\s])|[{};]\s*$",
+    re.MULTILINE,
+)
+CODE_HEAD = re.compile(  # one such line is enough
+    r"^\s*(?:(?:async )?def \w+\s*\(|#include\b|(?:export )?(?:async )?function\b[^.?]*\(|fn \w+|func \w+\s*\(|(?:public|private|static) .*\("
+    r"|class \w+[^.?]*[:{]\s*$|(?:int|void|double|float|bool|char|string|std::\w+)[\w<>*& ]* \w+\s*\(.*\)\s*\{)",
+    re.MULTILINE,
+)
+CODE_SHARE, CODE_LINES = 0.3, 2  # of the lines that are not blank
+TELLING = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])")
+YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
+NUMBER_EVERY = 25
+SHORT = 8  # words: "Evaluate 7 factorial."
+HOW_MANY = re.compile(
+    r"\bhow (?:many|much|old|long|far|fast|tall|often)\b"
+    r"|\bwhat (?:is|was|will be) the (?:total|number|cost|price|average|difference|sum|value|area|perimeter)\b",
+    re.IGNORECASE,
+)
+LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+WORD = re.compile(r"[^\W\d_]+|\d+")
+PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")  # snake_case and camelCase words
+CODE_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
+SYNTAX = frozenset(
+    [
+        "and",
+        "arr",
+        "auto",
+        "bool",
+        "break",
+        "case",
+        "char",
+        "class",
+        "const",
+        "continue",
+        "def",
+        "do",
+        "double",
+        "elif",
+        "else",
+        "false",
+        "float",
+        "fn",
+        "for",
+        "foreach",
+        "from",
+        "func",
+        "function",
+        "i32",
+        "i64",
+        "if",
+        "import",
+        "in",
+        "include",
+        "int",
+        "is",
+        "java",
+        "len",
+        "let",
+        "list",
+        "long",
+        "lst",
+        "main",
+        "math",
+        "mut",
+        "namespace",
+        "new",
+        "none",
+        "not",
+        "null",
+        "package",
+        "param",
+        "params",
+        "print",
+        "printf",
+        "println",
+        "private",
+        "public",
+        "range",
+        "res",
+        "result",
+        "ret",
+        "return",
+        "returns",
+        "self",
+        "size",
+        "sizeof",
+        "static",
+        "std",
+        "stdio",
+        "stdlib",
+        "str",
+        "string",
+        "struct",
+        "switch",
+        "this",
+        "true",
+        "type",
+        "undefined",
+        "use",
+        "usize",
+        "util",
+        "using",
+        "val",
+        "var",
+        "vec",
+        "vector",
+        "void",
+        "while",
+    ]
+)
+QUESTIONING = frozenset(
+    [
+        "above",
+        "according",
+        "answer",
+        "author",
+        "best",
+        "choose",
+        "conclusion",
+        "conclusions",
+        "context",
+        "correct",
+        "describe",
+        "described",
+        "does",
+        "excerpt",
+        "excerpts",
+        "false",
+        "following",
+        "inferred",
+        "most",
+        "option",
+        "options",
+        "passage",
+        "passages",
+        "question",
+        "reflected",
+        "source",
+        "statement",
+        "statements",
+        "support",
+        "supported",
+        "supports",
+        "term",
+        "text",
+        "true",
+        "understood",
+        "used",
+    ]
+)
+SYNONYMS = """
+array sequence collection series; number integer numeric numeral; character letter symbol; check verify determine validate
+test confirm ascertain examine; sum total add addition plus; product multiply; maximum max largest biggest greatest highest
+maximal; minimum min smallest least lowest minimal; element item entry member; count tally frequency occurrence occur
+instances; remove delete eliminate drop discard exclude omit; replace substitute swap exchange; sort order arrange; reverse
+invert backward flip; contain include hold comprise consist possess; begin start initial launch; end finish terminate
+conclude; position index location place; give provide specify supply; threshold limit bound; close near nearby proximity;
+distance difference gap; bracket parenthesis paren brace; group cluster; separate split divide partition segment; unique
+distinct; duplicate repeat repetition; factor divisor; convert transform change turn alter; uppercase upper; lowercase
+lower; space blank whitespace; equal same identical match equivalent; calculate compute find get obtain evaluate;
+dictionary dict map; shift move rotate; encode encrypt cipher; decode decrypt; nearest closest; below under fewer; above
+over exceed; empty nothing; valid proper; odd uneven; negative minus; pair couple; outcome output; create make build
+construct generate form produce formation; argue claim contend assert state suggest propose say maintain declare; explain
+depict portray characterize define; society community; cause reason lead; increase rise grow growth expand escalate;
+decrease decline fall reduce reduction diminish; main primary chief major principal central; example illustrate exemplify;
+believe think consider view regard; show demonstrate indicate reveal display; important significant crucial essential;
+method approach way means manner technique; feature characteristic trait attribute property quality aspect; kind sort
+category; concept notion idea; traditional conventional; modern contemporary current; emerge arise appear surface evolve;
+effect impact influence consequence; help aid assist; job work labor labour employment occupation; poor impoverished;
+rich wealthy affluent; person people individual human; child kid youngster; country nation; government authority; law
+legislation statute; war conflict; worker employee laborer; acquire gain take; oppose resist opposition; endorse favor advocate; cost price expense; amount quantity; big large huge; little tiny
+small; quick fast rapid; novel recent; old ancient former previous; area region zone; stop cease halt; hard difficult
+challenging; easy simple; utilize employ apply; need require necessary; allow permit enable
+"""
+LIMIT = 200_000  # spellings remembered
+_stem = snowballstemmer.stemmer("english").stemWord
+
+
+def _synonyms() -> dict[str, str]:
+    groups = [[_stem(word) for word in group.split()] for group in SYNONYMS.split(";")]
+    return {word: group[0] for group in reversed(groups) for word in group}
+
+
+MEANING = _synonyms()
+_words: dict[str, str] = {}
+
+
+def meaning(word: str) -> str:
+    """The stem of a lower-case word, or that of the first of its synonyms."""
+    found = _words.get(word)
+    if found is None:
+        if len(_words) >= LIMIT:
+            _words.clear()
+        stem = _stem(word)
+        found = _words[word] = MEANING.get(stem, stem)
+    return found
+
+
+def kind_of(text: str) -> Kind:
+    """Whether a text is code, a word problem (two numbers or more), prose, or none that has a rule of its own.
+
+    Other: texts of less than half Latin letters, or with fewer than two content words.
+    """
+    if "```" in text or _is_code(text):
+        return "code"
+    if _has_numbers(text):
+        return "word problem"
+    letters = sum(char.isalpha() for char in text)
+    if 2 * len(LATIN.findall(text)) < letters or len(prose(text)) < 2:
+        return "other"
+    return "prose"
+
+
+def _has_numbers(text: str) -> bool:
+    """Two numbers or more, at least one in NUMBER_EVERY words, or one in a short text or a question for a number. Years do not count."""
+    words = text.split()
+    numbers = [number for number in TELLING.findall(text) if not YEAR.fullmatch(number)]
+    spelled = sum(word.strip(".,;:?!").lower() in NUMBER_WORDS for word in words)
+    found = len(numbers) + spelled
+    asked = len(words) < SHORT or HOW_MANY.search(text) is not None
+    return found >= max(2, len(words) / NUMBER_EVERY) or (found > 0 and asked)
+
+
+def _is_code(text: str) -> bool:
+    if CODE_HEAD.search(text):
+        return True
+    lines = sum(1 for line in text.splitlines() if line.strip())
+    found = len({match.start() for match in CODE_LINE.finditer(text)})
+    return found >= CODE_LINES and found >= CODE_SHARE * lines
+
+
+def prose(text: str) -> list[str]:
+    """Content words of prose, as meanings, in order."""
+    words = (word.lower() for word in WORD.findall(text))
+    return [meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in QUESTIONING and len(w) > 1]
+
+
+def code(text: str) -> list[str]:
+    """Words of identifiers and comments, as meanings, pairs of neighbours among them, and the numbers above two."""
+    words = (word.lower() for word in PART.findall(text))
+    plain = [meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in SYNTAX and len(w) > 1]
+    pairs = [f"{one} {other}" for one, other in itertools.pairwise(plain)]
+    numbers = [f"={float(number):g}" for number in CODE_NUMBER.findall(text) if float(number) > 2]
+    return plain + pairs + numbers
+
+
+def weight(feature: str, kind: Kind, items: int = 0, seen: int = 0) -> float:
+    """What sharing a feature proves, in nats: minus the log of the share of texts that have it.
+
+    That share is the common one (common_words.py), corrected by the benchmark: `seen` of its `items` have the feature. A pair
+    of words counts half of its rarer word on top of both; numbers of code, which run on in examples, count half, up to
+    SMALL a quarter. Words of prose count a nat less, since those of one subject go together.
+    """
+    if " " in feature:
+        return max(weight(word, kind) for word in feature.split(" ")) / 2
+    shares, rare = SHARES[kind]
+    proof = -math.log((seen + PRIOR * shares.get(feature, rare)) / (items + PRIOR))
+    if feature.startswith("="):
+        return proof * (0.25 if float(feature[1:]) <= SMALL else 0.5)
+    return max(0.1, proof - CHANCE) if kind == "prose" else proof
+
+
+PRIOR = 500  # texts that the common shares count for
+SMALL = 20
+CHANCE = 1.0  # nats

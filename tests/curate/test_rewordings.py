@@ -1,0 +1,165 @@
+"""Prose and code said again in other words. All texts and their rewordings were written for these tests."""
+
+import random
+
+import numpy as np
+import pytest
+
+from phi4r_lib.curate.attacks import ngram_rule
+from phi4r_lib.curate.decontaminate import DecontaminationSettings, find_contamination
+from phi4r_lib.curate.evidence import uncovered, windows
+from phi4r_lib.curate.wording import kind_of, meaning, weight
+
+PROSE = {
+    "Which process lets a glacier carve a U-shaped valley out of bedrock?": (
+        "By what process does a glacier carve valleys with the shape of a U from bedrock?"
+    ),
+    "The medieval guilds controlled apprenticeship chiefly in order to:": (
+        "What was the main purpose of medieval guilds in controlling apprenticeships?"
+    ),
+    "Why does a thermostat use a bimetallic strip rather than a mercury switch?": (
+        "What is the reason that thermostats employ bimetallic strips instead of mercury switches?"
+    ),
+    "What did Rousseau's critics argue about his theory of the general will?": (
+        "State the claim that critics of Rousseau made against the theory of a general will."
+    ),
+    "How do mangrove roots protect a tropical coastline against erosion?": (
+        "In which way is erosion of tropical coastlines prevented by the roots of mangroves?"
+    ),
+}
+PYTHON = {
+    "reading": '''def longest_streak(readings, limit):
+    """Return the length of the longest run of consecutive readings that stay below the limit.
+
+    >>> longest_streak([3, 9, 4, 4, 17], 8)
+    2
+    """
+    best = current = 0
+    for reading in readings:
+        current = current + 1 if reading < limit else 0
+        best = max(best, current)
+    return best
+''',
+    "ticket": '''def cheapest_ticket(zones, fares):
+    """Find the cheapest ticket that covers every zone of a journey; fares maps a set of zones to its price."""
+    options = [price for covered, price in fares.items() if zones <= covered]
+    if not options:
+        raise ValueError("no ticket covers the journey")
+    return min(options)
+''',
+}
+TRANSLATED = {
+    "reading": """// Length of the longest run of consecutive readings below a limit.
+// longestRun([3, 9, 4, 4, 17], 8) -> 2
+function longestRun(readings, limit) {
+    let best = 0, streak = 0, i = 0;
+    while (i < readings.length) {
+        streak = readings[i] < limit ? streak + 1 : 0;
+        if (streak > best) best = streak;
+        i++;
+    }
+    return best;
+}""",
+    "ticket": """/* Cheapest ticket covering all zones of the journey, or an error if none covers it. */
+int cheapest_ticket_for_journey(struct Fare *fares, int count, unsigned zones) {
+    int cheapest = -1;
+    for (int i = 0; i < count; i++) {
+        if ((fares[i].covered_zones & zones) != zones) continue;
+        if (cheapest < 0 || fares[i].price < cheapest) cheapest = fares[i].price;
+    }
+    return cheapest;
+}""",
+}
+UNRELATED = [
+    "Which process lets yeast turn sugar into alcohol?",
+    "The printing press spread literacy chiefly through:",
+    "Why does a bicycle use a chain rather than a belt?",
+    "What did Kant argue about the limits of reason?",
+    "How do coral reefs feed tropical fish?",
+    "def longest_word(words):\n    return max(words, key=len)\n",
+    "function cheapestFlight(flights) {\n    return flights.sort((a, b) => a.price - b.price)[0];\n}",
+]
+ITEMS = [*PROSE, *PYTHON.values()]
+REWORDED = [*PROSE.values(), *TRANSLATED.values()]
+
+
+def test_rewordings_are_found_by_the_rule_of_their_kind():
+    found = {(m.train_index, m.eval_index): m.rule for m in find_contamination(REWORDED, ITEMS)}
+    rules = ["prose"] * len(PROSE) + ["code"] * len(PYTHON)
+    assert found == {(place, place): rule for place, rule in enumerate(rules)}
+    assert len(ngram_rule(REWORDED, ITEMS)) <= 1
+
+
+def test_other_questions_and_functions_are_left_alone():
+    assert find_contamination(UNRELATED, ITEMS) == []
+
+
+def test_a_rewording_inside_a_longer_text_is_found_and_length_alone_is_not():
+    words = sorted({word for text in UNRELATED[:5] for word in text.split()})
+    rng = random.Random(0)
+    noise = [" ".join(rng.choice(words) for _ in range(60)) for _ in range(2)]
+    inside = f"{noise[0]}. {REWORDED[0]} {noise[1]}."
+    assert {(m.train_index, m.eval_index) for m in find_contamination([inside, " ".join(noise * 20)], ITEMS)} == {
+        (0, 0)
+    }
+
+
+def test_the_question_below_a_passage_is_an_item_of_its_own():
+    passage = "From a letter of 1839.\nThe whole valley, Sir, was of ice; no river has made it, nor ever could have.\n"
+    found = find_contamination([REWORDED[0]], [passage + ITEMS[0]])
+    assert [(m.eval_index, m.rule) for m in found] == [(0, "prose")]
+
+
+def test_a_shared_frame_is_no_evidence():
+    items = ["Which of the following is not a characteristic of totalitarian societies?"]
+    assert find_contamination(["Which of the following is NOT a characteristic of introns?"], items) == []
+
+
+def test_where_templates_are_shared_rewordings_are_not_looked_for_and_that_is_said():
+    allow = DecontaminationSettings(templates="allow")
+    assert find_contamination(REWORDED, ITEMS, settings=allow) == []
+    reasons = uncovered([*REWORDED, "Tom has 3 pears and buys 5. How many has he?"], allow)
+    assert sorted(place for places in reasons.values() for place in places) == list(range(len(REWORDED)))
+    assert all("templates are allowed" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Tom has 3 pears and buys 5 more. How many pears has he now?", "word problem"),
+        ("Six boys share eighteen nuts. How many does each get?", "word problem"),
+        (ITEMS[0], "prose"),
+        ("In 1839 the treaty of 1648 was still quoted in every chancellery of the continent.", "prose"),
+        ("Here is my try:\n```\nx\n```", "code"),
+        ("int main() {\n    return 0;\n}", "code"),
+        (PYTHON["ticket"], "code"),
+        ("Функция возвращает наибольший общий делитель двух целых чисел", "other"),
+        ("Why?", "other"),
+        ("", "other"),
+    ],
+)
+def test_kinds(text, kind):
+    assert kind_of(text) == kind
+    assert (uncovered([text], DecontaminationSettings()) != {}) == (kind == "other")
+
+
+def test_synonyms_meet_and_rare_features_prove_more():
+    assert meaning("largest") == meaning("maximum") != meaning("smallest")
+    assert weight(meaning("society"), "prose") < weight(meaning("guilds"), "prose")
+    assert weight("=17", "code") < weight("=1700", "code")
+    assert weight("zeppelin", "prose", 10, 10) < weight("zeppelin", "prose", 10, 0)
+
+
+def test_windows_cover_every_feature():
+    features = [str(number) for number in range(205)]
+    parts = windows(features, 40)
+    assert set().union(*parts) == set(features) and max(map(len, parts)) == 40
+
+
+def test_close_rewordings_go_to_the_judge():
+    close = "Which process lets a glacier move?"
+    asked = []
+    found = find_contamination([close], ITEMS, judge=lambda text, item: asked.append(item) or True)
+    assert find_contamination([close], ITEMS) == []
+    assert asked == [ITEMS[0]] and [m.rule for m in found] == ["judge"]
+    assert find_contamination([close], ITEMS, embed=lambda texts: np.ones((len(texts), 2)))[0].rule == "embedding"

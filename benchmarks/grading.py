@@ -6,7 +6,8 @@ Without files it grades generated answers. FILE is JSON or JSONL with an answer 
 solutions ending in "#### N" included); each gold is graded against itself, against respellings and against another
 problem's gold, and model answers in a `pred` field are graded too. math-verify is called the usual way, parse and
 verify with their default time limits, on at most --serial pairs of each set. Every pair is distinct, so nothing is
-gained from remembered verdicts. Exits 1 when a verdict differs from math-verify's.
+gained from remembered verdicts. Exits 1 when a verdict differs from math-verify's: on such answers it should not, while
+on hostile ones it must (benchmarks/unequal.py).
 """
 
 from __future__ import annotations

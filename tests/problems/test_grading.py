@@ -1,12 +1,15 @@
 """Grading by kinds: what must be right, what must not, golds that equal themselves, and pairs that sympy says differ."""
 
 import importlib
+import sys
 from pathlib import Path
 
 import pytest
 from answer_tables import FAILED, GOLDS, RIGHT, WRONG, pairs
 
 from phi4r_lib.problems.answers import Conventions, Grade, grade, plurality
+from phi4r_lib.problems.math.compare import compare
+from phi4r_lib.problems.math.court import Court
 
 
 def graded(table, **settings):
@@ -42,6 +45,40 @@ def test_no_pair_that_sympy_says_is_unequal_is_right(monkeypatch):
     assert len({pair.kind for pair in found}) == len(unequal.KINDS)
     verdicts = grade([pair.answer for pair in found], [pair.gold for pair in found])
     assert [pair for pair, verdict in zip(found, verdicts, strict=True) if verdict is Grade.RIGHT] == []
+
+
+NESTED = {
+    "functions": "\\sin(" * 60 + "x" + ")" * 60,
+    "bars": "|" * 100 + "x" + "|" * 100,
+    "powers of functions": "(1+\\sin" * 25 + "(x)" + ")^9" * 25,
+    "roots": "\\sqrt{2+" * 60 + "3" + "}" * 60,
+    "fractions": "1+\\frac{1}{x+" * 60 + "1" + "}" * 60,
+    "sums of powers": "(((x+1)^{16})^{16})^{16}",
+    "many roots": "(" + "+".join(f"\\sqrt{{{k}}}" for k in range(2, 40)) + ")^{10}",
+    "large roots": "+".join(f"\\sqrt{{{10**18 + k}}}" for k in range(9, 45)),
+    "large powers": "+".join(f"{k}^{{4000}}" for k in range(3, 90)),
+    "factors": "".join(f"({letter}+1)" for letter in "abcdefghijklmnopqrstuvwxyz"),
+    "derivatives": "d" + " " * 900 + "/",
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_no_formula_takes_this_process_long(name):
+    """Counted in calls, not in seconds: what is not killable must be bounded before it starts."""
+    calls = 0
+
+    def count(frame, event, _):
+        nonlocal calls
+        calls += event == "call"
+        assert calls < 2_000_000, "exact terms run away"
+
+    court = Court(Conventions())
+    sys.setprofile(count)
+    try:
+        for gold in ("5", "\\sin x + 1", NESTED[name] + "+1"):
+            assert compare(NESTED[name], gold, court) != "right"
+    finally:
+        sys.setprofile(None)
 
 
 def test_a_rounding_needs_six_places_and_a_number_that_no_decimal_spells():

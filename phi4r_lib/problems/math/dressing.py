@@ -116,7 +116,7 @@ def dress(text: str, conventions: Conventions) -> str:
     """The answer in one spelling: plain LaTeX without sizes, fonts, dollars and final punctuation."""
     if not text.isascii():
         text = _from_unicode(text)
-    text = _unwrapped(text.strip())
+    text = _unwrapped(" ".join(text.split()) if "\\ " not in text else text.strip())
     if _VECTOR.search(text):
         text = re.sub(r"\\(?:times|cdot|wedge|otimes)(?![a-zA-Z])", lambda match: rf"\vectorial{match.group()} ", text)
     if (

@@ -78,7 +78,7 @@ class Form:
     def atoms(self) -> set[Atom]:
         """All atoms, those inside of closed ones included."""
         found: set[Atom] = set()
-        waiting = [atom for part in (self.above, self.below) for term in part for atom, _ in term]
+        waiting = self.outer_atoms()
         while waiting:
             atom = waiting.pop()
             if atom not in found:
@@ -86,18 +86,18 @@ class Form:
                 waiting.extend(_inside(atom))
         return found
 
+    def outer_atoms(self) -> list[Atom]:
+        return [atom for part in (self.above, self.below) for term in part for atom, _ in term]
+
     def letters(self) -> set[str]:
         return {atom[1] for atom in self.atoms() if atom[0] == "letter"}
 
 
-def _inside(atom: Atom) -> set[Atom]:
-    if atom[0] == "function":
-        return set().union(*(form.atoms() for form in atom[2:]))
-    if atom[0] == "base":
-        return atom[1].atoms()
+def _inside(atom: Atom) -> list[Atom]:
+    """The atoms one level down."""
     if atom[0] == "power":
-        return {atom[1]} | {inner for inner, _ in atom[2]}
-    return set()
+        return [atom[1], *(inner for inner, _ in atom[2])]
+    return [inner for part in atom[1:] if isinstance(part, Form) for inner in part.outer_atoms()]
 
 
 def number(value: Fraction | int) -> Form:

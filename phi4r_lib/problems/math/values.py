@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
+from functools import lru_cache
 
 import mpmath
 
@@ -92,6 +93,12 @@ def _term(term, point: int):
 
 
 def _atom(atom: Atom, point: int):
+    return _atom_to(atom, point, mpmath.mp.dps)
+
+
+@lru_cache(maxsize=1 << 12)
+def _atom_to(atom: Atom, point: int, digits: int):
+    """The value of an atom to the digits in force, computed once however often a formula names it."""
     kind = atom[0]
     if kind == "letter":
         return _letter(atom[1], point)

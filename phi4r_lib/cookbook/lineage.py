@@ -29,6 +29,7 @@ from phi4r_lib.problems.fingerprint import file_fingerprint
 from phi4r_lib.problems.fingerprint import fingerprint as mark
 
 Lineage = dict[str, dict[str, str]]
+NO_RESULT = ("name", "notebooks", "deadlines")  # keys of a profile that no result depends on
 ENTERED = ("data", "models")  # sections that are read entry by entry
 WHOLE_FILE = (
     1 << 23
@@ -66,8 +67,8 @@ class Watched:
         if name in ENTERED and not self._above:
             return Watched(value, self._reads, f"{name}.")
         fields = type(self._value).model_fields
-        if name not in ("name", "notebooks"):
-            self._reads.settings |= {self._above + field for field in ([name] if name in fields else fields)}
+        read = {self._above + field for field in ([name] if name in fields else fields)}
+        self._reads.settings |= read - set(NO_RESULT)
         return value
 
     def __repr__(self) -> str:

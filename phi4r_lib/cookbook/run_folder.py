@@ -19,7 +19,6 @@ from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage, stages
 from phi4r_lib.problems.rows import plain
 
 LONGEST_NAME = 60  # characters of a change in a folder's name; longer ones end in a hash; ours
-NO_CHANGE = ("notebooks",)  # overrides that change no result
 
 
 class RunFolder:
@@ -140,7 +139,7 @@ def choose_folder(out: Path | None, profile: str, overrides: Mapping[str, Any]) 
 
 
 def _change(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    return plain({key: value for key, value in overrides.items() if key not in NO_CHANGE})
+    return plain({key: value for key, value in overrides.items() if key not in lineage.NO_RESULT})
 
 
 def as_text(overrides: Mapping[str, Any]) -> list[str]:

@@ -92,9 +92,10 @@ def test_a_folder_of_ones_own_takes_the_change_it_was_made_with_and_no_other(hou
         choose_folder(mine, "cpu", {})
 
 
-def test_further_notebooks_are_no_change(house):
+@pytest.mark.parametrize("overrides", [{"notebooks": ["mine"]}, {"deadlines": {"cell_hours": 48}}])
+def test_what_no_result_depends_on_is_no_change(house, overrides):
     base = _used(house, "runs/cpu")
-    assert choose_folder(None, "cpu", {"notebooks": ["mine"]}) == (base, None)
+    assert choose_folder(None, "cpu", overrides) == (base, None)
 
 
 def test_names_of_changes_are_short_safe_and_different():

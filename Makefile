@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab models bench notebooks test-engines lint clean
+.PHONY: help run test lab models bench notebooks test-engines test-verifiers lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,13 @@ notebooks: $(STAMP) ## copy the executed notebooks of runs/cpu back into noteboo
 
 test-engines: .venv-engines/.installed ## tests of vLLM, Ray and a served model, in an environment of their own
 	@.venv-engines/bin/python -m pytest -m engines -rs tests/models
+
+test-verifiers: $(STAMP) ## tests of every verifier with all cheats; installs pint, RDKit, exmol and, as root on Debian, coq
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev,verifiers]'
+	@test -x /usr/bin/coqc || { test $$(id -u) = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	  apt-get install -qq -y --no-install-recommends coq bubblewrap; } || echo "no coq here: apt-get install --no-install-recommends coq"
+	@$(BIN)/python -m pytest -rs tests/problems
+	@$(BIN)/python benchmarks/verifiers.py
 
 lint: $(STAMP) ## ruff on code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ from phi4r_lib.cookbook.run import check_base
 from phi4r_lib.cookbook.run_folder import choose_folder
 from phi4r_lib.cookbook.sections import Files
 from phi4r_lib.problems.census import Census
+from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.schema import ProblemFileError, iter_problems
 
 EXAMPLES = """examples:
@@ -62,6 +63,7 @@ def parser() -> Parser:
     commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
     check = commands.add_parser("validate", help="check a problems file or a profile (YAML)")
     check.add_argument("file", help="problems (JSONL, JSON array, CSV, Parquet; also .gz), or a .yaml profile")
+    check.add_argument("--profile", help="the profile whose `verifiers:` the file names")
     _add_map(check)
     for module in COMMANDS.values():
         importlib.import_module(f"phi4r_lib.cookbook.{module}").add_parser(commands)
@@ -220,17 +222,18 @@ def report(args: argparse.Namespace) -> int:
 
 
 def validate(args: argparse.Namespace) -> int:
-    """`phi4r validate`: a problems file or a profile; 2 when it is faulty."""
+    """`phi4r validate`: a problems file, golds judged by their own verifiers, or a profile; 2 when it is faulty."""
     if args.file.endswith((".yaml", ".yml")):
         profile = load_profile(args.file)
         print(f"{args.file}: profile '{profile.name}' is valid")
         return 0
     census = Census()
     problems = iter_problems(args.file, mapping_of(args.maps) or None, notes=census.notes)
-    for _ in census.counting(problems):
+    golds = GoldCheck(load_profile(args.profile).verifiers if args.profile else None)
+    for _ in golds.checking(census.counting(problems)):
         pass
-    print(f"{args.file}: " + "\n  ".join(census.lines()))
-    return 0
+    print(f"{args.file}: " + "\n  ".join([*census.lines(), *golds.lines()]))
+    return 2 if golds.refused else 0
 
 
 def doctor(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ import psutil
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.profile import home, load_profile
 from phi4r_lib.cookbook.run import problem_files
+from phi4r_lib.problems.verify import VERIFIERS, VerifierUnavailable, verifier_of
 
 NEEDED_GB = 4.0
 NEEDED_DISK_GB = 3.0
@@ -101,6 +102,20 @@ def sandbox() -> Finding:
     return Finding("ok", "bubblewrap works")
 
 
+def verifiers() -> Finding:
+    """Which of the verifiers that ship can work here, and what the others lack; none of them is needed by the cpu profile."""
+    absent = {}
+    for name in VERIFIERS:
+        try:
+            verifier_of(name)
+        except VerifierUnavailable as error:
+            absent[name] = str(error)
+    there = f"verifiers: {', '.join(name for name in VERIFIERS if name not in absent)}"
+    if not absent:
+        return Finding("ok", there)
+    return Finding("ok", f"{there}; not here: {', '.join(absent)}", "; ".join(absent.values()))
+
+
 def kernel() -> Finding:
     """The Jupyter kernel that runs the notebooks."""
     from jupyter_client.kernelspec import KernelSpecManager
@@ -149,7 +164,7 @@ def findings() -> list[Finding]:
     first = [python(), packages(constraints), memory(), cores(), disk(), sandbox()]
     if any(finding.level == "missing" for finding in first):
         return first + files()
-    return [*first, kernel(), *files(), accelerator()]
+    return [*first, kernel(), verifiers(), *files(), accelerator()]
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ ENGINES = {
     "vllm": "phi4r_lib.models.engines.vllm_engine:VllmEngine",
     "openai": "phi4r_lib.models.engines.openai_engine:OpenAIEngine",
     "ray": "phi4r_lib.models.engines.ray_engine:RayEngine",
+    "recorded": "phi4r_lib.models.engines.recorded_engine:RecordedEngine",
 }
 
 NO_SECRETS = "no secrets here; put the key into the environment variable that key_env names (OPENAI_API_KEY)"

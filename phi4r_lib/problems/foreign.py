@@ -69,6 +69,9 @@ def map_fields(
     if choices and isinstance(found.get("prompt"), str):
         found["prompt"] = _with_choices(found["prompt"], choices, notes)
         found.setdefault("answer_type", "text")
+        if all(label in ascii_uppercase[:10] for label in choices):
+            found.setdefault("verifier", "choice")
+            meta.setdefault("choices", list(choices.values()))
     for name in OPTIONS:
         if not choices and isinstance(row.get(name), (list, dict)) and name in meta:
             notes[

@@ -29,6 +29,16 @@ from phi4r_lib.problems.schema import Problem
 
 VERIFIERS = {
     "math": "phi4r_lib.problems.math.verifier:MathVerifier",
+    "choice": "phi4r_lib.problems.verifiers.choice:ChoiceVerifier",
+    "exact": "phi4r_lib.problems.verifiers.exact:ExactVerifier",
+    "numeric": "phi4r_lib.problems.verifiers.numeric:NumericVerifier",
+    "json": "phi4r_lib.problems.verifiers.json_values:JsonVerifier",
+    "program": "phi4r_lib.problems.verifiers.program:ProgramVerifier",
+    "sql": "phi4r_lib.problems.verifiers.sql:SqlVerifier",
+    "constraints": "phi4r_lib.problems.verifiers.constraints:ConstraintsVerifier",
+    "molecule": "phi4r_lib.problems.verifiers.molecule:MoleculeVerifier",
+    "coq": "phi4r_lib.problems.verifiers.coq:CoqVerifier",
+    "lean": "phi4r_lib.problems.verifiers.lean:LeanVerifier",
 }
 TRUNCATED = "truncated"
 Verifiers = Mapping[str, "str | Mapping[str, Any] | Verifier"]  # as in a profile, or ready-made
@@ -233,6 +243,16 @@ def verifier_of(name: str, verifiers: Verifiers | None = None) -> Verifier:
     settings = {"kind": spec} if isinstance(spec, str) else {"kind": name, **spec}
     kind = named_class(settings.pop("kind"), VERIFIERS, "verifier")
     return _opened(kind, json.dumps(settings, sort_keys=True))
+
+
+def examples(problems: Sequence[Problem], verifiers: Verifiers | None = None) -> list[str | None]:
+    """A known right answer of each problem, for checking the problem itself: the verifier's `example(problem)` where it
+    has that method (because `answer` holds tests or rules), else the problem's `answer`."""
+    found = []
+    for problem in problems:
+        example = getattr(verifier_of(problem.verifier, verifiers), "example", None)
+        found.append(example(problem) if example else problem.answer)
+    return found
 
 
 def open_verifiers(verifiers: Verifiers | None) -> dict[str, Verifier]:

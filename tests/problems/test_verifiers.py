@@ -1,0 +1,93 @@
+"""Every verifier that ships: right answers pass, cheats do not, each with a reason; a verifier that lacks its tools is skipped."""
+
+import pytest
+from cheats import TASKS, problem
+
+from phi4r_lib.problems.answers import Grade
+from phi4r_lib.problems.verify import (
+    NoEquality,
+    VerifierUnavailable,
+    examples,
+    final_answers,
+    judge,
+    verifier_of,
+    verify,
+    vote,
+)
+
+SHORT = {"program": {"wall_s": 2.0, "workers": 2}, "coq": {"wall_s": 20.0}, "sql": {"query_s": 1.0}}
+
+
+@pytest.fixture
+def named(request):
+    """The verifier of a test, with short limits, or a skip with what is missing."""
+    name = request.param
+    verifiers = {name: SHORT[name]} if name in SHORT else {}
+    try:
+        verifier_of(name, verifiers)
+    except VerifierUnavailable as error:
+        pytest.skip(str(error))
+    return verifiers
+
+
+PARTS = [pytest.param(name, task, id=task.problem.id) for name, tasks in TASKS.items() for task in tasks]
+
+
+@pytest.mark.parametrize(("named", "task"), PARTS, indirect=["named"])
+def test_right_answers_pass_and_cheats_do_not(named, task):
+    rights = verify([task.problem] * len(task.rights), task.rights, named)
+    assert {text: v.reason for text, v in zip(task.rights, rights, strict=True) if v.grade is not Grade.RIGHT} == {}
+    cheats = verify([task.problem] * len(task.cheats), task.cheats, named)
+    assert [text for text, v in zip(task.cheats, cheats, strict=True) if v.grade is Grade.RIGHT] == []
+    assert all(v.reason and v.score < 1 for v in cheats)
+
+
+@pytest.mark.parametrize(("named", "task"), PARTS, indirect=["named"])
+def test_the_gold_passes_its_own_verifier(named, task):
+    (gold,) = examples([task.problem], named)
+    if gold is not None and task.rights:
+        (verdict,) = judge([task.problem], [gold], named)
+        assert verdict.grade is Grade.RIGHT, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("named", "answer"),
+    [("choice", "Q"), ("numeric", "many"), ("json", "{"), ("constraints", "[]"), ("constraints", '[["no_rule"]]'),
+     ("program", "[]"), ("program", "eJxpacked=="), ("program", '{"asserts": ["print(1)"]}'), ("sql", "SELECT x"),
+     ("molecule", "no spec"), ("molecule", "sol_eval!:!x!:!y"), ("molecule", "product_eval!:!C(!:!y"), ("coq", "1 +")],
+    indirect=["named"],
+)  # fmt: skip
+def test_a_check_that_cannot_be_read_fails_nobody(named, answer, request):
+    name = request.node.callspec.params["named"]
+    meta = {"schema": "CREATE TABLE t (a);"} if name == "sql" else {}
+    text = {"program": "def f(): pass", "sql": "SELECT 1", "coq": "Definition proof := I."}.get(name, "1")
+    (verdict,) = judge([problem(name, answer, "bad", **meta)], [text], named)
+    assert verdict.grade is Grade.FAILED and verdict.reason.startswith("bad_check")
+
+
+@pytest.mark.parametrize("named", ["program", "constraints", "coq"], indirect=True)
+def test_many_right_answers_have_no_plurality(named, request):
+    task = TASKS[request.node.callspec.params["named"]][0]
+    samples = [type("S", (), {"text": text, "truncated": False, "error": None}) for text in task.rights]
+    with pytest.raises(NoEquality, match="no equality"):
+        vote(task.problem, final_answers(task.problem, samples, named), named)
+
+
+@pytest.mark.parametrize(
+    ("named", "answers", "winner", "votes"),
+    [("choice", ["B", "(B)", "A or B", "A"], "B", 2), ("exact", ["a b", "a  b", "A b"], "a b", 2),
+     ("numeric", ["1000 m", "1 km", "1.001 km", "2 km", "x"], "1 km", 3), ("json", ['{"a": 1, "b": 2}', '{"b":2,"a":1}', "[1]"], None, 2)],
+    indirect=["named"],
+)  # fmt: skip
+def test_equal_answers_vote_together(named, answers, winner, votes, request):
+    task = TASKS[request.node.callspec.params["named"]][0]
+    found = vote(task.problem, answers, named)
+    assert found.votes == votes and (winner is None or found.answer == winner)
+
+
+def test_partial_credit_is_the_share_that_holds():
+    task = TASKS["constraints"][0]
+    (verdict,) = judge([task.problem], ["6, 6, 6, 6"])
+    assert verdict.score == pytest.approx(3 / 4) and verdict.reason == "failed_constraint: ['distinct']"
+    (verdict,) = judge([TASKS["json"][0].problem], ['{"name": "aaa", "age": 4, "ok": true}'])
+    assert verdict.score == pytest.approx(2 / 3)

@@ -5,7 +5,8 @@ Not here: overlap with a benchmark (decontaminate.py), which needs rules that se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from datasketch import MinHash, MinHashLSH
@@ -36,61 +37,75 @@ def shingles(text: str, size: int) -> frozenset[str]:
     return frozenset(" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))) - {""}
 
 
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+def jaccard(one: frozenset, other: frozenset) -> float:
     """Shared shingles as a fraction of all; 0 when both are empty."""
     union = len(one | other)
     return len(one & other) / union if union else 0.0
 
 
 def remove_duplicates(
-    texts: Sequence[str], *, threshold: float = 0.8, shingle: int = 3, permutations: int = 128, seed: int = 0
+    texts: Iterable[str], *, threshold: float = 0.8, shingle: int = 3, permutations: int = 128, seed: int = 0
 ) -> Deduplication:
     """Keeps the first of every group of near-duplicates.
 
     A text goes when its word shingles overlap those of an earlier kept text by `threshold` (Jaccard, 0 to 1) or more.
     MinHash proposes pairs, the exact overlap decides, so nothing below the threshold is ever removed; a pair at the
     threshold is proposed with probability of about one half, identical texts always. Texts without words are kept.
-    Memory is about 2 kB a text. Raises ValueError for a threshold outside (0, 1] or texts that are not strings.
+    Memory is about 2 kB a text of forty words. Raises ValueError for a threshold outside (0, 1] or texts that are no strings.
     """
     if not 0 < threshold <= 1 or shingle < 1:
         raise ValueError(f"need 0 < threshold <= 1 and shingle >= 1, not threshold {threshold} and shingle {shingle}")
-    sets = list(_shingle_sets(texts, shingle))
     # One band less strict than asked: the exact check below removes what this lets through.
-    lsh = MinHashLSH(threshold=max(0.05, threshold - 0.1), num_perm=permutations)
-    kept: list[int] = []
-    removed: list[Duplicate] = []
-    seen: dict[frozenset[str], int] = {}
+    bands = MinHashLSH(threshold=max(0.05, threshold - 0.1), num_perm=permutations).hashranges
     template = MinHash(num_perm=permutations, seed=seed)
-    for index, words in enumerate(sets):
-        found = _nearest(words, sets, seen, lsh, template) if words else None
-        if found is not None and found[0] >= threshold:
-            removed.append(Duplicate(index, found[1], found[0]))
+    found, seen = Deduplication([], []), _Kept(len(bands))
+    for index, words in enumerate(_shingle_sets(texts, shingle)):
+        values = array("q", {hash(word) for word in words})  # 8 bytes a shingle, where its text would take 80
+        keys = _band_keys(words, template, bands) if words else []
+        nearest = seen.nearest(values, keys) if words else None
+        if nearest is not None and nearest[0] >= threshold:
+            found.removed.append(Duplicate(index, nearest[1], nearest[0]))
         else:
-            kept.append(index)
+            found.kept.append(index)
             if words:
-                seen[words] = index
-                lsh.insert(index, _signature(words, template), check_duplication=False)
-    return Deduplication(kept, removed)
+                seen.add(index, values, keys)
+    return found
 
 
-def _shingle_sets(texts: Iterable[str], size: int) -> Iterable[frozenset[str]]:
+def _shingle_sets(texts: Iterable[str], size: int) -> Iterator[frozenset[str]]:
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"text {position} is {type(text).__name__}, expected a string; pass the prompts")
         yield shingles(text, size)
 
 
-def _signature(words: frozenset[str], template: MinHash) -> MinHash:
+def _band_keys(words: frozenset[str], template: MinHash, bands: Sequence[tuple[int, int]]) -> list[int]:
+    """One hash per band of the MinHash signature; texts that share one are compared."""
     signature = template.copy()
     signature.update_batch([word.encode() for word in sorted(words)])
-    return signature
+    return [hash(signature.hashvalues[first:last].tobytes()) for first, last in bands]
 
 
-def _nearest(words, sets, seen, lsh, template) -> tuple[float, int] | None:
-    """The most similar kept text: (similarity, index), the earliest of equals."""
-    if words in seen:
-        return 1.0, seen[words]
-    candidates = lsh.query(_signature(words, template))
-    return max(
-        ((jaccard(words, sets[index]), index) for index in candidates), key=lambda x: (x[0], -x[1]), default=None
-    )
+class _Kept:
+    """The kept texts by band: a table of datasketch holds the same in ten times the memory."""
+
+    def __init__(self, bands: int) -> None:
+        self.values: dict[int, array] = {}
+        self.tables: list[dict[int, int | list[int]]] = [{} for _ in range(bands)]
+
+    def add(self, index: int, values: array, keys: Sequence[int]) -> None:
+        self.values[index] = values
+        for table, key in zip(self.tables, keys, strict=True):
+            there = table.setdefault(key, index)
+            if isinstance(there, list):
+                there.append(index)
+            elif there != index:
+                table[key] = [there, index]
+
+    def nearest(self, values: array, keys: Sequence[int]) -> tuple[float, int] | None:
+        """The most similar kept text that shares a band: (similarity, index), the earliest of equals."""
+        met = [found for table, key in zip(self.tables, keys, strict=True) if (found := table.get(key)) is not None]
+        indices = {index for found in met for index in (found if isinstance(found, list) else (found,))}
+        mine = frozenset(values)
+        scored = ((jaccard(mine, frozenset(self.values[index])), index) for index in indices)
+        return max(scored, key=lambda one: (one[0], -one[1]), default=None)

@@ -58,7 +58,8 @@ def compose(
     room = len(_by_class(seeds, kept, size, hard_share, easy_share, random.Random(seed)))
     count, rest = _counts(size, original_share, room, len(synthetic))
     original = _by_class(seeds, kept, count, hard_share, easy_share, random.Random(seed))
-    classes = Counter({lesson.id: lesson.decision for lesson in lessons}[row.problem_id] for row in original)
+    decision = {lesson.id: lesson.decision for lesson in lessons}
+    classes = Counter(decision[row.problem_id] for row in original)
     return Mixture(original, synthetic[:rest], dict(classes), _warnings(len(original), rest, size, original_share))
 
 

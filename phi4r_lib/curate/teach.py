@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from phi4r_lib.curate.draws import draw
@@ -24,13 +23,15 @@ from phi4r_lib.curate.quality import Estimate, proportion
 from phi4r_lib.curate.rewrite import RewriteRow
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Message, Progress, Prompt, SamplingSettings, as_messages
-from phi4r_lib.models.store import prompt_hash, read_samples
+from phi4r_lib.models.index import numbers_of
+from phi4r_lib.models.store import Store, prompt_hash
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
-from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.schema import Problem, compact
 from phi4r_lib.problems.verify import Verdict, Verifiers, judge, verify
 
 Prefer = Literal["shortest", "median", "longest"]
+LESSONS = 4096  # problems whose stored answers are read at once; ours
 GUIDELINE_WORDS = 4  # a run of so many words of the guidelines counts as a leak; ours
 
 
@@ -100,7 +101,7 @@ def rewrite_lessons(rows: Iterable[RewriteRow]) -> list[Lesson]:
 
 def _lesson(problem: Problem, share: float, decision: str, kind: str = "seed") -> Lesson:
     fields = {name: getattr(problem, name) for name in Problem.model_fields}
-    return Lesson(**fields, vote_share=share, decision=decision, kind=kind)
+    return compact(Lesson(**fields, vote_share=share, decision=decision, kind=kind))
 
 
 def stored_traces(
@@ -114,20 +115,25 @@ def stored_traces(
 
     Only answers to the bare prompt by this very model (name, weights, system message) count; whatever their settings.
     """
-    stored = read_samples(folder)
-    stored = stored[stored["model"] == teacher.name]
-    by_prompt = {digest: rows for digest, rows in stored.groupby("prompt_hash")}
-    found = ((lesson, by_prompt.get(prompt_hash(lesson.prompt))) for lesson in lessons)
-    pairs = [(lesson, row) for lesson, rows in found if rows is not None for row in _stored(rows)]
-    verdicts = _verdicts(pairs, verifiers)
-    return [
-        _trace(lesson, row, effort, row["model"], json.loads(row["settings"]), _name(row), verdict)
-        for (lesson, row), verdict in zip(pairs, verdicts, strict=True)
-    ]
+    made: list[TraceRow] = []
+    with Store(folder, write=False) as store:
+        for start in range(0, len(lessons), LESSONS):  # so many lessons' texts at a time, whatever the folder holds
+            pairs = _stored(lessons[start : start + LESSONS], teacher.name, store)
+            found = zip(pairs, _verdicts(pairs, verifiers), strict=True)
+            made += [
+                _trace(lesson, row, effort, row["model"], json.loads(row["settings"]), _name(row), verdict)
+                for (lesson, row), verdict in found
+            ]
+    return made
 
 
-def _stored(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return rows.sort_values(["settings_hash", "index"]).to_dict("records")
+def _stored(lessons: Sequence[Lesson], model: str, store: Store) -> list[tuple[Lesson, dict[str, Any]]]:
+    digests = [prompt_hash(lesson.prompt) for lesson in lessons]
+    rows = store.rows(store.index.of_prompts(model, numbers_of(digests))).to_pylist()
+    by_prompt: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["settings_hash"], row["index"])):
+        by_prompt.setdefault(row["prompt_hash"], []).append(row)
+    return [(lesson, row) for lesson, one in zip(lessons, digests, strict=True) for row in by_prompt.get(one, ())]
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -143,12 +149,13 @@ def _verdicts(pairs: Sequence[tuple[Lesson, Mapping[str, Any]]], verifiers: Veri
 def _trace(
     lesson: Lesson, sample: Mapping[str, Any], effort: str, model: str, settings: dict, name: str, verdict: Verdict
 ) -> TraceRow:
-    return TraceRow(
+    row = TraceRow(
         id=f"{lesson.id}.{effort}.{name}", problem_id=lesson.id, domain=lesson.domain, text=sample["text"],
         found=verdict.answer, truth=lesson.answer, verifier=lesson.verifier, grade=verdict.grade.value, why=verdict.reason,
         effort=effort, model=model, settings=settings, index=sample["index"], tokens=sample["tokens"],
         truncated=sample["truncated"], error=sample["error"],
     )  # fmt: skip
+    return compact(row)
 
 
 def fresh_traces(

@@ -7,12 +7,13 @@ because a wrong gold answer looks exactly like a hard problem. Not here: difficu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from phi4r_lib.curate.draws import draw
+from phi4r_lib.curate.draws import draw_windows, open_store
 from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
+from phi4r_lib.models.store import Store
 from phi4r_lib.problems.answers import Grade, Plurality, final_answer
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import NoEquality, Verifiers, final_answers, judge, vote
@@ -20,7 +21,7 @@ from phi4r_lib.problems.verify import NoEquality, Verifiers, final_answers, judg
 UNCHECKABLE = ("open", "refusal")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Truth:
     """What an answer to one problem is compared with, and why.
 
@@ -49,7 +50,7 @@ def find_truth(
     settings: SamplingSettings,
     *,
     min_share: float = 0.5,
-    folder: str | Path | None = None,
+    folder: Store | str | Path | None = None,
     kind: Literal["plurality", "self"] = "plurality",
     progress: Progress | None = None,
     verifiers: Verifiers | None = None,
@@ -63,12 +64,13 @@ def find_truth(
     """
     if not 0 <= min_share <= 1:
         raise ValueError(f"min_share is a share of the votes between 0 and 1, got {min_share}")
-    asked = [problem for problem in problems if problem.answer_type not in UNCHECKABLE] if teacher else []
-    drawn = (
-        draw(teacher, [(problem.id, problem.prompt) for problem in asked], settings, folder, progress) if asked else []
-    )
-    answered = {problem.id: samples for problem, samples in zip(asked, drawn, strict=True)}
-    truths = [_truth(problem, answered.get(problem.id, []), min_share, kind, verifiers) for problem in problems]
+    asked = [(p.id, p.prompt) for p in problems if p.answer_type not in UNCHECKABLE] if teacher else []
+    with open_store(folder if asked else None) as store:
+        drawn = draw_windows(teacher, asked, settings, store, progress)
+        truths = [
+            _truth(p, next(drawn) if teacher and p.answer_type not in UNCHECKABLE else [], min_share, kind, verifiers)
+            for p in problems
+        ]
     return _with_conflicts(problems, truths, min_share, verifiers)
 
 
@@ -128,9 +130,8 @@ def _with_conflicts(problems: Sequence[Problem], truths: list[Truth], min_share:
 
 
 def _conflicting(truth: Truth) -> Truth:
-    fields = vars(truth) | {"conflict": True}
-    fields["reason"] = f"{truth.reason}, but {truth.votes} of {truth.samples} strong answers say {truth.voted}"
-    return Truth(**fields)
+    reason = f"{truth.reason}, but {truth.votes} of {truth.samples} strong answers say {truth.voted}"
+    return replace(truth, conflict=True, reason=reason)
 
 
 def conflicts(truths: Sequence[Truth]) -> list[Truth]:

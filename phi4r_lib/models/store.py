@@ -142,7 +142,7 @@ class Store:
         for (key, prompt), digest, has in zip(prompts, digests, held, strict=True):
             lacks = [index for index, there in zip(wanted, has, strict=True) if not there]
             if lacks and digest not in seen:
-                missing.append((key, prompt, lacks))
+                missing.append((key, digest, prompt, lacks))
             seen.add(digest)
         every = len(prompts) * settings.n
         self._fill(engine, missing, settings, every - sum(len(lacks) for *_, lacks in missing), every, progress)
@@ -230,12 +230,12 @@ def _only_writer(folder: Path) -> Any:
     return lock
 
 
-def _batches(missing, shard_samples: int) -> Iterator[list[tuple[str, Prompt, int, int]]]:
-    """Lists of (key, prompt, first, n), of about `shard_samples` samples each; a prompt with many samples is split."""
+def _batches(missing, shard_samples: int) -> Iterator[list[tuple[str, str, Prompt, int, int]]]:
+    """Lists of (key, prompt hash, prompt, first, n), of about `shard_samples` samples each; a prompt with many samples is split."""
     batch, size = [], 0
-    for key, prompt, indices in missing:
+    for key, digest, prompt, indices in missing:
         for first, n in _runs(indices, shard_samples):
-            batch.append((key, prompt, first, n))
+            batch.append((key, digest, prompt, first, n))
             size += n
             if size >= shard_samples:
                 yield batch
@@ -257,12 +257,12 @@ def _runs(indices: Sequence[int], longest: int) -> Iterator[tuple[int, int]]:
 def _answers(engine: Engine, batch, settings: SamplingSettings, progress: Progress | None) -> Iterator:
     """(place in the batch, samples); prompts that miss the same numbers go to the engine in one call."""
     groups: dict[tuple[int, int], list[int]] = {}
-    for place, (_, _, first, n) in enumerate(batch):
+    for place, (*_, first, n) in enumerate(batch):
         groups.setdefault((first, n), []).append(place)
     done = 0
     for (first, n), places in groups.items():
         part = settings.model_copy(update={"first": first, "n": n})
-        prompts = [batch[place][1] for place in places]
+        prompts = [batch[place][2] for place in places]
         if hasattr(engine, "stream"):
             yield from ((places[number], samples) for number, samples in engine.stream(prompts, part))
         else:
@@ -275,8 +275,7 @@ def _shards(answers: Iterator, batch, shard_samples: int) -> Iterator[list[tuple
     rows: list[tuple[str, str, Sample]] = []
     try:
         for place, samples in answers:
-            key, prompt = batch[place][:2]
-            digest = prompt_hash(prompt)
+            key, digest = batch[place][:2]
             rows += [(key, digest, sample) for sample in samples]
             if len(rows) >= shard_samples:
                 yield rows

@@ -6,7 +6,7 @@ A mapping {ours: theirs} (`--map ours=theirs`) names what differs, and same-name
   missing field gets: id FILE-LINE, source the file's name, licence "unknown", domain "math" unless the file has one.
 - prompt: text, or a list of messages with one user turn; a system message goes to meta.system.
 - answer: text, a number, or a list of one. Of a worked solution ("#### 7", a box) the answer at its end, the whole in
-  meta.solution. Words that say there is none (NO_ANSWER) count as none; "proof" makes the problem an open one.
+  meta.solution. For a verifier other than "math" the answer stays as it is, lists and objects as JSON. Words that say there is none (NO_ANSWER) count as none; "proof" makes the problem an open one.
 - choices: a list, {label: text} or {"text": [...], "label": [...]}; rendered below the prompt as "A) ..." unless the
   prompt shows them. A whole number as answer is then a position counted from 0, and the text of a choice its label.
 - everything else goes to meta, nothing is lost.
@@ -16,6 +16,7 @@ Not here: reading files (rows.py) and what makes a problem valid (schema.py).
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -65,7 +66,7 @@ def map_fields(
     choices = _choices(found.pop("choices"), place) if found.get("choices") is not None else {}
     found.pop("choices", None)
     if "answer" in found:
-        found |= _answer(found["answer"], place, choices, meta, notes)
+        found |= _answer(found["answer"], place, choices, meta, notes, found.get("verifier", "math"))
     if choices and isinstance(found.get("prompt"), str):
         found["prompt"] = _with_choices(found["prompt"], choices, notes)
         found.setdefault("answer_type", "text")
@@ -160,8 +161,13 @@ def _content(turn: Mapping[str, Any], place: Place) -> str:
     return content
 
 
-def answer_text(value: Any, place: Place) -> str | None:
-    """The answer as text: numbers as written, a list of one as its element; raises ProblemFileError for other kinds."""
+def answer_text(value: Any, place: Place, verifier: str = "math") -> str | None:
+    """The answer as text: numbers as written, a list of one as its element; raises ProblemFileError for other kinds.
+
+    A verifier other than "math" may compare with more than one value (tests, say): lists and objects become JSON for it.
+    """
+    if isinstance(value, (list, dict)) and value and verifier != "math":
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         if len(value) > 1:
             raise ProblemFileError(
@@ -181,7 +187,9 @@ def no_answer(text: str) -> bool:
     return text.strip().lower() in NO_ANSWER
 
 
-def _answer(value: Any, place: Place, choices: Mapping[str, str], meta: dict[str, Any], notes: Counter[str]):
+def _answer(
+    value: Any, place: Place, choices: Mapping[str, str], meta: dict[str, Any], notes: Counter[str], verifier: str
+) -> dict[str, Any]:
     if choices and isinstance(value, int) and not isinstance(value, bool):
         if not 0 <= value < len(choices):
             raise ProblemFileError(
@@ -189,9 +197,9 @@ def _answer(value: Any, place: Place, choices: Mapping[str, str], meta: dict[str
             )
         notes["answers given as positions of a choice, counted from 0"] += 1
         return {"answer": list(choices)[value]}
-    text = answer_text(value, place)
-    if text is None:
-        return {"answer": None}
+    text = answer_text(value, place, verifier)
+    if text is None or verifier != "math":
+        return {"answer": text}
     labels = {choice: label for label, choice in choices.items()}
     if text in labels and text not in choices:
         return {"answer": labels[text]}

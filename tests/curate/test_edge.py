@@ -5,10 +5,12 @@ from collections import Counter
 
 import pytest
 
-from phi4r_lib.curate.edge import EdgeRule, classify, find_edge, load_edge
+from phi4r_lib.curate import draws, edge_rows, edge_sampling
+from phi4r_lib.curate.edge import EdgeRule, classify, find_edge, iter_edge, load_edge
 from phi4r_lib.curate.stopping import BetaPrior
 from phi4r_lib.curate.truth import conflicts, find_truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
+from phi4r_lib.models.store import Store
 from phi4r_lib.problems.schema import Problem, ProblemFileError
 from phi4r_lib.problems.verify import Verdict
 
@@ -301,3 +303,54 @@ def test_without_equality_the_filter_works_on_verdicts_and_a_plurality_is_refuse
     truths = find_truth(unknown, teacher(1.0), SamplingSettings(n=4), verifiers=named)
     assert {truth.kind for truth in truths} == {"none"}
     assert all("'even' has no equality of answers" in truth.reason for truth in truths)
+
+
+def test_every_shard_is_opened_a_fixed_number_of_times_however_many_seeds(tmp_path, monkeypatch):
+    opened, read = Counter(), Store.read
+
+    def counting(path, columns=None):
+        opened[path] += 1
+        return read(path, columns)
+
+    monkeypatch.setattr(Store, "read", staticmethod(counting))
+    for count in (100, 400):
+        opened.clear()
+        folder = tmp_path / str(count)
+        report = find_edge(seeds(count), CoinEngine("weak", graded), RULE, teacher=teacher(), folder=folder)
+        assert len(report.rounds) > 3 and max(opened.values()) == 1  # what a round wrote, that round read back
+        opened.clear()
+        again = find_edge(seeds(count), CoinEngine("weak", graded), RULE, teacher=teacher(), folder=folder)
+        assert again.rows == report.rows and max(opened.values()) <= 2 + 2  # keys, and where a window begins or ends
+
+
+def test_requests_come_in_bounded_windows_and_change_nothing(monkeypatch):
+    class Widest(CoinEngine):
+        most = 0
+
+        def sample(self, prompts, settings, progress=None):
+            self.most = max(self.most, len(prompts) * settings.n)
+            return super().sample(prompts, settings, progress)
+
+    whole = find_edge(seeds(60), CoinEngine("weak", graded), RULE, teacher=teacher())
+    monkeypatch.setattr(draws, "WINDOW", 32)
+    monkeypatch.setattr(edge_sampling, "WINDOW", 32)
+    weak, calls = Widest("weak", graded), []
+    truths = find_truth(seeds(60), teacher(), SamplingSettings(n=8), progress=lambda *one: calls.append(one))
+    parts = find_edge(seeds(60), weak, RULE, truths=truths)
+    assert weak.most <= 32 and calls[-1] == (480, 480) and calls == sorted(calls)
+    assert [row.model_copy(update={"teacher": None}) for row in whole.rows] == parts.rows
+
+
+def test_a_posterior_is_computed_once_per_state():
+    edge_rows._posterior.cache_clear()
+    report = find_edge(seeds(300), CoinEngine("weak", graded), RULE, teacher=teacher())
+    states = {(row.successes, row.samples) for row in report.rows if row.samples}
+    assert edge_rows._posterior.cache_info().misses == len(states) < 300
+
+
+def test_the_table_and_the_file_say_what_the_rows_say(tmp_path):
+    report = find_edge(seeds(40), CoinEngine("weak", graded), RULE, teacher=teacher())
+    table = report.table()
+    assert table["id"].tolist() == [row.id for row in report.rows]
+    assert table["pass_rate"].dropna().tolist() == [row.pass_rate for row in report.rows if row.pass_rate is not None]
+    assert list(iter_edge(report.write(tmp_path / "edge.jsonl"))) == report.rows

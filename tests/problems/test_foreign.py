@@ -85,6 +85,12 @@ def test_answers_without_a_meaning_are_refused(tmp_path, answer, words):
     assert "rows.jsonl:1: field 'answer'" in message and words in message
 
 
+def test_what_another_verifier_compares_with_stays_as_it_is(tmp_path):
+    row = {"q": "Write f.", "tests": [{"in": "1", "out": "2"}, {"in": "3", "out": "4"}], "gold": "#### 7"}
+    assert json.loads(one(tmp_path, row, prompt="q", answer="tests", verifier="=code").answer) == row["tests"]
+    assert one(tmp_path, row, prompt="q", answer="gold", verifier="=exact").answer == "#### 7"
+
+
 def test_message_lists(tmp_path):
     user, system = {"role": "user", "content": "1 + 1?"}, {"role": "system", "content": "Be brief."}
     row = {"prompt": [user], "reward_model": {"ground_truth": "2"}}

@@ -308,6 +308,15 @@ def trace_reasons(rows: Iterable[TraceRow]) -> dict[str, int]:
     return dict(Counter("kept" if row.kept else row.reason.split(":")[0] for row in rows).most_common())
 
 
+def need_kept(rows: Sequence[TraceRow]) -> None:
+    """Raises ValueError with the commonest reasons when no trace at all is kept: there is nothing to train on."""
+    if not any(row.kept for row in rows):
+        why = "; ".join(f"{count} for '{reason}'" for reason, count in trace_reasons(rows).items()) or "there were none"
+        raise ValueError(
+            f"no teacher trace of {len(rows)} was kept ({why}); read traces.jsonl, then change the teacher"
+        )
+
+
 def trace_precision(
     rows: Iterable[TraceRow], gold: Mapping[str, str], lessons: Iterable[Lesson], verifiers: Verifiers | None = None
 ) -> Estimate | None:

@@ -170,3 +170,10 @@ def test_replies_that_only_one_sample_gives_are_dropped():
     _, rows = guided(lambda prompt, index: f"<think> Hm, {index}. </think> I say {words[index]}.")
     assert not any(row.kept for row in rows)
     assert {row.reason for row in rows} == {"disagreement: 25% of the replies say this"}
+
+
+def test_a_teacher_without_a_single_good_trace_stops_the_run_with_the_reasons():
+    lost = teach.reject([trace("no tags at all \\boxed{9}", name=f"t{n}") for n in range(3)])
+    with pytest.raises(ValueError, match=r"no teacher trace of 3 was kept \(3 for 'format'\)"):
+        teach.need_kept(lost)
+    teach.need_kept([*lost, *teach.pick(teach.reject([trace()]), keep=1)])

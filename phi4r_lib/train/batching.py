@@ -6,11 +6,12 @@ decides the rest, and changes no loss beyond rounding.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
 from transformers import PretrainedConfig
+
+from phi4r_lib.train.ranks import processes
 
 HEADROOM = 0.9  # share of a GPU's memory that training plans with; ours
 
@@ -21,11 +22,6 @@ class Split:
 
     rows: int
     passes: int
-
-
-def processes() -> int:
-    """Processes of this training: WORLD_SIZE, which launchers set before torch.distributed is up; 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def split(batch: int, most: int, what: str) -> Split:

@@ -20,6 +20,7 @@ from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import json_line, read_rows
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict, Verifiers, right_share, verify_samples
+from phi4r_lib.train.ranks import gathered, on_first, wait, whole_weights
 from phi4r_lib.train.session import seal
 
 
@@ -65,8 +66,7 @@ class JournalCallback(TrainerCallback):
             control.should_save = False
 
     def on_save(self, args, state, control, **kwargs):
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # every process has written its part
+        wait()  # every process has written its part
         if state.is_world_process_zero:
             best = best_folder(self.journal)
             seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", best.name if best.is_dir() else None)
@@ -113,10 +113,15 @@ class ValidationCallback(TrainerCallback):
             self._validate(model, state.global_step)
 
     def _validate(self, model: PreTrainedModel, step: int) -> None:
-        values = validate(model, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)
-        if self.keep_best and values["accuracy"] > best_row(self.journal)["accuracy"]:
-            save_model(model, self.tokenizer, self.journal.path.with_name(f"best-{step:05d}"))
-        self.journal.write("validation", step, values)
+        weights, sampler = whole_weights(model), gathered(model)
+
+        def work() -> None:
+            values = validate(sampler, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)
+            if self.keep_best and values["accuracy"] > best_row(self.journal)["accuracy"]:
+                save_model(model, self.tokenizer, self.journal.path.with_name(f"best-{step:05d}"), weights)
+            self.journal.write("validation", step, values)
+
+        on_first(work)
 
 
 def validate(
@@ -137,7 +142,7 @@ def validate(
     from phi4r_lib.models.engines.transformers_engine import TransformersEngine
 
     training = model.training
-    sampler = bf16_twin(model) if model.device.type == "cuda" else model
+    sampler = bf16_twin(model) if model.device.type == "cuda" and model.dtype == torch.float32 else model
     engine = TransformersEngine.from_model(sampler, tokenizer, name="validation")
     answers = engine.sample([as_messages(problem.prompt, system) for problem in problems], sampling)
     model.train(training)
@@ -169,11 +174,16 @@ def mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
-    """Writes model (safetensors) and tokenizer to a folder that appears whole or not at all."""
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> Path:
+    """Writes model (safetensors; `weights` where its own are sharded) and tokenizer to a folder, whole or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
+    model.save_pretrained(partial, **{"state_dict": weights} if weights else {})
     tokenizer.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     return partial.replace(folder)

@@ -49,8 +49,11 @@ class FastRolloutTrainer(RolloutTrainer):
         groups = [(list(ids), len(list(same))) for ids, same in itertools.groupby(prompt_ids)]
         limit = self.max_completion_length
         requests = [Request(ids, 0, count, limit) for ids, count in groups]
-        stream = np.random.SeedSequence([self.args.seed, self.state.global_step, self.accelerator.process_index])
-        streams = {id(r): np.random.default_rng(s) for r, s in zip(requests, stream.spawn(len(requests)), strict=True)}
+        # streams belong to places in the whole step, so that the number of processes changes no completion
+        rank, every = self.accelerator.process_index, self.accelerator.num_processes
+        stream = np.random.SeedSequence([self.args.seed, self.state.global_step, 0]).spawn(len(requests) * every)
+        mine = stream[rank * len(requests) :]
+        streams = {id(r): np.random.default_rng(s) for r, s in zip(requests, mine, strict=False)}
         decode(
             self._sampling_model(),
             requests,

@@ -23,10 +23,20 @@ from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
-from phi4r_lib.train.batching import processes
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_folder, best_row
+from phi4r_lib.train.grpo_arguments import grpo_arguments, longest_prompt
+from phi4r_lib.train.launch import in_group
+from phi4r_lib.train.ranks import on_first, processes
 from phi4r_lib.train.reward import LengthReward
-from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
+from phi4r_lib.train.session import (
+    Session,
+    inputs_of,
+    no_telemetry,
+    open_session,
+    read_rows,
+    training_device,
+    write_card,
+)
 from phi4r_lib.train.settings import GrpoSettings
 
 
@@ -51,6 +61,7 @@ def reward_of(settings: GrpoSettings) -> LengthReward:
     return LengthReward.scaled(context, precedence=settings.precedence, **changes)
 
 
+@in_group
 def run_grpo(
     model_dir: Path | str,
     rl_file: Path | str,
@@ -90,7 +101,7 @@ def run_grpo(
     tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
     rows, asked = _rows(Path(rl_file), settings)
     _check(model_dir, tokenizer, validation, settings)
-    session = open_session(out, settings, inputs_of(model_dir, [rl_file], validation, seed, system))
+    session = on_first(lambda: open_session(out, settings, inputs_of(model_dir, [rl_file], validation, seed, system)))
     if session.report:
         return _report(out, session.report)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")
@@ -107,15 +118,18 @@ def run_grpo(
     where = training_device(device)
     if where == "cuda":
         bf16_activations(model)
+    if settings.launch.sharding == "fsdp" and settings.fast and not settings.vllm:
+        raise ValueError("sharded weights cannot sample by themselves: set grpo.vllm, or grpo.launch.sharding to ddp")
     trainer = (FastRolloutTrainer if settings.fast else RolloutTrainer)(
         model=model,
-        args=_arguments(session.work, settings, seed, where),
+        args=grpo_arguments(session.work, settings, seed, where, longest_prompt(rows, tokenizer)),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[JournalCallback(journal, progress), watch],
         rewards=RewardFunction(reward_of(settings), [tokenizer.eos_token_id], asked, verifiers),
         filter_groups=settings.filter_groups,
         max_clipped=settings.max_clipped,
+        max_mismatch=settings.sampler.max_mismatch,
         out=session.work,
     )
     trainer.remove_callback(PrinterCallback)
@@ -128,11 +142,17 @@ def run_grpo(
         "seconds": time.perf_counter() - started,
         "resumed": session.checkpoint is not None,
     }
+    on_first(lambda: _finish(session, model_dir, settings, journal, facts))
+    return _report(out, facts)
+
+
+def _finish(session: Session, model_dir, settings: GrpoSettings, journal: Journal, facts: dict[str, Any]) -> None:
+    """The best checkpoint becomes the model."""
     model = session.work / "model"
     shutil.rmtree(model, ignore_errors=True)
     shutil.copytree(best_folder(journal), model)
-    _card(model, model_dir, settings, journal, trainer.state.global_step)
-    return _report(out, session.finish(facts))
+    _card(model, model_dir, settings, journal, facts["steps"])
+    session.finish(facts)
 
 
 def _report(out: Path, facts: Mapping[str, Any]) -> GrpoReport:
@@ -170,49 +190,12 @@ def _check(model_dir, tokenizer, validation: Sequence[Problem], settings: GrpoSe
         raise ValueError("the model has no think tokens, so every completion would break the format; run notebook 03")
     if not validation:
         raise ValueError("GRPO needs validation problems to choose its checkpoint")
-    if settings.prompts % settings.micro_batches:
+    if settings.prompts % (settings.micro_batches * processes()):
         raise ValueError(
-            f"grpo.prompts ({settings.prompts}) must be a multiple of grpo.micro_batches ({settings.micro_batches}), "
-            "so that each forward pass gets whole groups"
+            f"grpo.prompts ({settings.prompts}) must be a multiple of grpo.micro_batches ({settings.micro_batches}) times "
+            f"the processes ({processes()}), so that each forward pass gets whole groups"
         )
     check_trainable(tokenizer, AutoConfig.from_pretrained(model_dir))
-
-
-def _arguments(work: Path, settings: GrpoSettings, seed: int, device: str):
-    from trl import GRPOConfig
-
-    return GRPOConfig(
-        output_dir=str(work / "checkpoints"),
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // processes(),
-        gradient_accumulation_steps=settings.micro_batches,
-        num_generations=settings.group,
-        max_completion_length=settings.max_tokens,
-        temperature=settings.temperature,
-        top_k=0,
-        top_p=1.0,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
-        beta=settings.beta,
-        entropy_coef=settings.entropy,
-        epsilon=settings.clip,
-        epsilon_high=settings.clip_high,
-        loss_type={"token": "dapo", "sequence": "grpo"}[settings.loss],
-        scale_rewards=settings.scale,
-        use_vllm=settings.vllm,
-        vllm_mode="colocate",
-        bf16=True,  # autocast: weights and optimizer stay in float32
-        gradient_checkpointing=settings.checkpointing,
-        logging_steps=1,
-        save_steps=settings.eval_every,
-        seed=seed,
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=False,
-        report_to="none",
-        disable_tqdm=True,
-    )
 
 
 def _card(folder: Path, model_dir, settings: GrpoSettings, journal: Journal, steps: int) -> None:

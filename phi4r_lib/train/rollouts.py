@@ -21,11 +21,16 @@ from phi4r_lib.problems.rows import write_table
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers, verify
 from phi4r_lib.train.callbacks import mean
+from phi4r_lib.train.ranks import from_all
 from phi4r_lib.train.reward import LengthReward, RewardParts, phi4_reward
 
 
 class ClippedError(RuntimeError):
     """Too many completions hit the length limit at the first step; the message says what to change."""
+
+
+class NumericsError(RuntimeError):
+    """Sampler and trainer give the same tokens other probabilities; the message says how far apart they are."""
 
 
 class RewardFunction:
@@ -85,9 +90,19 @@ class EpochSampler(RepeatSampler):
 class RolloutTrainer(GRPOTrainer):
     """GRPOTrainer with accuracy-filtered groups and the recipe's own metrics."""
 
-    def __init__(self, *args, rewards: RewardFunction, filter_groups: bool, max_clipped: float, out: Path, **kwargs):
+    def __init__(
+        self,
+        *args,
+        rewards: RewardFunction,
+        filter_groups: bool,
+        max_clipped: float,
+        out: Path,
+        max_mismatch: float = 0.2,
+        **kwargs,
+    ):
         super().__init__(*args, reward_funcs=rewards, **kwargs)
         self.rewards, self.filter_groups, self.max_clipped, self.out = rewards, filter_groups, max_clipped, out
+        self.max_mismatch = max_mismatch
         self._table: list[pd.DataFrame] = []
 
     def _get_train_sampler(self, dataset=None):
@@ -99,6 +114,7 @@ class RolloutTrainer(GRPOTrainer):
         """TRL's samples, rewards and advantages; then masks take the groups out that teach nothing."""
         batch = super()._generate_and_score_completions(inputs)
         if self.model.training:
+            self._compare_numbers(batch)
             keep = self._kept(len(inputs))
             self._record(inputs, batch, keep)
             batch["completion_mask"] = batch["completion_mask"] * keep[:, None]
@@ -111,21 +127,33 @@ class RolloutTrainer(GRPOTrainer):
         graded = [flag and right is not None for flag, right in zip(flags, correct, strict=True)]
         return torch.tensor(graded, device=self.accelerator.device)
 
+    def _compare_numbers(self, batch: dict[str, Any]) -> None:
+        """Before the first update, and after the first sleep cycle: do sampler and trainer agree about the same tokens?"""
+        gap = mean(from_all([value for value in [mismatch(batch)] if value is not None]))
+        if gap is None:
+            return
+        self._metrics["train"]["mismatch"].append(gap)
+        if self.state.global_step < 2 and gap > self.max_mismatch:
+            raise NumericsError(
+                f"the sampler's log-probabilities differ from the trainer's by {gap:.3f} per token before step "
+                f"{self.state.global_step + 1} (about 0.05 is rounding): other weights, chat template or precision; check "
+                "grpo.sampler (sleep: false first), or raise grpo.sampler.max_mismatch"
+            )
+
     def _record(self, inputs, batch, keep: torch.Tensor) -> None:
-        """Logs the components of the reward and remembers every completion for the rollouts file."""
-        parts, group = self.rewards.parts, self.num_generations
-        step = self.state.global_step + 1
-        clipped = mean([ids[-1] not in self.rewards.eos for ids in _completions(batch)])
-        for name, value in step_figures(parts, group).items():
+        """Logs the components of the reward of all processes and remembers every completion for the rollouts file."""
+        mine = pd.DataFrame([part.model_dump() for part in self.rewards.parts])
+        mine["correct"] = mine["correct"].astype("boolean")  # missing where an answer could not be graded
+        mine.insert(0, "step", step := self.state.global_step + 1)
+        mine.insert(1, "id", [row.get("id") for row in inputs])
+        mine = mine.assign(text=self.rewards.texts, advantage=batch["advantages"].tolist(), kept=keep.tolist())
+        self._table += from_all([mine])
+        for name, value in step_figures(from_all(self.rewards.parts), self.num_generations).items():
             self._metrics["train"][name].append(float("nan") if value is None else value)
+        clipped = mean(from_all([ids[-1] not in self.rewards.eos for ids in _completions(batch)]))
         self._metrics["train"]["clipped"].append(clipped)
-        self._metrics["train"]["grading_failed"].append(sum(part.correct is None for part in parts))
-        table = pd.DataFrame([part.model_dump() for part in parts])
-        table["correct"] = table["correct"].astype("boolean")  # missing where an answer could not be graded
-        table.insert(0, "step", step)
-        table.insert(1, "id", [row.get("id") for row in inputs])
-        table = table.assign(text=self.rewards.texts, advantage=batch["advantages"].tolist(), kept=keep.tolist())
-        self._table.append(table)
+        failed = sum(part.correct is None for part in self.rewards.parts)
+        self._metrics["train"]["grading_failed"].append(sum(from_all([failed])))
         if step == 1 and clipped > self.max_clipped:
             raise ClippedError(
                 f"{clipped:.0%} of the first step's completions hit the limit of {self.max_completion_length} tokens "
@@ -145,6 +173,15 @@ class RolloutTrainer(GRPOTrainer):
             path = self.out / f"rollouts-{table['step'].min():05d}-{table['step'].max():05d}.parquet"
             write_table(path, table)
         self._table = []
+
+
+def mismatch(batch: dict[str, Any]) -> float | None:
+    """Mean |log-probability of the sampler - of the trainer| per completion token; None where the sampler gives none."""
+    sampled, trained = batch.get("sampling_per_token_logps"), batch.get("old_per_token_logps")
+    if sampled is None or trained is None:
+        return None
+    gap = ((sampled - trained).abs() * batch["completion_mask"]).sum() / batch["completion_mask"].sum().clamp(min=1)
+    return float("inf") if gap.isnan() else gap.item()
 
 
 def step_figures(parts: Sequence[RewardParts], group: int) -> dict[str, float | None]:

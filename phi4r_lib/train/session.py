@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from phi4r_lib.problems import rows
 from phi4r_lib.problems.fingerprint import file_fingerprint, fingerprint
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.train.settings import PLACE
 
 NOTE = "training.json"  # which training this is (mark) and, once it is finished, its report and files
 SEAL = "whole.json"  # written last into a checkpoint: the size of every file in it, and the best model it needs
@@ -100,12 +101,12 @@ def inputs_of(
 def open_session(out: Path | str, settings: BaseModel, inputs: Mapping[str, Any]) -> Session:
     """The state of a training in `out`: finished, to be continued, or from nothing (and it says which when it matters).
 
-    It is the same training when settings and inputs are the same. Then a finished one is taken as it is, provided that
+    It is the same training when settings (all but where it runs) and inputs are the same. Then a finished one is taken as it is, provided that
     its files are unchanged, and a killed one goes on at its last whole checkpoint; the unfinished work of any other
     training goes away, so that two never mix.
     """
     out = Path(out)
-    mark = fingerprint(settings.model_dump(), inputs, length=64)
+    mark = fingerprint(settings.model_dump(exclude=PLACE), inputs, length=64)
     session = Session(out, mark)
     _move_finished(out)
     note = _read(out / NOTE)

@@ -12,12 +12,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from phi4r_lib.train.reward import Precedence
 
 Count = Field(ge=1)
+# Where and how fast a training runs: no result depends on these beyond rounding, so that it can go on elsewhere.
+PLACE = {"launch", "micro_batch", "compile", "attention", "checkpointing", "report_to"}
 
 
 class _Settings(BaseModel):
     """No unknown keys and no silent conversion, as everywhere in a profile."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LaunchSettings(_Settings):
+    """Where training runs. Changes no result beyond rounding: batches are global and split over the processes."""
+
+    processes: int | Literal["auto"] = "auto"  # per host; auto: one per GPU, one on a CPU
+    hosts: int = Field(default=1, ge=1)
+    sharding: Literal["ddp", "fsdp"] = "ddp"  # fsdp: weights, gradients and optimizer shared out (FSDP2), GPUs only
+    prefix: str | None = None  # what starts a command on every host; None: srun in a Slurm job
+    address: str | None = None  # of the first host; None: this one
+    port: int = Field(default=29_400, ge=1, le=65_535)
 
 
 class SftSettings(_Settings):
@@ -40,11 +53,34 @@ class SftSettings(_Settings):
     )
     attention: str = "auto"  # auto: packed_varlen on a GPU, sdpa on a CPU; or any name that transformers knows
     compile: bool = False  # compile the layers: half a minute once, then faster; GPU only
+    launch: LaunchSettings = LaunchSettings()
+    report_to: Literal["none", "trackio", "wandb", "mlflow", "tensorboard"] = "none"  # nothing leaves unasked
     eval_every: int = Count
     eval_problems: int = Count
     eval_samples: int = Field(default=1, ge=1)  # completions a validation problem
     eval_temperature: float = Field(default=0.8, ge=0)
     eval_max_tokens: int = Field(default=160, ge=1)
+
+
+class SamplerSettings(_Settings):
+    """vLLM as the sampler of GRPO (`grpo.vllm`). Lengths count tokens.
+
+    The importance ratio corrects for what vLLM rounds differently. Over a whole completion it is a product: with 0.02 of spread
+    per token it is below 0.01 at 31,744 tokens, so that long completions would teach nothing; per token it stays near 1.
+    """
+
+    server: str | None = None  # address of `trl vllm-serve` on other GPUs; None: inside the training processes
+    length: int | None = Field(
+        default=None, ge=1
+    )  # prompt and completion together; None: longest prompt + grpo.max_tokens
+    memory: float = Field(default=0.3, gt=0, lt=1)  # share of a GPU's memory, weights included
+    sleep: bool = False  # give the memory back while training; the numbers are checked after the first cycle
+    tensor_parallel: int = Field(default=1, ge=1)  # GPUs per copy of the sampler
+    importance: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask", "off"] = "token_truncate"
+    importance_cap: float = Field(default=3.0, gt=0)
+    max_mismatch: float = Field(
+        default=0.2, gt=0
+    )  # most mean |log-probability of sampler - trainer| of the first two steps
 
 
 class GrpoSettings(_Settings):
@@ -74,7 +110,11 @@ class GrpoSettings(_Settings):
     precedence: Precedence = "think_first"
     max_clipped: float = Field(default=0.5, gt=0, le=1)  # more truncated completions at the first step: stop
     checkpointing: bool = False
-    vllm: bool = False  # sample with vLLM inside the training process (GPU)
+    launch: LaunchSettings = LaunchSettings()
+    vllm: bool = False  # sample with vLLM (GPU)
+    sampler: SamplerSettings = SamplerSettings()
+    bias_corrected_kl: bool = True  # KL weighted by the policy ratio, as TRL does since 1.10; false: plain
+    report_to: Literal["none", "trackio", "wandb", "mlflow", "tensorboard"] = "none"  # nothing leaves unasked
     eval_every: int = Count
     eval_problems: int = Count
     eval_samples: int = Field(default=1, ge=1)

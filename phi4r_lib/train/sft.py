@@ -30,7 +30,9 @@ from phi4r_lib.models.thinking import add_think_tokens, double_rope_base
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
+from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.packing import IGNORE, encode_conversation, pack
+from phi4r_lib.train.ranks import on_first, whole_weights
 from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import SftSettings
 from phi4r_lib.train.sft_trainer import sft_trainer
@@ -82,6 +84,7 @@ def prepare_model(
     return model, tokenizer
 
 
+@in_group
 def run_sft(
     model_dir: Path | str,
     files: Sequence[Path | str],
@@ -114,7 +117,7 @@ def run_sft(
     no_telemetry()
     started, out = time.perf_counter(), Path(out)
     check_base(model_dir, settings, system)  # first: a base that cannot be trained leaves everything as it is
-    session = open_session(out, settings, inputs_of(model_dir, files, validation, seed, system))
+    session = on_first(lambda: open_session(out, settings, inputs_of(model_dir, files, validation, seed, system)))
     if session.report:
         return _report(out, session.report)
     model, tokenizer = prepare_model(model_dir, settings, system)
@@ -156,9 +159,15 @@ def run_sft(
         "seconds": time.perf_counter() - started,
         "resumed": session.checkpoint is not None,
     }
-    folder = save_model(trainer.accelerator.unwrap_model(trainer.model), tokenizer, session.work / "model")
-    _card(folder, _report(out, facts), model_dir, settings, journal, [Path(file).name for file in files])
-    return _report(out, session.finish(facts))
+    weights = whole_weights(trainer.model)
+
+    def finish() -> None:
+        folder = save_model(trainer.accelerator.unwrap_model(trainer.model), tokenizer, session.work / "model", weights)
+        _card(folder, _report(out, facts), model_dir, settings, journal, [Path(file).name for file in files])
+        session.finish(facts)
+
+    on_first(finish)
+    return _report(out, facts)
 
 
 def _report(out: Path, facts: Mapping[str, Any]) -> SftReport:

@@ -16,11 +16,13 @@ from phi4r_lib.models.fast.packed_attention import PACKED, attend_packed, can_at
 from phi4r_lib.train.batching import rows_that_fit, split
 from phi4r_lib.train.packing import BlockCollator
 from phi4r_lib.train.session import training_device
-from phi4r_lib.train.settings import SftSettings
+from phi4r_lib.train.settings import GrpoSettings, SftSettings
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from trl import SFTTrainer
+
+WAIT = 7200  # seconds that processes wait for one that validates or writes
 
 
 def sft_trainer(
@@ -75,7 +77,9 @@ def prepare_attention(model: PreTrainedModel, settings: SftSettings, device: str
 def _arguments(model, work: Path, settings: SftSettings, seed: int, device: str, changes: dict[str, Any]):
     from trl import SFTConfig
 
-    fit = settings.micro_batch or rows_that_fit(model.config, settings.block, settings.checkpointing, device)
+    fit = settings.micro_batch or rows_that_fit(
+        model.config, settings.block, settings.checkpointing, device, settings.launch.sharding == "fsdp"
+    )
     parts = split(settings.batch_size, fit, "sft.batch_size")
     ours = dict(
         output_dir=str(work / "checkpoints"),
@@ -95,9 +99,22 @@ def _arguments(model, work: Path, settings: SftSettings, seed: int, device: str,
         logging_steps=1,
         save_steps=settings.eval_every,
         seed=seed,
+        ddp_timeout=WAIT,
         use_cpu=device == "cpu",
         dataloader_pin_memory=False,
-        report_to="none",
+        report_to=settings.report_to,
         disable_tqdm=True,
     )
-    return SFTConfig(**ours | changes)
+    return SFTConfig(**ours | sharding(settings, device) | changes)
+
+
+def sharding(settings: SftSettings | GrpoSettings, device: str) -> dict[str, Any]:
+    """Arguments for weights, gradients and optimizer shared out over the processes (FSDP2), with sharded checkpoints.
+
+    Raises ValueError on a CPU, where accelerate knows replicas only.
+    """
+    if settings.launch.sharding == "ddp":
+        return {}
+    if device == "cpu":
+        raise ValueError("launch.sharding: fsdp needs GPUs; on a CPU take ddp")
+    return {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}

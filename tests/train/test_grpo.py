@@ -266,3 +266,38 @@ def test_what_could_not_be_graded_gets_no_reward_and_is_neither_right_nor_wrong(
     figures = step_figures(rewards.parts, 4)
     assert figures["accuracy"] == pytest.approx(1 / 3) and figures["groups_informative"] == 1
     assert informative([True, None, None, True], 2) == [False] * 4
+
+
+def test_sampler_and_trainer_are_compared_token_by_token():
+    from phi4r_lib.train.rollouts import NumericsError, RolloutTrainer, mismatch
+
+    batch = {
+        "sampling_per_token_logps": torch.tensor([[-1.0, -2.0, -9.0], [-1.5, -1.0, -9.0]]),
+        "old_per_token_logps": torch.tensor([[-1.1, -2.0, 0.0], [-1.0, -1.0, 0.0]]),
+        "completion_mask": torch.tensor([[1, 1, 0], [1, 1, 0]]),
+    }
+    assert mismatch(batch) == pytest.approx(0.15) and mismatch({"completion_mask": None}) is None
+    assert mismatch(batch | {"old_per_token_logps": torch.full((2, 3), math.nan)}) == math.inf
+    trainer = RolloutTrainer.__new__(RolloutTrainer)
+    trainer.state, trainer.max_mismatch = type("State", (), {"global_step": 0})(), 0.1
+    trainer._metrics = {"train": {"mismatch": []}}
+    with pytest.raises(NumericsError, match=r"differ from the trainer's by 0\.150 per token before step 1"):
+        trainer._compare_numbers(batch)
+    trainer.state.global_step = 2  # later steps are logged, not stopped
+    trainer._compare_numbers(batch)
+    assert trainer._metrics["train"]["mismatch"] == pytest.approx([0.15, 0.15])
+
+
+def test_vllm_gets_room_for_prompt_and_completion_and_ratios_per_token():
+    from phi4r_lib.train.grpo_arguments import sampler_arguments
+    from phi4r_lib.train.settings import SamplerSettings
+
+    assert sampler_arguments(SETTINGS, 100) == {"use_vllm": False}
+    long = SETTINGS.model_copy(update={"vllm": True, "max_tokens": 31_744})
+    found = sampler_arguments(long, 1024)
+    assert found["vllm_max_model_length"] == 32_768 and found["vllm_mode"] == "colocate"
+    assert found["vllm_importance_sampling_mode"] == "token_truncate" and found["vllm_importance_sampling_correction"]
+    server = SamplerSettings(server="http://node2:8000", importance="off", length=4096)
+    found = sampler_arguments(long.model_copy(update={"sampler": server}), 1024)
+    assert found["vllm_mode"] == "server" and found["vllm_max_model_length"] == 4096
+    assert not found["vllm_importance_sampling_correction"]

@@ -1,0 +1,173 @@
+"""Training in two processes over gloo: the numbers of one, a killed process, and a resume on another number of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.train.grpo import run_grpo
+from phi4r_lib.train.launch import LaunchError, _plain, command, group_size, restored
+from phi4r_lib.train.settings import GrpoSettings, LaunchSettings, SftSettings
+from phi4r_lib.train.sft import run_sft
+
+ONE, TWO = LaunchSettings(), LaunchSettings(processes=2)
+SFT = SftSettings(
+    passes=2.0, learning_rate=1e-3, batch_size=2, block=64, warmup_steps=1, weight_decay=1e-4, eval_every=2,
+    eval_problems=2, eval_max_tokens=8, launch=TWO,
+)  # fmt: skip
+PROBLEMS = [
+    Problem(id=f"v{a}", domain="math", prompt=f"what is {a} + 1 ?", answer=str(a + 1), source="test", licence="MIT")
+    for a in (3, 4)
+]
+COMMON = {"validation": PROBLEMS, "system": "you are helpful", "device": "cpu"}
+
+
+@pytest.fixture
+def traces(tmp_path):
+    """Sixteen rows: eight blocks of two, so that every step takes two whole blocks."""
+    file = tmp_path / "traces.jsonl"
+    with file.open("w") as out:
+        for a in range(1, 17):
+            text = f"<think> {a} + 1 = {a + 1} </think> \\boxed{{{a + 1}}}"
+            user = {"role": "user", "content": f"what is {a} + 1 ?"}
+            out.write(json.dumps({"id": f"r{a}", "messages": [user, {"role": "assistant", "content": text}]}) + "\n")
+    return file
+
+
+def rows(report, kind):
+    lines = map(json.loads, report.metrics.read_text().splitlines())
+    return [line for line in lines if line["kind"] == kind]
+
+
+def close(first, second):
+    for (name, one), two in zip(
+        AutoModelForCausalLM.from_pretrained(first).state_dict().items(),
+        AutoModelForCausalLM.from_pretrained(second).state_dict().values(),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, two, rtol=1e-2, atol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.slow
+def test_sft_in_two_processes_is_that_of_one(base_dir, traces, tmp_path):
+    seen = []
+    two = run_sft(base_dir, [traces], tmp_path / "two", SFT, progress=lambda *at: seen.append(at), **COMMON)
+    one = run_sft(base_dir, [traces], tmp_path / "one", SFT.model_copy(update={"launch": ONE}), **COMMON)
+    assert seen == [(step, one.steps) for step in range(1, one.steps + 1)] and two.steps == one.steps
+    losses = [[row["loss"] for row in rows(report, "train")] for report in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)
+    assert [r["step"] for r in rows(two, "validation")] == [r["step"] for r in rows(one, "validation")]
+    close(one.model, two.model)
+    assert list((tmp_path / "two").glob("launch/error-*")) == []
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_named_and_one_process_goes_on(base_dir, traces, tmp_path):
+    def kill(done, _):
+        if done == 5:
+            members = [p for p in psutil.Process().children(recursive=True) if "phi4r_lib.train.worker" in p.cmdline()]
+            ranked = {p.environ().get("RANK"): p for p in members if "torch.distributed.run" not in p.cmdline()}
+            ranked["1"].kill()
+
+    with pytest.raises(LaunchError, match=r"process 1 of 2 was killed by signal 9; call again to go on"):
+        run_sft(base_dir, [traces], tmp_path / "out", SFT, progress=kill, **COMMON)
+    alone = SFT.model_copy(update={"launch": ONE})
+    report = run_sft(base_dir, [traces], tmp_path / "out", alone, **COMMON)
+    straight = run_sft(base_dir, [traces], tmp_path / "straight", alone, **COMMON)
+    assert report.resumed and [r["step"] for r in rows(report, "train")] == [r["step"] for r in rows(straight, "train")]
+    close(report.model, straight.model)
+
+
+@pytest.mark.slow
+def test_errors_come_back_as_they_were_raised(base_dir, traces, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no training row fits a block of 8 tokens; raise sft.block or add rows \(process"
+    ):
+        run_sft(base_dir, [traces], tmp_path / "out", SFT.model_copy(update={"block": 8}), **COMMON)
+
+
+@pytest.mark.slow
+def test_grpo_in_two_processes_is_that_of_one(base_dir, traces, tmp_path):
+    start = run_sft(
+        base_dir, [traces], tmp_path / "sft",
+        SFT.model_copy(update={"passes": 20.0, "learning_rate": 1e-2, "launch": ONE, "eval_every": 999}), device="cpu",
+    ).model  # fmt: skip
+    prompts = tmp_path / "rl.jsonl"
+    with prompts.open("w") as out:
+        for a in range(1, 9):
+            user = {"role": "user", "content": f"what is {a} + 1 ?"}
+            out.write(json.dumps({"id": f"p{a}", "prompt": [user], "answer": str(a + (1 if a % 2 else 2))}) + "\n")
+    settings = GrpoSettings(
+        steps=2, prompts=4, group=4, micro_batches=1, learning_rate=1e-4, warmup_steps=0, beta=0.001, entropy=0.0,
+        temperature=1.5, max_tokens=24, max_clipped=1.0, eval_every=2, eval_problems=2, filter_groups=False, launch=TWO,
+    )  # fmt: skip
+    reports = [
+        run_grpo(start, prompts, tmp_path / str(n), settings.model_copy(update={"launch": launch}), **COMMON)
+        for n, launch in enumerate((ONE, TWO))
+    ]
+    one, two = (pd.concat([pd.read_parquet(path) for path in report.rollouts]) for report in reports)
+    first = [table[table["step"] == 1].sort_values(["id", "text"]).reset_index(drop=True) for table in (one, two)]
+    assert first[0]["text"].tolist() == first[1]["text"].tolist() and len(one) == len(two) == 32
+    figures = [rows(report, "train")[0] for report in reports]
+    for name in ("loss", "grad_norm", "accuracy", "total", "tokens"):
+        assert figures[0][name] == pytest.approx(figures[1][name], rel=2e-2, abs=1e-4), name
+    assert figures[0]["grad_norm"] > 0
+
+
+@pytest.mark.slow
+def test_the_group_ends_with_its_driver(base_dir, traces, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from phi4r_lib.train.sft import run_sft; "
+        "from phi4r_lib.train.settings import SftSettings; "
+        "run_sft(sys.argv[1], [sys.argv[2]], sys.argv[3], SftSettings.model_validate_json(sys.argv[4]), device='cpu', "
+        "progress=lambda *at: print('step', flush=True))"
+    )
+    long = SFT.model_copy(update={"passes": 2000.0})
+    arguments = [str(base_dir), str(traces), str(tmp_path / "out"), long.model_dump_json()]
+    driver = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout.readline() == "step\n"
+    members = psutil.Process(driver.pid).children(recursive=True)
+    assert len(members) >= 3  # torchrun and two workers
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    _, left = psutil.wait_procs(members, timeout=60)
+    for process in left:
+        process.kill()
+    assert not left
+
+
+def test_commands_of_one_and_several_hosts(tmp_path, monkeypatch):
+    job = tmp_path / "03_sft" / "launch" / "job.json"
+    here = command(TWO, 2, job)
+    assert here[1:3] == ["-m", "torch.distributed.run"] and "--standalone" in here and here[-1] == str(job)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    many = LaunchSettings(processes=8, hosts=4, address="node1")
+    with pytest.raises(LaunchError, match=r"launch\.prefix"):
+        command(many, 8, job)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    there = command(many, 8, job)
+    assert there[:2] == ["srun", "--nodes=4"] and there[there.index("--rdzv-endpoint") + 1] == "node1:29400"
+    assert there[there.index("--nnodes") + 1] == "4"
+
+
+def test_one_process_on_a_cpu_needs_no_launcher(monkeypatch):
+    assert group_size(ONE, "cpu") == 1 and group_size(TWO, "cpu") == 2
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    assert group_size(ONE, "auto") == 8
+
+
+def test_arguments_survive_the_way_to_the_workers(tmp_path):
+    given = {"settings": SFT, "files": [tmp_path / "a"], "validation": PROBLEMS, "names": {"a": 1, "b": None}}
+    back = restored(json.loads(json.dumps(_plain(given))))
+    assert back["settings"] == SFT and back["validation"] == PROBLEMS and back["names"] == given["names"]
+    assert back["files"] == [str((tmp_path / "a").resolve())]
+    with pytest.raises(TypeError, match="cannot be given object"):
+        _plain(object())

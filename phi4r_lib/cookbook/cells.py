@@ -18,9 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phi4r_lib.cookbook.profile import UserError, home, load_profile
 from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.curate.pool import problem_of
 from phi4r_lib.models.engine import EngineSpec, SamplingSettings, open_engine
 from phi4r_lib.problems.rows import read_rows, write_rows
+from phi4r_lib.models.thinking import parse_thinking
+from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem, load_problems
+from phi4r_lib.problems.verify import verify_samples
 
 if TYPE_CHECKING:
     from phi4r_lib.cookbook.sweep import Cell
@@ -36,8 +40,9 @@ class Options(BaseModel):
     tokens: training tokens per pass at the most, counted over whole rows (None takes all). rows: most rows.
     system: keep the rows' system message, drop it, or draw another one per row. think: keep the thoughts or only answers.
     model: the model to start from: "base", or a folder below the start folder. average: instead of training, the mean of
-    the weights of these cells (same seed). sft, grpo: which stages train. prompts: JSONL of GRPO prompts below the start
-    folder, `prompts_where` as `where`. benchmarks: {name: problems file}; runs: answers per problem; seed: of those answers.
+    the weights of these cells (same seed). sft, grpo: which stages train. own: instead of `files`, train on the right answers
+    of the model itself to `prompts`, sampled until about so many tokens are generated (rejection sampling). prompts: JSONL
+    of prompts below the start folder, `prompts_where` as `where`. benchmarks: {name: problems file}; runs: answers per problem; seed: of those answers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +58,7 @@ class Options(BaseModel):
     average: list[str] = Field(default_factory=list)
     sft: bool = True
     grpo: bool = False
+    own: int | None = Field(default=None, ge=1)
     prompts: str | None = None
     prompts_where: dict[str, Any] = Field(default_factory=dict)
     benchmarks: dict[str, str] = Field(min_length=1)
@@ -74,13 +80,19 @@ def train(cell: Cell) -> dict[str, Any]:
         start = average_weights(
             [cell.folder.parent / f"{arm}-{cell.seed}" / "model" for arm in options.average], cell.folder
         )
+    elif options.own:
+        start, facts = _own(cell, options, profile, start, system)
     elif options.sft:
         start, facts = _sft(cell, options, profile, start)
     if options.grpo:
         start, more = _grpo(cell, options, profile, start, system)
         facts |= more
-    asked = None if options.system == "none" or not (options.sft or options.grpo or options.average) else system
+    asked = None if options.system == "none" or not _trained(options) else system
     return facts | _measure(cell, options, start, asked) | {"model": str(start)}
+
+
+def _trained(options: Options) -> bool:
+    return bool(options.sft or options.grpo or options.average or options.own or options.model != "base")
 
 
 def _options(cell: Cell) -> Options:
@@ -99,12 +111,16 @@ def _start_model(cell: Cell, options: Options, profile: Profile) -> Path:
 
 
 def _sft(cell: Cell, options: Options, profile: Profile, start: Path) -> tuple[Path, dict[str, Any]]:
-    from phi4r_lib.train.sft import run_sft
-
     size = _token_counter(start)
     rows = choose(_read([cell.start / name for name in options.files]), options, cell.seed, size)
     if not rows:
         raise UserError(f"arm '{cell.arm}': no training row matches {options.where}")
+    return _fine_tune(cell, profile, start, rows)
+
+
+def _fine_tune(cell: Cell, profile: Profile, start: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    from phi4r_lib.train.sft import run_sft
+
     file = cell.folder / "rows.jsonl"
     write_rows(file, rows)
     report = run_sft(start, [file], cell.folder, profile.sft, seed=cell.seed)
@@ -161,6 +177,41 @@ def _shaped(messages: Sequence[Mapping[str, str]], options: Options, rng: random
     return shaped
 
 
+def _own(cell: Cell, options: Options, profile: Profile, start: Path, system: str) -> tuple[Path, dict[str, Any]]:
+    """Rejection sampling: the model answers prompts until the budget of generated tokens is used, right answers train it."""
+    prompts = _prompts(cell, options)
+    engine = open_engine(EngineSpec(kind="transformers", model=str(start)))
+    group = SamplingSettings(
+        n=profile.grpo.group, temperature=profile.grpo.temperature, max_tokens=profile.grpo.max_tokens, seed=cell.seed
+    )
+    rows: list[dict[str, Any]] = []
+    made, first = 0, 0
+    order = random.Random(cell.seed).sample(prompts, len(prompts))
+    while made < options.own:
+        asked = [order[place % len(order)] for place in range(first, first + profile.grpo.prompts)]
+        settings = group.model_copy(update={"first": group.n * (first // len(order))})
+        answers = engine.sample([row["prompt"] for row in asked], settings)
+        first += len(asked)
+        for row, samples in zip(asked, answers, strict=True):
+            verdicts = verify_samples([problem_of(row)] * len(samples), samples)
+            right = {s.text for s, verdict in zip(samples, verdicts, strict=True) if verdict.grade is Grade.RIGHT}
+            rows += [{"messages": [*row["prompt"], {"role": "assistant", "content": text}]} for text in sorted(right)]
+            made += sum(sample.tokens for sample in samples)
+    engine.close()
+    rows = [row for row in rows if parse_thinking(row["messages"][-1]["content"]).valid]
+    model, facts = _fine_tune(cell, profile, start, rows)
+    return model, facts | {"generated_tokens": made}
+
+
+def _prompts(cell: Cell, options: Options) -> list[dict[str, Any]]:
+    if options.prompts is None:
+        raise UserError(f"arm '{cell.arm}': needs `prompts`, a JSONL file below the start folder")
+    rows = [row for row in _read([cell.start / options.prompts]) if matches(row, options.prompts_where)]
+    if not rows:
+        raise UserError(f"arm '{cell.arm}': no prompt matches {options.prompts_where}")
+    return rows
+
+
 def _read(files: Iterable[Path]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for file in files:
@@ -174,9 +225,7 @@ def _grpo(cell: Cell, options: Options, profile: Profile, start: Path, system: s
     from phi4r_lib.train.callbacks import Journal
     from phi4r_lib.train.grpo import run_grpo
 
-    if options.prompts is None:
-        raise UserError(f"arm '{cell.arm}': GRPO needs `prompts`, a JSONL file below the start folder")
-    rows = [row for row in _read([cell.start / options.prompts]) if matches(row, options.prompts_where)]
+    rows = _prompts(cell, options)
     file = cell.folder / "prompts.jsonl"
     write_rows(file, rows)
     validation = load_problems(home() / profile.data.validation)
@@ -218,15 +267,10 @@ def _measure(cell: Cell, options: Options, model: Path, system: str | None) -> d
     for name, file in options.benchmarks.items():
         problems: list[Problem] = load_problems(home() / file)[: options.limit]
         answers = evaluate(engine, problems, options.runs, settings, cell.folder / "answers" / name)
+        answers.to_parquet(cell.folder / f"{name}-answers.parquet")
         rates = answers.groupby("problem", sort=False).agg(rate=("correct", "mean"), tokens=("tokens", "mean"))
         rates.to_parquet(cell.folder / f"{name}.parquet")
         facts[f"accuracy_{name}"] = float(rates["rate"].mean())
         facts[f"tokens_{name}"] = float(rates["tokens"].mean())
     engine.close()
     return facts
-
-
-def answers_table(cells: Sequence[Cell], benchmark: str) -> pd.DataFrame:
-    """Pass rates of several cells side by side: one row per problem, one column per cell, for looking at by eye."""
-    files = {cell.key: cell.folder / f"{benchmark}.parquet" for cell in cells}
-    return pd.DataFrame({key: pd.read_parquet(file)["rate"] for key, file in files.items() if file.is_file()})

@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phi4r_lib.cookbook.profile import UserError, home, load_profile
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.curate.pool import problem_of
 from phi4r_lib.models.engine import EngineSpec, SamplingSettings, open_engine
-from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
+from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, load_problems
 from phi4r_lib.problems.verify import verify_samples
 
@@ -118,7 +117,9 @@ def _sft(cell: Cell, options: Options, profile: Profile, start: Path) -> tuple[P
     return _fine_tune(cell, profile, start, rows)
 
 
-def _fine_tune(cell: Cell, profile: Profile, start: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[Path, dict[str, Any]]:
+def _fine_tune(
+    cell: Cell, profile: Profile, start: Path, rows: Sequence[Mapping[str, Any]]
+) -> tuple[Path, dict[str, Any]]:
     from phi4r_lib.train.sft import run_sft
 
     file = cell.folder / "rows.jsonl"

@@ -58,7 +58,14 @@ class Trial:
     def frame(self) -> pd.DataFrame:
         """Differences for figures.intervals: label, mean, low, high (fractions of 1), with p_holm and verdict."""
         return pd.DataFrame(
-            {"label": one.arm, "mean": one.difference, "low": one.low, "high": one.high, "p_holm": one.p_holm, "verdict": one.verdict}
+            {
+                "label": one.arm,
+                "mean": one.difference,
+                "low": one.low,
+                "high": one.high,
+                "p_holm": one.p_holm,
+                "verdict": one.verdict,
+            }
             for one in self.comparisons
         )
 
@@ -74,7 +81,9 @@ class Trial:
         """Verdicts of one arm as a seeds x problems x runs array, for measure.trial.decompose_seeds."""
         cells = [cell for cell in cells_of(self.sweep, self.out) if cell.arm == arm]
         tables = [pd.read_parquet(cell.folder / f"{benchmark}-answers.parquet") for cell in cells]
-        return np.array([table.pivot(index="problem", columns="run", values="correct").to_numpy(float) for table in tables])
+        return np.array(
+            [table.pivot(index="problem", columns="run", values="correct").to_numpy(float) for table in tables]
+        )
 
     def votes(self, arm: str, most: int = 16, benchmark: str = "benchmark") -> pd.Series:
         """Accuracy of majority voting over 1, 2, 4, ... answers of an arm's first model, indexed by tokens per problem."""
@@ -91,7 +100,9 @@ class Trial:
         lines = [f"{reference}: {self.rates[reference].mean():.3f} (the reference)"] if reference else []
         for one in self.comparisons:
             points = f"{100 * one.difference:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}] points"
-            lines.append(f"{one.arm}: {one.mean:.3f}, {points}: {one.verdict} (Holm p {one.p_holm:.3f}, {one.seeds} seeds)")
+            lines.append(
+                f"{one.arm}: {one.mean:.3f}, {points}: {one.verdict} (Holm p {one.p_holm:.3f}, {one.seeds} seeds)"
+            )
         return "\n".join(lines)
 
 
@@ -122,6 +133,8 @@ def run_trial(
     failed = cells[cells["state"] != "done"]
     if len(failed):
         first = failed.iloc[0]
-        raise RuntimeError(f"{len(failed)} cells of trial '{name}' failed; {first['arm']}-{first['seed']}: {first['reason']}")
+        raise RuntimeError(
+            f"{len(failed)} cells of trial '{name}' failed; {first['arm']}-{first['seed']}: {first['reason']}"
+        )
     rates = pass_rates(sweep, out, benchmark)
     return Trial(sweep, out, cells, rates, compare_arms(rates, reference) if reference else [])

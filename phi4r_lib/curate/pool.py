@@ -58,7 +58,9 @@ def training_pool(edge: Path, rewrite: Path, out: Path, system: str | None) -> P
     }
     rows = {name: [sft_row(t, lessons[t.problem_id], system) for t in some] for name, some in chosen.items()}
     files = {name: write_rows(out / f"{name}.jsonl", some) for name, some in rows.items()}
-    counts = {name: pd.Series([row["decision"] for row in some], dtype=object).value_counts() for name, some in rows.items()}
+    counts = {
+        name: pd.Series([row["decision"] for row in some], dtype=object).value_counts() for name, some in rows.items()
+    }
     return Pool(files, pd.DataFrame(counts).T.fillna(0).astype(int))
 
 
@@ -94,7 +96,9 @@ def prompt_pool(
     file = edge if edge.is_file() else edge / "edge.jsonl"
     rows = _rows(rl_file)
     known = {row["id"] for row in rows}
-    rows += [_prompt(one, system) for one in seed_lessons(load_edge(file)) if one.id not in known and one.domain == "math"]
+    rows += [
+        _prompt(one, system) for one in seed_lessons(load_edge(file)) if one.id not in known and one.domain == "math"
+    ]
     settings = SamplingSettings(n=answers, temperature=temperature, max_tokens=max_tokens, seed=seed)
     drawn = draw(model, [(row["id"], row["prompt"]) for row in rows], settings, out / "pass_rates", progress)
     rates = [_rate(row, samples) for row, samples in zip(rows, drawn, strict=True)]
@@ -108,14 +112,28 @@ def prompt_pool(
 
 
 def _prompt(lesson: Lesson, system: str | None) -> dict[str, Any]:
-    names = ("id", "domain", "answer", "answer_type", "source", "licence", "parent_id", "kind", "decision", "vote_share", "verifier")
+    names = (
+        "id",
+        "domain",
+        "answer",
+        "answer_type",
+        "source",
+        "licence",
+        "parent_id",
+        "kind",
+        "decision",
+        "vote_share",
+        "verifier",
+    )
     return {"prompt": as_messages(lesson.prompt, system)} | {name: getattr(lesson, name) for name in names}
 
 
 def problem_of(row: Mapping[str, Any]) -> Problem:
     """The problem behind a row of prompts, to judge answers to it."""
     names = ("id", "domain", "answer", "answer_type", "source", "licence", "parent_id", "verifier")
-    return Problem(prompt=row["prompt"][-1]["content"], **{name: row[name] for name in names if row.get(name) is not None})
+    return Problem(
+        prompt=row["prompt"][-1]["content"], **{name: row[name] for name in names if row.get(name) is not None}
+    )
 
 
 def _rate(row: Mapping[str, Any], samples: Sequence[Any]) -> float:

@@ -1,6 +1,7 @@
 """The GPU benchmark runs at toy size on a CPU, and what it cannot run is a row with the reason."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,19 @@ def test_a_part_that_dies_or_hangs_is_a_row(tmp_path):
     command = [sys.executable, "benchmarks/gpu.py", "--toy", "--out", str(out), "--only", "grpo", "--limit", "5"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
     assert json.loads(out.read_text())["rows"] == [{"part": "grpo", "way": "-", "error": "not run: no time left"}]
+
+
+def test_figures_of_the_readme_stand_in_the_records():
+    """Every token rate and MFU of README's GPU table comes from a kept record."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = [line for line in readme.partition("## On a GPU")[2].partition("\n## ")[0].splitlines() if line[:1] == "|"]
+    records = [json.loads(file.read_text()) for file in sorted((ROOT / "benchmarks/records").glob("*.json"))]
+    rows = [row for record in records for row in record["rows"] if "error" not in row]
+    rates = {f"{row['tokens_per_second']:,}" for row in rows}
+    shares = {f"{row['mfu']:.0%}" for row in rows if row.get("mfu")}
+    figures = [line.split("|")[2] for line in table[2:]]
+    found = re.findall(r"\d{2,3},\d{3}", " ".join(figures))
+    assert len(found) >= 6 and set(found) <= rates
+    assert set(re.findall(r"\d+%", " ".join(figures))) <= shares
+    steps = [row["seconds_step"] for row in rows if row["part"] == "grpo"]
+    assert any(f"{step:.2f} s" in figures[-1] for step in steps)

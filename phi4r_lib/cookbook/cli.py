@@ -6,6 +6,7 @@ Not here: what the commands do (runner.py, report.py, doctor.py, plan.py, and me
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.profile import load_profile, mapping_of, nested, parse_set, profile_path
 from phi4r_lib.cookbook.run import check_base
@@ -111,7 +113,8 @@ def target_of(args: argparse.Namespace) -> Any:
     """The validated target of `run` and `plan`; raises UserError before anything is written."""
     from phi4r_lib.cookbook.runner import Target
 
-    overrides = dict(parse_set(text) for text in args.sets)
+    refuse_blanks(args)
+    overrides = sets_of(args.sets)
     mapping = mapping_of(args.maps)
     if mapping and not args.seeds:
         raise UserError("--map renames fields of a seeds file; give that file with --seeds")
@@ -124,6 +127,30 @@ def target_of(args: argparse.Namespace) -> Any:
     given = Path(args.out).expanduser().resolve() if args.out else None
     out, varies = choose_folder(given, profile.name, nested(overrides))
     return Target(source_of(args.profile), profile, out, overrides, varies)
+
+
+def refuse_blanks(args: argparse.Namespace) -> None:
+    """Raises UserError for an option given as "": a variable that was empty, never a wish for the default."""
+    for option, name in (
+        ("out", "out"),
+        ("only", "only"),
+        ("from", "start"),
+        ("seeds", "seeds"),
+        ("profile", "profile"),
+    ):
+        value = getattr(args, name, None)
+        if any(not text.strip() for text in ([value] if isinstance(value, str) else value or [])):
+            raise UserError(f"--{option} is empty; give a value, or leave the option out")
+
+
+def sets_of(texts: Sequence[str]) -> dict[str, Any]:
+    """["edge.limit=5"] as {"edge.limit": 5}; raises UserError for a setting given twice."""
+    pairs = [parse_set(text) for text in texts]
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UserError(f"--set {key} is given twice; give it once")
+    return dict(pairs)
 
 
 def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
@@ -203,12 +230,13 @@ def status(args: argparse.Namespace) -> int:
 def existing_run(args: argparse.Namespace) -> Path:
     """Run folder of `status` and `report`; raises UserError when there is no run in it."""
     given = Path(args.out).expanduser().resolve() if args.out else None
-    change = nested(dict(parse_set(text) for text in args.sets))
+    refuse_blanks(args)
+    change = nested(sets_of(args.sets))
     default = (
         choose_folder(None, Path(args.profile).stem, change)[0] if change else home() / "runs" / Path(args.profile).stem
     )
     out = given or default
-    if not (out / "run.json").is_file():
+    if not state.is_run(out):
         raise UserError(f"no run in {shown(out)}; start one with `phi4r run`, or name its folder with --out")
     return out
 
@@ -269,6 +297,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" ({error.filename})" if error.filename else ""
+            print(
+                f"phi4r: the disk is full{where}; free some space and run the same command: it goes on", file=sys.stderr
+            )
+            return 1
         print(f"phi4r: {error.strerror}: {error.filename}; check the path and who may write there", file=sys.stderr)
         return 2
 

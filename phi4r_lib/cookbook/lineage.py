@@ -165,6 +165,22 @@ def digest(path: Path) -> str:
     return _file_digest(path, stat.st_mtime_ns, stat.st_size)
 
 
+def outputs(folder: Path) -> dict[str, str]:
+    """{name: digest} of the files that a stage left, hidden ones (locks, indexes) apart."""
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: digest(path) for name, path in sorted(files.items()) if not _hidden(name)}
+
+
+def spoilt(folder: Path, recorded: Mapping[str, str]) -> list[str]:
+    """["its own files changed (model/config.json)"] where a stage's files are gone or are not those it left."""
+    changed = [name for name, mark in recorded.items() if digest(folder / name) != mark]
+    return [f"its own files changed ({_few(changed)})"] if changed else []
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in Path(name).parts)
+
+
 @functools.lru_cache(maxsize=10_000)
 def _file_digest(path: Path, _changed: int, size: int) -> str:
     if size <= WHOLE_FILE:

@@ -117,6 +117,8 @@ def parse_set(text: str) -> tuple[str, Any]:
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
         raise ProfileError(f"--set {text!r}: write it as section.key=value, for example edge.limit=20")
+    if not value.strip():
+        raise ProfileError(f"--set {text!r}: give a value; where a setting may be empty, write {key.strip()}=null")
     try:
         return key.strip(), strict_yaml.read(value)
     except strict_yaml.YamlError as error:
@@ -218,6 +220,10 @@ def load_profile(name_or_path: str | os.PathLike[str], overrides: Any = None) ->
     raw, _ = _extended(path)
     raw["name"] = path.stem
     change = nested(overrides or {})
+    if "name" in change:
+        raise ProfileError(
+            f"profile '{path.stem}': `name` is the file's name and cannot be set; --out names a run folder"
+        )
     return validate(_merge(raw, change), f"profile '{path.stem}'" + (" with overrides" if change else ""))
 
 

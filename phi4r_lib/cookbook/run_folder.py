@@ -77,7 +77,8 @@ class RunFolder:
         record = state.read_json(folder / "run.json").get("notebooks", {}).get(number, {})
         if record.get("status") != "done":
             return "not finished"
-        return "; ".join(self._changes(record, number)) or None
+        broken = lineage.spoilt(folder / str(record.get("folder")), record.get("outputs") or {})
+        return "; ".join([*self._changes(record, number), *broken]) or None
 
     def _changes(self, record: Mapping[str, Any], number: str) -> list[str]:
         if not record.get("lineage"):
@@ -167,6 +168,12 @@ def _claim(out: Path, profile: str) -> None:
     """Raises UserError when `out` cannot be a run folder of this profile: a file, or results of another profile."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{shown(out)} is a file; give a folder as out, for example runs/{profile}")
+    foreign = [path.name for path in out.iterdir() if path.name != ".lock"] if out.is_dir() else []
+    if foreign and not state.is_run(out):
+        raise UserError(
+            f"{shown(out)} is no run folder of phi4r and not empty ({sorted(foreign)[0]} lies in it): nothing of yours is "
+            f"overwritten; give a new folder, for example --out runs/{profile}"
+        )
     owner = state.read_json(out / "run.json").get("profile", {}).get("name", profile)
     if owner != profile and any(out.glob("[0-9][0-9]_*/results.json")):
         raise UserError(

@@ -22,7 +22,7 @@ from typing import Any
 from phi4r_lib.cookbook import processes, state
 from phi4r_lib.cookbook.execute import NO_START
 from phi4r_lib.cookbook.home import UserError, home, shown
-from phi4r_lib.cookbook.lineage import notebook_mark
+from phi4r_lib.cookbook.lineage import notebook_mark, outputs
 from phi4r_lib.cookbook.profile import nested
 from phi4r_lib.cookbook.run_folder import RunFolder
 from phi4r_lib.cookbook.scratch import scratch
@@ -63,6 +63,8 @@ def choose(target: Target, only: list[str] | None = None, start: str | None = No
             about = f"there is no notebook '{number}'; notebooks are {known} (the two digits are enough)"
             raise UserError("; ".join([about, *aside]))
     picked = [stage for n, stage in found.items() if (not only or n in only) and (not start or n >= start)]
+    if not picked:
+        raise UserError(f"--only {' '.join(only or [])} --from {start} leaves no notebook to run; give one of the two")
     for stage in picked:
         if stage.fault:
             raise UserError(stage.fault)
@@ -117,6 +119,8 @@ def run_notebooks(chosen: list[Stage], target: Target, tell: Tell, force: bool =
         processes.end_left(target.out)
         state.begin(target.out, target.source, nested(target.overrides), target.varies)
         for stage in chosen:
+            if force:  # a training that is finished would be taken as it is
+                (target.out / stage.name / "training.json").unlink(missing_ok=True)
             if (force or keep(stage, target, tell)) is not None and not run_one(stage, target, tell):
                 return False
         return all(target.folder().outdated(stage.number) is None or run_one(stage, target, tell) for stage in again)
@@ -139,7 +143,14 @@ def run_one(notebook: Stage, target: Target, tell: Tell) -> bool:
     if stale:
         stale.replace(stale.with_name("results.previous.json"))
     state.update_notebook(
-        out, number, notebook=notebook.path.name, status="running", started=_now(), message=None, lineage=None
+        out,
+        number,
+        notebook=notebook.path.name,
+        status="running",
+        started=_now(),
+        message=None,
+        lineage=None,
+        outputs=None,
     )
     (out / "notebooks").mkdir(exist_ok=True)
     began, before = time.perf_counter(), notebook_mark(notebook.path)
@@ -156,6 +167,7 @@ def run_one(notebook: Stage, target: Target, tell: Tell) -> bool:
         lineage = written | {"notebook": {"cells": before}}
         facts |= {"status": "done", "folder": results.parent.name, "lineage": lineage}
         results.with_name("results.previous.json").unlink(missing_ok=True)
+        facts["outputs"] = outputs(results.parent)
     else:
         if code == 0:
             reason = "it ended without writing results.json (its last cell did not run; a sys.exit() does that)"

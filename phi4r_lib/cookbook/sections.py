@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phi4r_lib.models.engine import EngineSpec
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
@@ -78,6 +78,12 @@ class Edge(Section):
     label_problems: int = Field(ge=0)
     label_samples: int = Field(ge=8)
     rubric_problems: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Edge:
+        if self.lo >= self.hi:
+            raise ValueError(f"lo ({self.lo}) must be below hi ({self.hi})")
+        return self
 
 
 class Rewrite(Section):

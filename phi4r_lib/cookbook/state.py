@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.problems import rows
 from phi4r_lib.problems.rows import ProblemFileError, write_json
@@ -25,14 +27,67 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return rows.read_json(path)
+        data = rows.read_json(path)
+        fault = None if isinstance(data, dict) else f"{path}: an object is expected, found {type(data).__name__}"
+        fault = fault or (_misshapen(data, path) if path.name == "run.json" else None)
     except ProblemFileError as error:
-        raise UserError(f"{error}; delete the file and run again") from None
+        fault = str(error)
+    if fault:
+        raise UserError(f"{fault}; delete the file and run again")
+    return data
+
+
+class _Record(BaseModel):
+    """What phi4r itself reads of a notebook's entry in run.json."""
+
+    notebook: str | None = None
+    folder: str | None = None
+    status: str = ""
+    message: str | None = None
+    seconds: float = 0
+    peak_mb: float = 0
+    lineage: dict[str, dict[str, Any]] | None = None
+    outputs: dict[str, str] | None = None
+
+
+class _Manifest(BaseModel):
+    """What phi4r itself reads of run.json; anything else in it is left alone."""
+
+    made_by: str | None = None
+    notebooks: dict[str, _Record] = {}
+    profile: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    overrides: dict[str, Any] | None = None
+    seeds: dict[str, Any] = {}
+    source: str | None = None
+    varies: str | None = None
+    opened: str | None = None
+    git_commit: str | None = None
+
+
+def _misshapen(data: dict[str, Any], path: Path) -> str | None:
+    try:
+        _Manifest.model_validate(data)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        return f"{path}: field '{'.'.join(map(str, fault['loc']))}': {fault['msg']}"
+    return None
+
+
+def is_run(out: Path) -> bool:
+    """Whether phi4r made this folder: its run.json says so."""
+    manifest = read_json(out / "run.json")
+    return bool(manifest.get("made_by") or {"profile", "versions"} <= manifest.keys() or "notebooks" in manifest)
 
 
 def results_file(out: Path, number: str) -> Path | None:
-    """The results.json of a notebook in a run folder, or None when it has not succeeded."""
-    found = sorted(out.glob(f"{number}_*/results.json"))
+    """The results.json of a notebook in a run folder, or None when it has not succeeded.
+
+    The run's own record says which folder that is: another one with the same number ("01_backup") does not count.
+    """
+    record = read_json(out / "run.json").get("notebooks", {}).get(number, {})
+    name = Path(record.get("notebook") or record.get("folder") or f"{number}_*").name.removesuffix(".ipynb")
+    found = sorted(out.glob(f"{name}/results.json"))
     return found[0] if found else None
 
 
@@ -62,7 +117,7 @@ def git_commit() -> str | None:
 
 def begin(out: Path, source: str, overrides: Mapping[str, Any], varies: Path | None) -> None:
     """Records in run.json which profile (name or file) with which nested overrides a folder is for, and which run it varies."""
-    manifest = read_json(out / "run.json") | {"source": source, "overrides": dict(overrides)}
+    manifest = read_json(out / "run.json") | {"made_by": "phi4r", "source": source, "overrides": dict(overrides)}
     if varies:
         manifest["varies"] = shown(varies)
     write_json(out / "run.json", manifest)

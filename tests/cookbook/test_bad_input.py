@@ -1,0 +1,149 @@
+"""Bad input of every kind: one clear line, exit code 2, nothing started and nothing of the user's touched."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from phi4r_lib.cookbook import lineage, runner, state
+from phi4r_lib.cookbook.cli import main
+from phi4r_lib.cookbook.home import UserError
+from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.problems.rows import DiskFull
+
+NUMBERS = st.integers() | st.floats(allow_nan=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+PARTS = (
+    "notebooks",
+    "profile",
+    "versions",
+    "seeds",
+    "overrides",
+    "varies",
+    "source",
+    "opened",
+    "git_commit",
+    "made_by",
+)
+FACTS = ("status", "message", "seconds", "peak_mb", "folder", "notebook", "lineage", "outputs")
+RECORDS = st.dictionaries(st.sampled_from(["01", "05"]), JSON | st.dictionaries(st.sampled_from(FACTS), JSON))
+MANIFESTS = JSON | st.dictionaries(st.sampled_from(PARTS), JSON) | st.fixed_dictionaries({"notebooks": RECORDS})
+
+
+def phi4r(capsys, *args):
+    """(exit code, stdout, stderr)"""
+    try:
+        code = main(list(args))
+    except SystemExit as stop:
+        code = stop.code
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["run", "--seeds", ""], "--seeds is empty"),
+        (["run", "--out", ""], "--out is empty"),
+        (["run", "--only", ""], "--only is empty"),
+        (["plan", "--from", " "], "--from is empty"),
+        (["status", "--out", ""], "--out is empty"),
+        (["run", "--only", "01", "--from", "02"], "leaves no notebook to run"),
+        (["run", "--set", "edge.limit="], "edge.limit=null"),
+        (["run", "--set", "edge.limit=3", "--set", "edge.limit=4"], "given twice"),
+        (["run", "--set", "edge.lo=0.9"], "lo (0.9) must be below hi"),
+        (["run", "--set", "name=../../x"], "cannot be set"),
+        (["run", "--set", "models=5"], "models"),
+        (["run", "--set", "deadlines.cell_hours=0"], "deadlines.cell_hours"),
+    ],
+)
+def test_one_line_and_exit_code_2(house, capsys, args, says):
+    house.notebook("01_edge.ipynb")
+    house.notebook("02_rewrite.ipynb")
+    code, out, err = phi4r(capsys, *args)
+    assert code == 2 and says in err and out == ""
+    assert err.count("\n") <= 2 and "Traceback" not in err
+    assert not (house.root / "runs").exists()
+
+
+@pytest.mark.parametrize("place", [".", "notebooks", "data", "mine"])
+def test_no_folder_of_the_users_becomes_a_run_folder(house, capsys, place):
+    house.notebook("01_edge.ipynb")
+    (house.root / "mine").mkdir()
+    (house.root / "mine/report.html").write_text("mine")
+    (house.root / "mine/run.json").write_text('{"wandb": 1}')
+    before = {path: path.read_bytes() for path in house.root.rglob("*") if path.is_file()}
+    code, _, err = phi4r(capsys, "run", "--out", place)
+    assert code == 2 and "no run folder of phi4r and not empty" in err
+    assert {path: path.read_bytes() for path in house.root.rglob("*") if path.is_file()} == before
+    assert phi4r(capsys, "report", "--out", "mine")[0] == 2
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(MANIFESTS)
+def test_any_run_json_is_read_or_refused_with_a_word(house, capsys, data):
+    house.notebook("01_edge.ipynb")
+    out = house.root / "runs/cpu"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "run.json").write_text(json.dumps(data))
+    for command in ("status", "plan"):
+        code, _, err = phi4r(capsys, command)
+        assert code in (0, 2) and "Traceback" not in err
+        assert code == 0 or err.startswith("phi4r: ")
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "9" * 5_000, '{"notebooks": ', '{"a": 1, "a": 2}', "\x00", "[]"])
+def test_a_broken_run_json_is_named(house, capsys, text):
+    house.notebook("01_edge.ipynb")
+    (house.root / "runs/cpu").mkdir(parents=True)
+    (house.root / "runs/cpu/run.json").write_text(text)
+    for command in ("status", "report", "plan", "run"):
+        code, _, err = phi4r(capsys, command)
+        assert code == 2 and "run.json" in err and err.count("\n") == 1
+
+
+def test_a_full_disk_says_what_to_do(house, capsys, monkeypatch):
+    house.notebook("01_edge.ipynb")
+
+    def full(*args, **kwargs):
+        raise DiskFull(28, "no room on the disk", "runs/cpu/run.json")
+
+    monkeypatch.setattr(state, "write_json", full)
+    code, _, err = phi4r(capsys, "run")
+    assert code == 1 and "the disk is full (runs/cpu/run.json)" in err and "same command" in err
+
+
+def test_a_neighbour_with_the_same_number_is_no_result(house):
+    out = house.root / "runs/cpu"
+    state.begin(out, "cpu", {}, None)
+    state.update_notebook(out, "01", notebook="01_edge.ipynb", status="running")
+    (out / "01_backup").mkdir()
+    (out / "01_backup/results.json").write_text("{}")
+    assert state.results_file(out, "01") is None
+
+
+def test_files_that_are_gone_or_others_are_noticed(tmp_path):
+    for name in ("results.json", "model/weights", ".lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("one")
+    left = lineage.outputs(tmp_path)
+    assert sorted(left) == ["model/weights", "results.json"] and lineage.spoilt(tmp_path, left) == []
+    (tmp_path / "later").write_text("more")
+    (tmp_path / ".lock").write_text("other")
+    assert lineage.spoilt(tmp_path, left) == []
+    (tmp_path / "results.json").write_text("on")
+    assert lineage.spoilt(tmp_path, left) == ["its own files changed (results.json)"]
+    (tmp_path / "model/weights").unlink()
+    assert "model/weights" in lineage.spoilt(tmp_path, left)[0]
+
+
+def test_only_and_from_that_exclude_each_other(house):
+    house.notebook("01_edge.ipynb")
+    house.notebook("02_rewrite.ipynb")
+    target = runner.Target("cpu", load_profile("cpu"), house.root / "runs/cpu", {})
+    with pytest.raises(UserError, match="no notebook to run"):
+        runner.choose(target, ["01"], "02")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 from phi4r_lib.cookbook import profile as profiles
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.home import UserError, home, resolve_out, shown
-from phi4r_lib.cookbook.lineage import Reads, Watched, lineage_of
+from phi4r_lib.cookbook.lineage import Reads, Watched, lineage_of, outputs
 from phi4r_lib.cookbook.run_folder import RunFolder, as_text, choose_folder
 from phi4r_lib.cookbook.sections import Files, Profile
 from phi4r_lib.cookbook.stages import PARAMETERS, code_of, stages
@@ -157,7 +157,7 @@ class Run:
         about = {"profile": self.settings["name"], "seed": self.settings["seed"], "seconds": seconds, "written": _now()}
         path = state.write_json(self.folder(folder) / "results.json", {**results, "run": about})
         record = {"status": "done", "folder": folder, "seconds": seconds, "lineage": self.lineage(number)}
-        state.update_notebook(self.out, number, **record)
+        state.update_notebook(self.out, number, **record, outputs=outputs(path.parent))
         return path
 
     def lineage(self, number: str) -> dict[str, dict[str, str]]:

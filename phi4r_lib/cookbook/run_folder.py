@@ -168,10 +168,10 @@ def _claim(out: Path, profile: str) -> None:
     """Raises UserError when `out` cannot be a run folder of this profile: a file, or results of another profile."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{shown(out)} is a file; give a folder as out, for example runs/{profile}")
-    foreign = [path.name for path in out.iterdir() if path.name != ".lock"] if out.is_dir() else []
-    if foreign and not state.is_run(out):
+    foreign = [] if state.is_run(out) else state.foreign(out)
+    if foreign:
         raise UserError(
-            f"{shown(out)} is no run folder of phi4r and not empty ({sorted(foreign)[0]} lies in it): nothing of yours is "
+            f"{shown(out)} is no run folder of phi4r and not empty ({foreign[0]} lies in it): nothing of yours is "
             f"overwritten; give a new folder, for example --out runs/{profile}"
         )
     owner = state.read_json(out / "run.json").get("profile", {}).get("name", profile)

@@ -77,7 +77,26 @@ def _misshapen(data: dict[str, Any], path: Path) -> str | None:
 def is_run(out: Path) -> bool:
     """Whether phi4r made this folder: its run.json says so."""
     manifest = read_json(out / "run.json")
-    return bool(manifest.get("made_by") or {"profile", "versions"} <= manifest.keys() or "notebooks" in manifest)
+    unmarked = ({"profile", "versions"}, {"source", "overrides"}, {"notebooks"})  # run.json before there was a marker
+    return bool(manifest.get("made_by")) or any(keys <= manifest.keys() for keys in unmarked)
+
+
+def foreign(folder: Path) -> list[str]:
+    """Names in a folder that phi4r did not make: all but hidden ones and what papermill writes before a first cell runs."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    inner = [path for path in found if path.name == "notebooks" and path.is_dir()]
+    ours = {path for path in inner if all(map(_executed, path.iterdir()))}
+    return [path.name for path in found if not (path.name.startswith(".") or path in ours or _executed(path))]
+
+
+def _executed(path: Path) -> bool:
+    """Whether a file is a notebook that papermill executes or has executed."""
+    if path.suffix != ".ipynb" or not path.is_file():
+        return False
+    try:
+        return "papermill" in rows.read_json(path).get("metadata", {})
+    except (ProblemFileError, AttributeError, TypeError):
+        return False
 
 
 def results_file(out: Path, number: str) -> Path | None:

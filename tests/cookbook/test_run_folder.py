@@ -1,12 +1,16 @@
 """A change never destroys: it gets a folder of its own, and what it leaves alone is read from the run it varies."""
 
+import shutil
+
+import papermill
 import pytest
 
-from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook import lineage, state
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.home import UserError
 from phi4r_lib.cookbook.run import MissingArtefact, open_run
 from phi4r_lib.cookbook.run_folder import choose_folder, name_of
+from phi4r_lib.problems.rows import write_json
 
 EDGE = "run.folder('01_edge').joinpath('edge.jsonl').write_text(str(run.profile.edge.limit))"
 SFT = "text = run.need('01_edge/edge.jsonl').read_text(); run.folder('03_sft').joinpath('model').write_text(text + str(run.profile.sft.passes))"
@@ -70,11 +74,56 @@ def test_a_notebook_by_hand_is_led_to_a_folder_of_its_own_and_says_so(recorded, 
 
 def test_what_a_variant_read_counts_when_the_run_it_varies_changes(recorded):
     assert main(["run", "--set", "sft.passes=1"]) == 0
-    (recorded.root / "runs/cpu/01_edge/edge.jsonl").write_text("other")
     folder = state.read_json(recorded.root / "runs/cpu+sft.passes-1/run.json")
     assert folder["varies"] == "runs/cpu"
+    recorded.notebook("01_edge.ipynb", EDGE.replace("str(", "'other' + str("), "run.write_results('01_edge', {})")
+    assert main(["run", "--only", "01"]) == 0
     assert main(["run", "--set", "sft.passes=1"]) == 0
-    assert (recorded.root / "runs/cpu+sft.passes-1/03_sft/model").read_text() == "other1.0"
+    assert (recorded.root / "runs/cpu+sft.passes-1/03_sft/model").read_text() == "other6001.0"
+    assert not (recorded.root / "runs/cpu+sft.passes-1/01_edge").exists()
+
+
+def test_a_file_edited_by_hand_is_no_result_here_nor_in_a_variant(recorded, capsys):
+    base = recorded.root / "runs/cpu"
+    (base / "01_edge/edge.jsonl").write_text("by hand")
+    capsys.readouterr()
+    assert main(["plan"]) == 0
+    assert "its own files changed (edge.jsonl)" in capsys.readouterr().out
+    assert main(["run", "--set", "sft.passes=1", "--only", "01"]) == 0
+    assert (recorded.root / "runs/cpu+sft.passes-1/01_edge/edge.jsonl").read_text() == "600"
+    assert (base / "01_edge/edge.jsonl").read_text() == "by hand"
+    assert main(["run", "--only", "01"]) == 0
+    assert (base / "01_edge/edge.jsonl").read_text() == "600"
+
+
+def test_results_written_by_hand_are_kept(house):
+    house.notebook("01_edge.ipynb", EDGE, "run.write_results('01_edge', {})")
+    for _ in range(2):  # the files of the second execution are the ones that count
+        run = open_run("cpu", "runs/cpu")
+        (run.folder("01_edge") / "edge.jsonl").write_text(str(run.started))
+        run.write_results("01_edge", {})
+    kept = state.read_json(run.out / "run.json")["notebooks"]["01"]
+    assert lineage.spoilt(run.out / "01_edge", kept["outputs"]) == []
+
+
+def test_what_papermill_wrote_and_runs_without_a_marker_are_run_folders(house):
+    book = house.notebook("01_edge.ipynb")
+    for place in ("one/01.ipynb", "two/notebooks/01.ipynb"):
+        output = house.root / "runs" / place
+        output.parent.mkdir(parents=True)
+        papermill.execute_notebook(book, output, prepare_only=True, progress_bar=False)
+        assert open_run("cpu", f"runs/{place.partition('/')[0]}").out.is_dir()
+    for name, earlier in (
+        ("a", {"profile": {"name": "cpu"}, "versions": {}}),
+        ("b", {"source": "cpu", "overrides": {}}),
+    ):
+        write_json(house.root / "runs" / name / "run.json", earlier)
+        (house.root / "runs" / name / "report.html").write_text("")
+        assert open_run("cpu", f"runs/{name}").out.name == name
+    (house.root / "runs/mine").mkdir()
+    shutil.copy(book, house.root / "runs/mine")
+    with pytest.raises(UserError, match=r"01_edge\.ipynb lies in it"):
+        open_run("cpu", "runs/mine")
 
 
 def _used(house, name, **overrides):

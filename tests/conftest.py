@@ -1,4 +1,6 @@
-"""A random Phi-3 of a few thousand parameters with Phi-4's special-token layout; nothing here is trained."""
+"""A random Phi-3 of a few thousand parameters with Phi-4's special-token layout, nothing trained; what a run of the tests left out."""
+
+from collections import Counter
 
 import pytest
 import torch
@@ -34,6 +36,14 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}<|im_sep|>{{ m['content'] }}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant<|im_sep|>{% endif %}"
 )
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line per reason at the end: what was not exercised here, and what adds it (the reasons say so)."""
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    for reason, tests in reasons.items():
+        short = reason.partition(". To run programs WITHOUT")[0]
+        terminalreporter.write_line(f"not exercised here: {tests} tests; {short}")
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:

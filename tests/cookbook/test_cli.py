@@ -1,5 +1,9 @@
 """The phi4r command as a user types it: exit codes, one clear message, nothing written on bad input."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from phi4r_lib.cookbook.cli import main
@@ -105,3 +109,29 @@ def test_run_status_report_and_failure(house, capsys):
     code, out, _ = phi4r(capsys, *args)
     assert code == 1 and "kept" in out and "run notebooks/01_edge.ipynb first" in out
     assert "FAILED" in out and "failed" in (house.root / "runs/mine/report.html").read_text()
+
+
+@pytest.mark.parametrize("module", ["argparse", "pydantic", "phi4r_lib.cookbook.profile", "phi4r_lib.problems.rows"])
+def test_an_interrupt_while_modules_load_ends_in_one_line(tmp_path, module):
+    (tmp_path / "sitecustomize.py").write_text(
+        f"""
+import signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+"""
+    )
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, "-c", "import sys; from phi4r_lib.cookbook.cli import main; sys.exit(main())", "plan"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
+    assert done.returncode == 130 and done.stderr == "\nphi4r: interrupted; run the same command to go on from here\n"
+
+
+def test_a_run_ends_with_what_is_not_available_and_the_command_that_adds_it(house, capsys, monkeypatch):
+    house.notebook("01_edge.ipynb", "run.write_results('01_edge', {})")
+    monkeypatch.setenv("PATH", "")
+    code, out, _ = phi4r(capsys, "run")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("not available here: ") and "apt-get install bubblewrap" in out

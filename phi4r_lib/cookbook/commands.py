@@ -1,0 +1,280 @@
+"""The commands of `phi4r`, and what their words on the command line mean.
+
+Not here: what the commands do (runner.py, report.py, doctor.py, plan.py, and measure for `variance`), and how an
+error or an interrupt ends (cli.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.home import UserError, home, shown
+from phi4r_lib.cookbook.profile import load_profile, mapping_of, nested, parse_set, profile_path
+from phi4r_lib.cookbook.run import check_base
+from phi4r_lib.cookbook.run_folder import choose_folder
+from phi4r_lib.cookbook.sections import Files
+from phi4r_lib.problems.census import Census
+from phi4r_lib.problems.gold_check import GoldCheck
+from phi4r_lib.problems.sandbox import sandbox_problem
+from phi4r_lib.problems.schema import iter_problems
+
+EXAMPLES = """examples:
+  phi4r run                                     the whole recipe with the tiny models, into runs/cpu
+  phi4r run --profile smoke                     every notebook with the least counts
+  phi4r run --from 03 --set sft.passes=3        one setting changed, in a folder of its own beside runs/cpu
+  phi4r run --only 01 --out runs/mine --seeds my.jsonl --map prompt=question --map answer=gold
+  phi4r plan --profile cpu                      what would run and what it would cost
+  phi4r validate my.jsonl --map prompt=question look at a problems file before a run
+  phi4r status; phi4r report; phi4r doctor
+
+exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing was changed; 130 interrupted"""
+
+# Commands with a module of their own (add_parser and run).
+COMMANDS = {"variance": "log_analysis", "sweep": "sweep_command"}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the house's way to fail: one clear line and exit code 2; examples keep their lines."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the fault and where to read on; exits with 2."""
+        self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    """The command line."""
+    top = Parser(prog="phi4r", description="Teach a small model to reason, data first.", epilog=EXAMPLES)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    _add_run(commands.add_parser("run", help="run the notebooks in order, resuming where the last run stopped"))
+    _add_plan(commands.add_parser("plan", help="show what would run, with counts and expected cost"))
+    for name, text in (("status", "what a run has done so far"), ("report", "write the HTML report of a run")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--out", help="run folder (default: runs/PROFILE)")
+        command.add_argument("--profile", default="cpu", help="profile of the run (default: cpu)")
+        _add_sets(command)
+    commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
+    check = commands.add_parser("validate", help="check a problems file or a profile (YAML)")
+    check.add_argument("file", help="problems (JSONL, JSON array, CSV, Parquet; also .gz), or a .yaml profile")
+    check.add_argument("--profile", help="the profile whose `verifiers:` the file names")
+    _add_map(check)
+    for module in COMMANDS.values():
+        importlib.import_module(f"phi4r_lib.cookbook.{module}").add_parser(commands)
+    return top
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    _add_choice(command)
+    command.add_argument("--force", action="store_true", help="run again what is already done")
+    command.epilog = EXAMPLES
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    _add_choice(command)
+    command.set_defaults(force=False)
+
+
+def _add_choice(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", default="cpu", help="name of a profile or a YAML file (default: cpu)")
+    command.add_argument("--out", help="run folder (default: runs/PROFILE)")
+    command.add_argument("--only", action="append", metavar="NN", help="only this notebook; can be repeated")
+    command.add_argument("--from", dest="start", metavar="NN", help="this notebook and those after it")
+    _add_sets(command)
+    command.add_argument(
+        "--notebooks", action="append", metavar="DIR", help="a further folder of notebooks of your own"
+    )
+    text = "your own seed problems, JSONL; DOMAIN=FILE for rows without a domain; can be repeated"
+    command.add_argument("--seeds", metavar="FILE", action="append", default=[], help=text)
+    _add_map(command)
+
+
+def _add_sets(command: argparse.ArgumentParser) -> None:
+    text = "one setting changed, such as edge.limit=50: a run of its own beside runs/PROFILE; can be repeated"
+    command.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help=text)
+
+
+def _add_map(command: argparse.ArgumentParser) -> None:
+    text = (
+        "field of a problem = field of your file (a.b.0 inside it, =TEXT a constant); same names need none; repeatable"
+    )
+    command.add_argument("--map", dest="maps", action="append", default=[], metavar="OURS=THEIRS", help=text)
+
+
+def target_of(args: argparse.Namespace) -> Any:
+    """The validated target of `run` and `plan`; raises UserError before anything is written."""
+    from phi4r_lib.cookbook.runner import Target
+
+    refuse_blanks(args)
+    overrides = sets_of(args.sets)
+    mapping = mapping_of(args.maps)
+    if mapping and not args.seeds:
+        raise UserError("--map renames fields of a seeds file; give that file with --seeds")
+    if args.seeds:
+        overrides |= {"data.seeds": seeds_of(args.seeds, mapping), "data.map": mapping, "data.gold": None}
+    if args.notebooks:
+        folders = [str(Path(folder).expanduser().resolve()) for folder in args.notebooks]
+        overrides["notebooks"] = [*load_profile(args.profile).notebooks, *folders]
+    profile = load_profile(args.profile, overrides)
+    given = Path(args.out).expanduser().resolve() if args.out else None
+    out, varies = choose_folder(given, profile.name, nested(overrides))
+    return Target(source_of(args.profile), profile, out, overrides, varies)
+
+
+def refuse_blanks(args: argparse.Namespace) -> None:
+    """Raises UserError for an option given as "": a variable that was empty, never a wish for the default."""
+    for option, name in (
+        ("out", "out"),
+        ("only", "only"),
+        ("from", "start"),
+        ("seeds", "seeds"),
+        ("profile", "profile"),
+    ):
+        value = getattr(args, name, None)
+        if any(not text.strip() for text in ([value] if isinstance(value, str) else value or [])):
+            raise UserError(f"--{option} is empty; give a value, or leave the option out")
+
+
+def sets_of(texts: Sequence[str]) -> dict[str, Any]:
+    """["edge.limit=5"] as {"edge.limit": 5}; raises UserError for a setting given twice."""
+    pairs = [parse_set(text) for text in texts]
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UserError(f"--set {key} is given twice; give it once")
+    return dict(pairs)
+
+
+def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
+    """`--seeds` as data.seeds, full paths; raises UserError or ProblemFileError for files that cannot be used.
+
+    The gold file of the profile belongs to its own seeds, so it does not go with others.
+    """
+    found: dict[str, list[str]] = {}
+    for text in given:
+        domain, sign, file = text.partition("=")
+        path = Path(file if sign else text).expanduser().resolve()
+        for _ in iter_problems(path, mapping or None, domain=domain if sign else None):
+            pass  # reads all of it, so that a fault is found now; keeps nothing
+        found.setdefault(domain if sign else "", []).append(str(path))
+    if "" in found and len(found) > 1:
+        raise UserError("--seeds: give a domain with every file (DOMAIN=FILE) or with none")
+    files = found.get("", found)
+    return files[0] if isinstance(files, list) and len(files) == 1 else files
+
+
+def source_of(profile: str) -> str:
+    """Profile as notebooks get it: its name, or the full path of a YAML file (they run in another directory)."""
+    return str(profile_path(profile)) if profile.endswith((".yaml", ".yml")) else profile
+
+
+def run(args: argparse.Namespace) -> int:
+    """`phi4r run`: 0 when every notebook is done, 1 when one failed."""
+    from phi4r_lib.cookbook import progress, report, runner
+
+    target = target_of(args)
+    notebooks = runner.choose(target, numbers(args.only), *(numbers([args.start]) if args.start else [None]))
+    print(headline(target), flush=True)
+    if any(one.number == "03" and (args.force or target.folder().outdated("03")) for one in notebooks):
+        check_base(target.profile)
+    succeeded = runner.run_notebooks(notebooks, target, progress.Progress(), args.force)
+    page = report.write(target.out)
+    print(f"report: {shown(page)}")
+    for folder in sorted(target.out.glob("[0-9][0-9]_*/figures")):
+        print(f"figures: {shown(folder)}")
+    if not succeeded:
+        print(
+            f"logs and executed notebooks: {shown(target.out / 'notebooks')}; run the same command to go on from here"
+        )
+    if problem := sandbox_problem():  # last, so that it is seen
+        print(f"not available here: {problem.partition('. To run programs WITHOUT')[0]}")
+    return 0 if succeeded else 1
+
+
+def headline(target: Any) -> str:
+    """Profile and run folder, and the run that it varies."""
+    varied = f", which reads what its settings leave alone from {shown(target.varies)}" if target.varies else ""
+    return f"profile {target.profile.name}, run folder {shown(target.out)}{varied}"
+
+
+def numbers(names: Sequence[str] | None) -> list[str] | None:
+    """["3", "04_grpo"] as ["03", "04"]."""
+    return [name[:2] if name[:2].isdigit() else name.zfill(2) for name in names] if names else None
+
+
+def plan(args: argparse.Namespace) -> int:
+    """`phi4r plan`."""
+    from phi4r_lib.cookbook import plan as module
+    from phi4r_lib.cookbook import runner
+
+    target = target_of(args)
+    notebooks = runner.choose(target, numbers(args.only), *(numbers([args.start]) if args.start else [None]))
+    print("\n".join([headline(target), *module.lines(notebooks, target)]))
+    return 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """`phi4r status`."""
+    from phi4r_lib.cookbook.plan import status_lines
+
+    print("\n".join(status_lines(existing_run(args))))
+    return 0
+
+
+def existing_run(args: argparse.Namespace) -> Path:
+    """Run folder of `status` and `report`; raises UserError when there is no run in it."""
+    given = Path(args.out).expanduser().resolve() if args.out else None
+    refuse_blanks(args)
+    change = nested(sets_of(args.sets))
+    default = (
+        choose_folder(None, Path(args.profile).stem, change)[0] if change else home() / "runs" / Path(args.profile).stem
+    )
+    out = given or default
+    if not state.is_run(out):
+        raise UserError(f"no run in {shown(out)}; start one with `phi4r run`, or name its folder with --out")
+    return out
+
+
+def report(args: argparse.Namespace) -> int:
+    """`phi4r report`."""
+    from phi4r_lib.cookbook import report as module
+
+    print(f"report: {shown(module.write(existing_run(args)))}")
+    return 0
+
+
+def validate(args: argparse.Namespace) -> int:
+    """`phi4r validate`: a problems file, golds judged by their own verifiers, or a profile; 2 when it is faulty."""
+    if args.file.endswith((".yaml", ".yml")):
+        profile = load_profile(args.file)
+        print(f"{args.file}: profile '{profile.name}' is valid")
+        return 0
+    census = Census()
+    problems = iter_problems(args.file, mapping_of(args.maps) or None, notes=census.notes)
+    golds = GoldCheck(load_profile(args.profile).verifiers if args.profile else None)
+    for _ in golds.checking(census.counting(problems)):
+        pass
+    print(f"{args.file}: " + "\n  ".join([*census.lines(), *golds.lines()]))
+    return 2 if golds.refused else 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """`phi4r doctor`: 1 when something needed is missing."""
+    from phi4r_lib.cookbook import doctor as module
+
+    return module.main()
+
+
+def call(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line and runs its command; returns the exit code. Raises what cli.py turns into words."""
+    commands = {"run": run, "plan": plan, "status": status, "report": report, "validate": validate, "doctor": doctor}
+    args = parser().parse_args(argv)
+    if args.command in commands:
+        return commands[args.command](args)
+    return importlib.import_module(f"phi4r_lib.cookbook.{COMMANDS[args.command]}").run(args)

@@ -47,7 +47,7 @@ class Stub:
         self.name, self.least, self.asked = name, least, 0
 
     def sample(self, prompts, settings, progress=None):
-        """settings.n answers a prompt."""
+        """settings.n answers per prompt."""
         self.asked += len(prompts) * settings.n
         numbers = range(settings.first, settings.first + settings.n)
         return [[self._one(prompt, index) for index in numbers] for prompt in prompts]

@@ -290,7 +290,7 @@ def real_files(args, benchmark: list[Row], negatives: list[Row]) -> list[Row]:
     paraphrases = read_rows(args.paraphrases) if args.paraphrases else []
     if paraphrases and len(paraphrases) != len(benchmark):
         refuse(
-            f"{args.paraphrases}: {len(paraphrases)} rows for {len(benchmark)} items; one a benchmark item, in order"
+            f"{args.paraphrases}: {len(paraphrases)} rows for {len(benchmark)} items; one per benchmark item, in order"
         )
     made = disguises(benchmark, paraphrases, args.seed)
     settings = fit(benchmark, made, negatives, args)

@@ -77,7 +77,7 @@ def lossless() -> None:
 
 def frontier() -> None:
     print(f"\nAt equal decision error (lo={LO}, hi={HI}, Beta(.5,.5), at most {MOST} samples, all must decide)")
-    print("                              samples a problem                     share of fixed    against optimal")
+    print("                              samples per problem                     share of fixed    against optimal")
     print("  fixed filter    error    fixed  posterior  +give up  optimal   posterior  +give up     +give up")
     shares: dict[str, list[float]] = {"ratio": [], "mode": []}
     bounds, gaps = [], []
@@ -114,7 +114,7 @@ def batches() -> None:
 
 
 def fitted() -> None:
-    print("\nPrior fitted on a pilot of 4 samples a problem instead of known (true rates from Beta(.5,.5))")
+    print("\nPrior fitted on a pilot of 4 samples per problem instead of known (true rates from Beta(.5,.5))")
     rng = np.random.default_rng(0)
     for problems in (50, 200, 1000):
         rates = stats.beta(*PRIOR).rvs(problems, random_state=rng)
@@ -139,7 +139,7 @@ def recorded(path: str, min_share: float = 0.5) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--votes", metavar="FILE", help="recorded answers: gold and a list of answers a line")
+    parser.add_argument("--votes", metavar="FILE", help="recorded answers: gold and a list of answers per line")
     args = parser.parse_args()
     lossless()
     frontier()

@@ -51,7 +51,7 @@ def start(command: Sequence[str], run: Path, log: Path, cwd: Path, env: dict[str
 
 
 def measure(job: Job) -> float:
-    """Updates and returns the peak memory in MB (resident, shared pages counted once a process)."""
+    """Updates and returns the peak memory in MB (resident, shared pages counted once per process)."""
     total = 0
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(job.process.pid)

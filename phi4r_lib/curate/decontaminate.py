@@ -146,7 +146,7 @@ def find_contamination(
 
     train_texts may be any iterable and is streamed; eval_texts are held in memory. Answers sharpen the paraphrase rule.
     embed (texts -> vectors) and judge (train text, item -> same problem?) see only pairs that come close to a rule.
-    One match a pair (the first rule that fires), at most settings.matches_per_text a training text. Empty texts match
+    One match per pair (the first rule that fires), at most settings.matches_per_text per training text. Empty texts match
     nothing. Raises ValueError for non-text input and for answer lists of another length. Method: ours.
     """
     index = build_index(eval_texts, eval_answers, settings, survivors=bool(embed or judge))
@@ -175,7 +175,7 @@ def scan(
         yield from _scan_block(index, block, keys, first, embed, judge)
         first += len(block)
     if answers is not None and next(answers, answers) is not answers:
-        raise ValueError(f"there are more training answers than the {first} training texts; give one a text")
+        raise ValueError(f"there are more training answers than the {first} training texts; give one per text")
 
 
 def _scan_block(index, block, keys, first, embed, judge) -> Iterator[Match]:

@@ -60,7 +60,7 @@ def remove_duplicates(
     template = MinHash(num_perm=permutations, seed=seed)
     found, seen = Deduplication([], []), _Kept(len(bands))
     for index, words in enumerate(_shingle_sets(texts, shingle)):
-        values = array("q", {hash(word) for word in words})  # 8 bytes a shingle, where its text would take 80
+        values = array("q", {hash(word) for word in words})  # 8 bytes per shingle, where its text would take 80
         keys = _band_keys(words, template, bands) if words else []
         nearest = seen.nearest(values, keys) if words else None
         if nearest is not None and nearest[0] >= threshold:

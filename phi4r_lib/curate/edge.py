@@ -75,14 +75,14 @@ def find_edge(
         engine: the weak model, or several that take turns; their answers are pooled.
         settings: sampling of the weak model(s); `n` is ignored, rounds set it. Truncated answers, engine faults and
             answers that could not be graded are counted apart and are not evidence for either side.
-        teacher_settings: sampling of the teacher; `n` answers a seed (default 8).
+        teacher_settings: sampling of the teacher; `n` answers per seed (default 8).
         wanted: stop as soon as so many edge problems are found; the most promising open seeds go first.
         folder: where samples are kept (resumable); None keeps nothing.
         progress: called after every round with (seeds settled, seeds).
         verifiers: who judges which problem, as in `problems.verify.verify`.
 
     Returns:
-        EdgeReport with one row a problem. Raises ValueError where `truths` do not match the problems.
+        EdgeReport with one row per problem. Raises ValueError where `truths` do not match the problems.
     """
     engines = list(engine) if isinstance(engine, Sequence) else [engine]
     settings = settings or SamplingSettings()
@@ -93,7 +93,7 @@ def find_edge(
                 problems, engines[0], rule, settings, teacher, teacher_settings, min_share, sampler
             )
         if [truth.id for truth in truths] != [problem.id for problem in problems]:
-            raise ValueError("truths must have one entry a problem, in the same order; make them with find_truth")
+            raise ValueError("truths must have one entry per problem, in the same order; make them with find_truth")
         states = [SeedState(problem, truth) for problem, truth in zip(problems, truths, strict=True)]
         rule, rounds = _run_rounds(states, rule, sampler, wanted, progress)
     names = [one.name for one in engines]

@@ -32,8 +32,8 @@ class EdgeRule:
 
     `error` is the largest posterior probability of a wrong class that a decision may have; `max_samples` the most
     answers of the weak model a seed gets. `prior` None means: Jeffreys' prior in `classify`, in `find_edge` a Beta
-    fitted on the first `pilot` answers of every seed (with fewer than LEAST_PILOT seeds Jeffreys' too). `batch` is the least number of answers a seed gets a round.
-    `price` (in wrong decisions an answer, 0 = off) gives a seed up early, as undecided, when further answers are not
+    fitted on the first `pilot` answers of every seed (with fewer than LEAST_PILOT seeds Jeffreys' too). `batch` is the least number of answers a seed gets per round.
+    `price` (in wrong decisions per answer, 0 = off) gives a seed up early, as undecided, when further answers are not
     worth it (see stopping.posterior_stop). lo, hi, error are shares of 1; the report publishes none of them.
     """
 
@@ -143,7 +143,7 @@ class EdgeReport:
         return tokens
 
     def write(self, path: str | Path) -> Path:
-        """Writes one row a line as JSONL, atomically; returns the path."""
+        """Writes one row per line as JSONL, atomically; returns the path."""
         return write_rows(path, self.each())
 
 

@@ -282,7 +282,7 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def key_table(hashes: np.ndarray) -> KeyTable:
-    """KeyTable over hashes; entry i stands for hashes[i]. The bitmap takes 16 to 32 bytes a hash, at most 64 MiB."""
+    """KeyTable over hashes; entry i stands for hashes[i]. The bitmap takes 16 to 32 bytes per hash, at most 64 MiB."""
     order = np.argsort(hashes, kind="stable")
     keys, first = np.unique(hashes[order], return_index=True)
     bits = min(26, max(10, int(16 * len(keys)).bit_length()))

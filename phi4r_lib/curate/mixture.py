@@ -1,7 +1,7 @@
 """Which traces and prompts go into training, in which shares, and the files that training reads.
 
 Edge problems first, then a settable share of consistent hard ones and a few easy ones; originals and synthetic problems
-in balance; one SFT file a domain, so that each domain can be tuned alone and the files added up later (report 3). Not
+in balance; one SFT file per domain, so that each domain can be tuned alone and the files added up later (report 3). Not
 here: whether a single trace is good (teach.py).
 """
 

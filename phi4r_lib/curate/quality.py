@@ -57,7 +57,7 @@ def truth_grades(
     problems: Sequence[Problem],
     verifiers: Verifiers | None = None,
 ) -> pd.DataFrame:
-    """One row a plurality: id, share, votes, right (against gold), kept (whether it passed the least share).
+    """One row per plurality: id, share, votes, right (against gold), kept (whether it passed the least share).
 
     `problems` are those of the truths, in the same order. Problems without any vote or without gold are left out; pairs
     the grader gave up on count as not right.
@@ -98,7 +98,7 @@ def informative(pass_rate: float | np.ndarray, group: int) -> float | np.ndarray
 
 
 def zero_variance(successes: Sequence[int], samples: int, group: int) -> np.ndarray:
-    """Unbiased estimate, one a problem, of the probability that a group of `group` answers is all right or all wrong.
+    """Unbiased estimate, one per problem, of the probability that a group of `group` answers is all right or all wrong.
 
     [C(s, G) + C(n - s, G)] / C(n, G): the share of all groups that could be formed from the n samples (the estimator
     of pass@k, applied to both ends). Raises ValueError when a group is larger than the number of samples.
@@ -127,10 +127,10 @@ def label_problems(
     progress: Progress | None = None,
     verifiers: Verifiers | None = None,
 ) -> pd.DataFrame:
-    """Reference labels: `settings.n` (256, say) fresh answers a problem, graded against `answers` ({id: answer}).
+    """Reference labels: `settings.n` (256, say) fresh answers per problem, graded against `answers` ({id: answer}).
 
     Give the settings another seed than the filter's: pass rates measured on the samples that chose the problems are
-    biased. Samples are kept in `folder`, so a killed call continues. Returns one row a problem: id, successes, samples
+    biased. Samples are kept in `folder`, so a killed call continues. Returns one row per problem: id, successes, samples
     (those that say how hard it is: `Verdict.conclusive`), truncated, tokens.
     """
     chosen = [problem for problem in problems if problem.id in answers]
@@ -205,7 +205,7 @@ class FilterQuality:
         return {name: value for name, value in vars(self).items() if isinstance(value, Estimate)}
 
     def table(self) -> pd.DataFrame:
-        """One row a figure: value, low, high, n."""
+        """One row per figure: value, low, high, n."""
         return pd.DataFrame({name: vars(value) for name, value in self.figures().items()}).T
 
 
@@ -219,7 +219,7 @@ def filter_quality(
     group: int = 8,
     seed: int = 0,
 ) -> FilterQuality:
-    """Compares decisions with labels from `samples` fresh answers a problem, of which `successes` were right.
+    """Compares decisions with labels from `samples` fresh answers per problem, of which `successes` were right.
 
     `pass_rates` are the filter's own estimates (None where it has none). All sequences run over the same problems.
     Raises ValueError for different lengths or a group larger than `samples`.

@@ -16,12 +16,12 @@ from phi4r_lib.curate.quality import Estimate
 from phi4r_lib.curate.stopping import EASY, EDGE, GO_ON, HARD, UNDECIDED, BetaPrior, fixed_plugin, optimal
 
 FIGURES = ("answers", "tokens", "wrong")
-PRICES = np.geomspace(2e-5, 0.1, 40)  # wrong decisions an answer, of the optimal policies that are tried (ours)
+PRICES = np.geomspace(2e-5, 0.1, 40)  # wrong decisions per answer, of the optimal policies that are tried (ours)
 SIZES = (*range(1, 33), *range(34, 65, 2), *range(68, 129, 4))  # of the fixed filters that are tried (ours)
 
 
 def over_rates(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: float) -> tuple[np.ndarray, np.ndarray]:
-    """Expected samples and P(wrong decision) of a stopping policy, one a problem of known pass rate (path counting).
+    """Expected samples and P(wrong decision) of a stopping policy, one per problem of known pass rate (path counting).
 
     A decision is wrong when it is not the class of the pass rate (hard p <= lo, easy p >= hi); "undecided" is not
     counted as wrong, so compare policies that must decide (`forced`).
@@ -54,7 +54,7 @@ class CostTable:
     sizes: list[int]
 
     def table(self) -> pd.DataFrame:
-        """One line a rule, each figure with its interval as text."""
+        """One line per rule, each figure with its interval as text."""
         return pd.DataFrame({name: {k: _text(v) for k, v in row.items()} for name, row in self.rows.items()}).T
 
 
@@ -76,7 +76,7 @@ def at_equal_error(
 ) -> CostTable:
     """Compares `policy` with the usual fixed filter and with Bayes-optimal policies that err no more often.
 
-    `pass_rates` are measured ones, `tokens` the mean tokens of an answer, both one a problem. The fixed filter takes the
+    `pass_rates` are measured ones, `tokens` the mean tokens of an answer, both one per problem. The fixed filter takes the
     bare ratio of 1 .. 128 answers (`stopping.fixed_plugin`); the optimum is one of a range of `stopping.optimal` policies
     for `prior`, with at most `most` answers: optimal on average over that prior, so it may lose on problems unlike it.
     Both meet the policy's share of wrong decisions exactly, by tossing a coin between two of them where none does; where
@@ -85,7 +85,7 @@ def at_equal_error(
     """
     rates, price = np.asarray(pass_rates, float), np.asarray(tokens, float)
     if not len(rates) or len(rates) != len(price):
-        raise ValueError("give one pass rate and one number of tokens a problem, for at least one problem")
+        raise ValueError("give one pass rate and one number of tokens per problem, for at least one problem")
     families = {
         "this rule": [over_rates(policy, rates, lo, hi)],
         "fixed filter": [over_rates(fixed_plugin(size, lo, hi), rates, lo, hi) for size in SIZES],

@@ -169,7 +169,7 @@ def fresh_traces(
     progress: Progress | None = None,
     verifiers: Verifiers | None = None,
 ) -> list[TraceRow]:
-    """settings.n new traces a problem; `system` goes to the teacher only: an effort level, or guidelines.
+    """settings.n new traces per problem; `system` goes to the teacher only: an effort level, or guidelines.
 
     `settings.max_tokens` is the length budget of the effort level. `folder` keeps the samples (see models.store).
     """

@@ -1,4 +1,4 @@
-"""Recorded answers of other people's models, several a problem: how often their plurality is right, by vote share.
+"""Recorded answers of other people's models, several per problem: how often their plurality is right, by vote share.
 
 The same question that notebook 01 asks of its own teacher, put to a file, without a model call. Not here: asking a model
 (truth.py), the intervals (quality.py).

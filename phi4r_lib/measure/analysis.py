@@ -151,7 +151,7 @@ def _run_figures(made: dict[str, Figure], answers: pd.DataFrame, pairs: Pairs, c
 def _vote_figures(made: dict[str, Figure], skipped: dict[str, str], answers: pd.DataFrame) -> None:
     fewest = int(answers.groupby(["model", "problem"]).size().min())
     if fewest < 2:
-        skipped["ways, majority"] = "a model has one answer a problem"
+        skipped["ways, majority"] = "a model has one answer per problem"
         return
     if answers["answer"].isna().all():
         skipped["ways, majority"] = "the log does not keep the answers, so they cannot vote"

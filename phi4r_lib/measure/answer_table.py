@@ -1,4 +1,4 @@
-"""A table of answers, one row a problem and run: how it is kept, checked, and turned into arrays and results.json.
+"""A table of answers, one row per problem and run: how it is kept, checked, and turned into arrays and results.json.
 
 Not here: getting answers (evaluate.py, adapters), small tables for figures (tables.py), the estimators (variance.py).
 """
@@ -65,7 +65,7 @@ def save_answers(answers: pd.DataFrame, path: str | Path) -> Path:
 
 
 def verdicts(answers: pd.DataFrame, model: str | None = None) -> Any:
-    """Verdicts of one model, one row a problem (sorted), one entry a run: 1 right, 0 wrong, NaN without verdict.
+    """Verdicts of one model, one row per problem (sorted), one entry per run: 1 right, 0 wrong, NaN without verdict.
 
     A problems x runs array, or a list of rows where problems had different numbers of runs; every estimator takes both. NaN
     means that the answer was lost or could not be graded; a text without an answer is a wrong answer.

@@ -2,7 +2,7 @@
 
 `compare` gives the difference with an interval for problems like these, an exact test and a Bayesian probability;
 `equivalence` asks the opposite question (the same up to a margin); `holm` corrects the p-values of several pairs.
-For one run a problem McNemar's test and Newcombe's interval come along. Not here: those tests themselves (paired.py),
+For one run per problem McNemar's test and Newcombe's interval come along. Not here: those tests themselves (paired.py),
 testing while data still arrive (sequential.py). Two intervals that overlap do not show that two models are equal: read
 the interval of the difference.
 """
@@ -34,14 +34,14 @@ class Comparison:
         p_t: p-value of the paired t test, the one that belongs to the interval.
         se: standard error behind the interval. level: of the interval.
         data_noise: variance of the true difference between problems (omega^2, may be negative by chance; NaN if unknown).
-        prediction_noise: variance that the runs add to the difference of one problem; NaN for one run a problem.
+        prediction_noise: variance that the runs add to the difference of one problem; NaN for one run per problem.
         within_a, within_b: variance of one answer of A and B, as in `decompose`; what power.advise asks for.
         correlation: of the problem means of A and B; NaN if one of them does not vary.
         mean_a, mean_b: the two scores. problems: their number.
         better, worse: problems where A's rate is above, below B's.
         probability_better: P(A > B) by the Bayesian bootstrap over problems; 1 or 0 if all problems agree.
         missing: answers without verdict in both. worst, best: the difference if they all favoured B, or A.
-        mcnemar, newcombe: for one run a problem of right-or-wrong answers, else None.
+        mcnemar, newcombe: for one run per problem of right-or-wrong answers, else None.
     """
 
     difference: float
@@ -75,7 +75,7 @@ class Comparison:
 
     @property
     def se_fixed(self) -> float:
-        """Standard error for these very problems, where only the runs vary; NaN for one run a problem."""
+        """Standard error for these very problems, where only the runs vary; NaN for one run per problem."""
         return math.sqrt(self.prediction_noise / self.problems)
 
 
@@ -177,7 +177,7 @@ def _sums(d: np.ndarray, clusters: Sequence[Any]) -> np.ndarray:
 
 
 def _table(left: Scores, right: Scores) -> tuple[int, int, int, int] | None:
-    """(both, only A, only B, neither) when each model has one right-or-wrong answer a problem, else None."""
+    """(both, only A, only B, neither) when each model has one right-or-wrong answer per problem, else None."""
     if left.runs.max() > 1 or right.runs.max() > 1:
         return None
     a, b = left.means, right.means

@@ -41,7 +41,7 @@ def one_run(problems: int = 30, rates: Sequence[float] = (0.5, 0.8, 0.9, 0.97)) 
     """Coverage of each interval of one run, summed over all possible results, no simulation.
 
     Returns:
-        One row an interval (index); columns: each true rate, "average" over all rates, "width" on average over results;
+        One row per interval (index); columns: each true rate, "average" over all rates, "width" on average over results;
         all fractions of 1. Raises ValueError for rates outside [0, 1] or no problems.
     """
     if problems < 1 or not all(0 <= rate <= 1 for rate in rates):
@@ -64,7 +64,7 @@ def several_runs(problems: int = 30, runs: int = 4, simulations: int = 200, seed
     three problems at a time share half of the variance of their log-odds.
 
     Returns:
-        One row an interval; columns "unrelated" and "families" (does it hold 1/2?), and "these" (does it hold the mean
+        One row per interval; columns "unrelated" and "families" (does it hold 1/2?), and "these" (does it hold the mean
         rate of the very problems drawn?); fractions of 1, each with a standard error of about sqrt(.05 x .95 / simulations).
         Raises ValueError for fewer than six problems, two runs or one simulation.
     """

@@ -31,7 +31,7 @@ def evaluate(
     model: str | None = None,
     verifiers: Verifiers | None = None,
 ) -> pd.DataFrame:
-    """Answers of `runs` independent runs over the problems: one row a problem and run, sorted by both.
+    """Answers of `runs` independent runs over the problems: one row per problem and run, sorted by both.
 
     All runs are sampled in one call; samples already in `folder` (written by an earlier or killed call with the same
     model, prompts and settings) are not sampled again, and asking for more runs later only adds the missing ones.

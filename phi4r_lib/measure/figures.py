@@ -125,7 +125,7 @@ def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
 
 
 def accuracy_tokens(runs: pd.DataFrame, title: str = "Accuracy against answer length") -> Figure:
-    """One small dot a run (mean tokens, accuracy), one large mark a model at its mean.
+    """One small dot per run (mean tokens, accuracy), one large mark per model at its mean.
 
     Args:
         runs: columns model, run, accuracy (fraction of 1), tokens (mean completion tokens of the run).

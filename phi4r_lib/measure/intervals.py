@@ -141,7 +141,7 @@ def cluster_robust(
     means = _means(problem_means)
     names, groups = np.unique(np.asarray([str(name) for name in clusters]), return_inverse=True)
     if groups.size != means.size:
-        raise ValueError(f"{means.size} problem means but {groups.size} family names; give one name a problem")
+        raise ValueError(f"{means.size} problem means but {groups.size} family names; give one name per problem")
     if names.size < 2:
         raise ValueError("needs at least two families; with one family nothing shows how families differ")
     fit = OLS(means, np.ones(means.size)).fit(cov_type="cluster", cov_kwds={"groups": groups})

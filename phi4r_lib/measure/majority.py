@@ -49,7 +49,7 @@ def majority_curve(counts: Votes, correct: Hashable) -> np.ndarray:
     counts = _checked(counts, correct)
     n, right, silent = sum(counts.values()), counts.get(correct, 0), counts.get(None, 0)
     if n > LARGEST:
-        raise ValueError(f"{n} answers a problem overflow the exact count; use at most {LARGEST}")
+        raise ValueError(f"{n} answers per problem overflow the exact count; use at most {LARGEST}")
     if n == 0:
         raise ValueError("no answers: maj@k is undefined")
     wrong = [votes for answer, votes in counts.items() if answer is not None and answer != correct and votes]

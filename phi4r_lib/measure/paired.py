@@ -1,6 +1,6 @@
 """Tests and intervals for paired numbers: sign flips, McNemar, Newcombe, and the Bayesian bootstrap.
 
-These take plain counts or differences, one a problem. Not here: reading scores of models and putting it all together
+These take plain counts or differences, one per problem. Not here: reading scores of models and putting it all together
 (comparison.py).
 """
 

@@ -1,4 +1,4 @@
-"""What k answers would give: pass@k and pass^k, unbiased from n >= k answers a problem.
+"""What k answers would give: pass@k and pass^k, unbiased from n >= k answers per problem.
 
 All estimators average over every subset of k answers without replacement, in closed form, so nothing is drawn and nothing
 is biased. Not here: the majority of k (majority.py), errors over problems (intervals.simultaneous_band).
@@ -23,7 +23,7 @@ def _none(n: Counts, hits: Counts, k: int) -> np.ndarray:
     if np.any(hits < 0) or np.any(hits > n):
         raise ValueError("needs 0 <= c <= n for every problem")
     if k < 1 or np.any(n < k):
-        raise ValueError(f"k = {k} is undefined with {int(np.min(n))} answers a problem; needs 1 <= k <= n")
+        raise ValueError(f"k = {k} is undefined with {int(np.min(n))} answers per problem; needs 1 <= k <= n")
     steps = np.arange(int(k))
     left = np.maximum((n - hits)[..., None] - steps, 0)
     return np.prod(left / (n[..., None] - steps), axis=-1)
@@ -37,10 +37,10 @@ def pass_at_k(n: Counts, c: Counts, k: int) -> float | np.ndarray:
     """Probability that at least one of k answers is right, 1 - C(n-c, k)/C(n, k) (Chen et al. 2021), unbiased.
 
     Args:
-        n: answers of a problem (number, or array with one entry a problem). c: right ones among them. k: budget.
+        n: answers of a problem (number, or array with one entry per problem). c: right ones among them. k: budget.
 
     Returns:
-        A float, or an array of the shape of n and c: one value a problem; never pool counts over problems.
+        A float, or an array of the shape of n and c: one value per problem; never pool counts over problems.
 
     Raises:
         ValueError: k > n, k < 1, c outside 0..n, or numbers that are not whole.
@@ -71,7 +71,7 @@ def pass_hat_k_variance(n: Counts, c: Counts, k: int) -> float | np.ndarray:
 
 def _variance(n: Counts, hits: Counts, k: int) -> float | np.ndarray:
     if np.any(np.asarray(n) < 2 * k):
-        raise ValueError(f"the variance at k = {k} needs at least {2 * k} answers a problem, got {int(np.min(n))}")
+        raise ValueError(f"the variance at k = {k} needs at least {2 * k} answers per problem, got {int(np.min(n))}")
     return _plain(_none(n, hits, k) ** 2 - _none(n, hits, 2 * k))
 
 
@@ -100,7 +100,7 @@ def pass_curve(
     """pass@k (or pass^k with every=True) over several k, with a band that holds for all of them at once.
 
     Args:
-        n: answers a problem (number or array). c: right answers, one entry a problem. ks: budgets.
+        n: answers per problem (number or array). c: right answers, one entry per problem. ks: budgets.
 
     Returns:
         Curve; se_fixed is the error for these very problems and NaN, not a number, where n < 2k.

@@ -29,7 +29,7 @@ def load_published(path: str | Path) -> pd.DataFrame:
 
 
 def reread_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a model: the published mean and spread, the split of the variance, both standard errors.
+    """One row per model: the published mean and spread, the split of the variance, both standard errors.
 
     Columns model, mean, run_sd, runs, problems, within, between, within_share, se_fixed, se_population.
     """

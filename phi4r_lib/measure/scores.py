@@ -75,7 +75,7 @@ class Scores:
 
 
 def read_scores(correct: Table) -> Scores:
-    """Scores from an array, a table or a list of rows (rows may differ in length; a flat list is one run a problem).
+    """Scores from an array, a table or a list of rows (rows may differ in length; a flat list is one run per problem).
 
     Raises ValueError for no problems, for a problem without a planned run, and for entries outside [0, 1].
     """
@@ -83,7 +83,7 @@ def read_scores(correct: Table) -> Scores:
         return correct
     rows = [_row(row, index) for index, row in enumerate(_rows(correct))]
     if not rows:
-        raise ValueError("no problems: give one row of verdicts a problem")
+        raise ValueError("no problems: give one row of verdicts per problem")
     width = max(len(row) for row in rows)
     values = np.full((len(rows), width), np.nan)
     planned = np.zeros(values.shape, dtype=bool)
@@ -97,7 +97,7 @@ def _rows(correct: Any) -> Iterable[Any]:
     if hasattr(correct, "to_numpy"):  # a pandas table
         correct = correct.to_numpy()
     if isinstance(correct, str) or not isinstance(correct, Iterable):
-        raise ValueError(f"scores must be rows of verdicts, one row a problem, found {type(correct).__name__}")
+        raise ValueError(f"scores must be rows of verdicts, one row per problem, found {type(correct).__name__}")
     return correct
 
 

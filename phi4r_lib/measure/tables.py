@@ -31,7 +31,7 @@ def models_of(answers: pd.DataFrame) -> list[str]:
 
 
 def run_table(answers: pd.DataFrame) -> pd.DataFrame:
-    """One row a model and run: accuracy and mean completion tokens."""
+    """One row per model and run: accuracy and mean completion tokens."""
     grouped = answers.groupby(["model", "run"], sort=False)
     return grouped.agg(accuracy=("correct", "mean"), tokens=("tokens", "mean")).reset_index()
 
@@ -39,7 +39,7 @@ def run_table(answers: pd.DataFrame) -> pd.DataFrame:
 def predicted_runs(answers: pd.DataFrame) -> pd.DataFrame:
     """Poisson-binomial distribution of one run's accuracy, taking each problem's measured pass rate as its true one.
 
-    Columns model, accuracy, probability; one row a possible score.
+    Columns model, accuracy, probability; one row per possible score.
     """
     frames = []
     for model in models_of(answers):
@@ -51,7 +51,7 @@ def predicted_runs(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def problem_table(answers: pd.DataFrame, model: str) -> pd.DataFrame:
-    """One row a problem (index): runs, right, rate, mean tokens, and every further column of the answers (family, year)."""
+    """One row per problem (index): runs, right, rate, mean tokens, and every further column of the answers (family, year)."""
     rows = of_model(answers, model)
     kept = {column: (column, "first") for column in rows if column not in COLUMNS}
     spec = {

@@ -36,7 +36,7 @@ class Decomposition:
         se_fixed: standard error for these very problems (only the runs vary).
         se_population: standard error for problems like these (problems and runs vary).
         run_sd: standard deviation of the score of one single run over these problems.
-        problems: number of problems. runs: mean number of verdicts a problem.
+        problems: number of problems. runs: mean number of verdicts per problem.
         missing: planned answers without a verdict. worst, best: the mean if all of them were wrong, or right.
         df: degrees of freedom behind `se_fixed` (verdicts minus problems).
     """
@@ -116,7 +116,7 @@ def decompose(correct: Table, *, missing: Missing = "bound") -> Decomposition:
     means, runs = scores.means, scores.runs
     variances = scores.borrowed_variances
     if np.isnan(variances).any():
-        raise ValueError("one run cannot show the variance within problems; give at least two runs a problem")
+        raise ValueError("one run cannot show the variance within problems; give at least two runs per problem")
     within, noise = float(variances.mean()), variances / runs
     spread = float(means.var(ddof=1))
     between = spread - float(noise.mean())

@@ -21,10 +21,10 @@ LEVEL = 0.05
 
 
 def verdict(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, cluster: str | None = None) -> list[str]:
-    """What may be concluded from a table of answers, one sentence or two an entry, most important first.
+    """What may be concluded from a table of answers, one sentence or two per entry, most important first.
 
     Args:
-        answers: columns of answers.COLUMNS, at least two runs a problem for the statements about runs.
+        answers: columns of answers.COLUMNS, at least two runs per problem for the statements about runs.
         pairs: (a, b) to judge; p-values are corrected for all of them together (Holm).
         cluster: column of problem families to respect in the intervals, or None.
 

@@ -43,7 +43,7 @@ class BudgetSpent(EngineError):
 
 
 class SamplingSettings(BaseModel):
-    """How to sample: n completions a prompt; max_tokens counts completion tokens; seed None means unseeded.
+    """How to sample: n completions per prompt; max_tokens counts completion tokens; seed None means unseeded.
 
     `first` numbers the first of the n samples. An engine that can seed draws sample i of a prompt from
     (seed, prompt, i), so asking for n=8 and later for first=8, n=8 gives sixteen different samples.

@@ -1,4 +1,4 @@
-"""Where each stored sample lies: its key and its shard and row, about 30 bytes a sample, found by binary search.
+"""Where each stored sample lies: its key and its shard and row, about 30 bytes per sample, found by binary search.
 
 Sorted runs of growing size are merged as they come (a log-structured index), so that adding n samples costs about
 n log n in all and a look-up some searches per run. Not here: the samples themselves (store.py).

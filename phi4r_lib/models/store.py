@@ -25,7 +25,7 @@ from phi4r_lib.models.index import KeyIndex, numbers_of
 from phi4r_lib.problems.fingerprint import fingerprint
 from phi4r_lib.problems.rows import write_table
 
-SHARD_SAMPLES = 2048  # samples a shard; ours: a few seconds of a tiny model, a few minutes of a large one
+SHARD_SAMPLES = 2048  # samples per shard; ours: a few seconds of a tiny model, a few minutes of a large one
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),  # the caller's name for the prompt (a problem id)

@@ -1,4 +1,4 @@
-"""What a set of problems holds: counts by domain, repeated prompts, lengths; one pass, 30 bytes of memory a problem.
+"""What a set of problems holds: counts by domain, repeated prompts, lengths; one pass, 30 bytes of memory per problem.
 
 Not here: whether a file can be read at all (schema.py).
 """

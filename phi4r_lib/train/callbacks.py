@@ -25,7 +25,7 @@ from phi4r_lib.train.session import seal
 
 
 class Journal:
-    """A JSONL file of metrics, one row a line with `kind` ("train" or "validation") and `step`."""
+    """A JSONL file of metrics, one row per line with `kind` ("train" or "validation") and `step`."""
 
     def __init__(self, path: Path):
         self.path = path

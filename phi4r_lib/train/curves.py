@@ -26,7 +26,7 @@ def sft_progress(train: pd.DataFrame, validation: pd.DataFrame) -> Figure:
     figure, (loss, accuracy, length) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     loss.plot(train.index, train["loss"], color="0.7", lw=1)
     loss.plot(train.index, smooth(train["loss"]), color="tab:blue")
-    loss.set(title="Loss on the assistant's turn", xlabel="step", ylabel="nats a token", ylim=(0, None))
+    loss.set(title="Loss on the assistant's turn", xlabel="step", ylabel="nats per token", ylim=(0, None))
     accuracy.plot(validation.index, validation["accuracy"], "o-", color="tab:green", label="right")
     accuracy.plot(validation.index, validation["valid"], "s--", color="tab:gray", label="think block in order")
     accuracy.set(title="Validation", xlabel="step", ylabel="share of answers", ylim=(0, 1.02))

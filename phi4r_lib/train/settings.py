@@ -57,7 +57,7 @@ class SftSettings(_Settings):
     report_to: Literal["none", "trackio", "wandb", "mlflow", "tensorboard"] = "none"  # nothing leaves unasked
     eval_every: int = Count
     eval_problems: int = Count
-    eval_samples: int = Field(default=1, ge=1)  # completions a validation problem
+    eval_samples: int = Field(default=1, ge=1)  # completions per validation problem
     eval_temperature: float = Field(default=0.8, ge=0)
     eval_max_tokens: int = Field(default=160, ge=1)
 
@@ -87,9 +87,9 @@ class GrpoSettings(_Settings):
     """Reinforcement learning with the length-aware reward. Lengths count completion tokens."""
 
     steps: int = Count
-    prompts: int = Count  # prompts a step, all devices together
-    group: int = Field(ge=2)  # completions a prompt
-    micro_batches: int = Field(default=4, ge=1)  # forward passes a step: more of them need less memory
+    prompts: int = Count  # prompts per step, all devices together
+    group: int = Field(ge=2)  # completions per prompt
+    micro_batches: int = Field(default=4, ge=1)  # forward passes per step: more of them need less memory
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(default=10, ge=0)
     schedule: Literal["cosine", "constant", "linear"] = "cosine"

@@ -208,6 +208,6 @@ def _card(
         last = rows[-1]
         lines.append(
             f"Validation after step {last['step']}: accuracy {last['accuracy']:.1%} on {settings.eval_problems} problems "
-            f"(temperature {settings.eval_temperature}), {last['tokens']:.0f} tokens a completion. Used to watch training."
+            f"(temperature {settings.eval_temperature}), {last['tokens']:.0f} tokens per completion. Used to watch training."
         )
     write_card(folder, "SFT model", Path(model_dir).name, lines, settings)

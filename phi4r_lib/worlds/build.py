@@ -28,7 +28,7 @@ from phi4r_lib.worlds.tiny import build_tokenizer, tiny_config
 
 DATA = Path(__file__).parents[2] / "data"
 VOCABULARY, HIDDEN, LAYERS, HEADS = 480, 192, 4, 8
-ROW, ROWS = 256, 8  # tokens a row, rows a step
+ROW, ROWS = 256, 8  # tokens per row, rows per step
 PROMPT_WEIGHT, ANSWER_WEIGHT = 0.1, 4.0  # of a token's loss: what is asked matters less, the boxed number more
 Document = tuple[str | None, str, str]
 Mix = Callable[[random.Random], Document]
@@ -205,7 +205,7 @@ def write_card(folder: Path, phases: tuple[Phase, ...], share: float, seconds: f
         f"- Training: {mixes}; {tokens:,} tokens in rows of {ROW}, from `phi4r_lib.worlds.corpus`",
         "- Training families only; validation and benchmark families were never shown",
         "- Rebuild: `make models`" + (f" (this build: {seconds / 60:.0f} minutes, the phases shared by both models included)" if seconds else ""),
-        "", "Share of right answers (temperature 0.8, 32 answers a problem), by number of steps:", "",
+        "", "Share of right answers (temperature 0.8, 32 answers per problem), by number of steps:", "",
         "| steps | " + " | ".join(map(str, steps)) + " |",
         "|---|" + "---|" * len(steps),
         *right, "",

@@ -95,7 +95,7 @@ def test_each_problem_its_own_family_is_the_t_interval():
 def test_cluster_refusals():
     with pytest.raises(ValueError, match="two families"):
         cluster_robust([1, 0], ["a", "a"])
-    with pytest.raises(ValueError, match="one name a problem"):
+    with pytest.raises(ValueError, match="one name per problem"):
         cluster_robust([1, 0, 1], ["a", "b"])
     with pytest.raises(ValueError, match="missing"):
         cluster_robust([1, np.nan], ["a", "b"])

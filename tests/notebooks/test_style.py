@@ -1,4 +1,4 @@
-"""The house style of the notebooks, rule by rule (one test a rule, one case a notebook)."""
+"""The house style of the notebooks, rule by rule (one test per rule, one case per notebook)."""
 
 import ast
 import json

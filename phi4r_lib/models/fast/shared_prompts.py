@@ -18,8 +18,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from phi4r_lib.models.fast.attention import attending
 
 IGNORE = -100
-LONGEST = 4096  # tokens a shared row: its mask grows with the square
-BRANCHES = 4  # completions a shared row at most: fewer read the prompt more often, more make the mask larger; ours
+LONGEST = 4096  # tokens per shared row: its mask grows with the square
+BRANCHES = 4  # completions per shared row at most: fewer read the prompt more often, more make the mask larger; ours
 
 
 @dataclass(frozen=True)

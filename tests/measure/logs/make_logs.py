@@ -88,7 +88,7 @@ def run(out: Path, *command: str) -> None:
 
 
 def make_lm_eval(out: Path) -> None:
-    """Two single runs with different seeds, and one call that draws four answers a question."""
+    """Two single runs with different seeds, and one call that draws four answers per question."""
     for repeats, seed in ((1, 1), (1, 2), (4, 3)):
         folder = out / f"tasks{repeats}"
         folder.mkdir(exist_ok=True)

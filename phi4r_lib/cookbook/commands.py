@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.profile import load_profile, mapping_of, nested, parse_set, profile_path
-from phi4r_lib.cookbook.run import check_base
 from phi4r_lib.cookbook.run_folder import choose_folder
 from phi4r_lib.cookbook.sections import Files
 from phi4r_lib.problems.census import Census
@@ -176,13 +175,13 @@ def source_of(profile: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """`phi4r run`: 0 when every notebook is done, 1 when one failed."""
-    from phi4r_lib.cookbook import progress, report, runner
+    from phi4r_lib.cookbook import preflight, progress, report, runner
 
     target = target_of(args)
     notebooks = runner.choose(target, numbers(args.only), *(numbers([args.start]) if args.start else [None]))
     print(headline(target), flush=True)
-    if any(one.number == "03" and (args.force or target.folder().outdated("03")) for one in notebooks):
-        check_base(target.profile)
+    folder = target.folder()
+    preflight.check(target.profile, [one for one in notebooks if args.force or folder.outdated(one.number)])
     succeeded = runner.run_notebooks(notebooks, target, progress.Progress(), args.force)
     page = report.write(target.out)
     print(f"report: {shown(page)}")

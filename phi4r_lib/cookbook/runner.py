@@ -119,11 +119,19 @@ def run_notebooks(chosen: list[Stage], target: Target, tell: Tell, force: bool =
         processes.end_left(target.out)
         state.begin(target.out, target.source, nested(target.overrides), target.varies)
         for stage in chosen:
-            if force:  # a training that is finished would be taken as it is
-                (target.out / stage.name / "training.json").unlink(missing_ok=True)
+            if force:
+                forget_training(target.out / stage.name)
             if (force or keep(stage, target, tell)) is not None and not run_one(stage, target, tell):
                 return False
         return all(target.folder().outdated(stage.number) is None or run_one(stage, target, tell) for stage in again)
+
+
+def forget_training(folder: Path) -> None:
+    """Takes away the notes of finished trainings, which would be taken as they are; a killed one still goes on."""
+    for note in folder.rglob("training.json"):
+        with contextlib.suppress(UserError):  # a torn note of a killed training counts as none anyway
+            if note.parent.name != "training" or state.read_json(note).get("report"):
+                note.unlink()
 
 
 def keep(stage: Stage, target: Target, tell: Tell) -> str | None:

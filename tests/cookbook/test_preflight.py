@@ -1,0 +1,111 @@
+"""What the notebooks that will run would miss is one line before anything starts, and what none of them reads is not asked for."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from phi4r_lib.cookbook import preflight, runner
+from phi4r_lib.cookbook.cli import main
+from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.stages import stages
+from phi4r_lib.models.weights import fault_of
+
+
+@pytest.mark.parametrize(
+    ("cell", "change", "says"),
+    [
+        (
+            "run.problems('seeds')",
+            "data.seeds=data/sedes.jsonl",
+            "data.seeds: data/sedes.jsonl does not exist, did you",
+        ),
+        ("run.problems('seeds')", "data.seeds=[data/seeds.jsonl,/no/file]", "data.seeds: /no/file does not exist"),
+        ("run.gold([])", "data.gold=data/gold", "data.gold: data/gold does not exist"),
+        ("run.path(run.profile.data.votes)", "data.votes=v", "data.votes: v does not exist"),
+        ("clean.against", "decontaminate.against=[data]", "decontaminate.against: data does not exist"),
+        ("run.profile.prompts", "prompts=data/none", "prompts: data/none does not exist"),
+        ("run.path(run.profile.prompts) / 'none.txt'", "seed=2", "prompts/tiny/none.txt does not exist"),
+        ("run.engine('base')", "models.base.model=data/models/tiny-bse", "models.base: data/models/tiny-bse does not"),
+        ("run.engine('base')", "models.base.model=/abs/model", "models.base: /abs/model does not exist"),
+        ("run.profile.models.teacher.model", "models.teacher.model=./model", "models.teacher: ./model does not exist"),
+    ],
+)
+def test_one_line_before_anything_starts(house, capsys, cell, change, says):
+    house.notebook("01_edge.ipynb", cell)
+    assert main(["run", "--set", change]) == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
+    assert not (house.root / "runs").exists()
+
+
+def test_what_no_notebook_reads_is_not_asked_for(house):
+    house.notebook("01_edge.ipynb", "run.problems('seeds'); run.engine('teacher')")
+    change = {"data.seeds": "data/seeds.jsonl", "data.benchmark": "none", "models.base.model": "data/none"}
+    for teacher in (
+        "gpt2",
+        "microsoft/phi-4",
+        {"kind": "openai", "model": "./any", "options": {"base_url": "http://x"}},
+    ):
+        key = "models.teacher" if isinstance(teacher, dict) else "models.teacher.model"
+        preflight.check(load_profile("cpu", change | {key: teacher}), [*stages().values()])
+
+
+def save(folder, dtype, value, count=5):
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text("{}")
+    numbers = np.ones(count, dtype)
+    numbers[-1] = value
+    save_file({"a": np.ones(3, np.int32), "layer.weight": numbers}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_named(tmp_path, dtype, value):
+    assert fault_of(save(tmp_path, dtype, np.finfo(dtype).max)) is None
+    assert "model.safetensors: tensor 'layer.weight' holds NaN" in fault_of(save(tmp_path, dtype, value))
+
+
+def test_bfloat16_and_tensors_of_several_pieces_count(tmp_path, monkeypatch):
+    monkeypatch.setattr("phi4r_lib.models.weights.PIECE", 4)
+    assert "layer.weight" in fault_of(save(tmp_path, np.float32, np.nan, 9))
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    for upper, sound in ((0x7F7F, True), (0xFF80, False), (0x7FC0, False)):
+        numbers = np.array([0x3F80, upper], np.uint16).tobytes()
+        (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + numbers)
+        assert (fault_of(tmp_path) is None) == sound
+
+
+def test_torn_weights_are_named(tmp_path):
+    file = save(tmp_path, np.float32, 1) / "model.safetensors"
+    whole = file.read_bytes()
+    for end in (1, 8, 20, len(whole) - 1):
+        file.write_bytes(whole[:end])
+        assert fault_of(tmp_path) == "model.safetensors is damaged or cut off: fetch or copy it again"
+    file.write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert "damaged" in fault_of(tmp_path)
+
+
+def test_a_run_with_such_weights_does_not_start(house, capsys):
+    house.notebook("01_edge.ipynb", "run.engine('base')")
+    save(house.root / "mine", np.float32, np.nan)
+    assert main(["run", "--set", "models.base.model=mine"]) == 2
+    assert "models.base" in (err := capsys.readouterr().err) and "NaN" in err and err.count("\n") == 1
+    assert not (house.root / "runs").exists()
+
+
+def test_force_forgets_finished_trainings_and_no_killed_one(tmp_path):
+    kept = tmp_path / "1_mid/training/training.json"
+    done = tmp_path / "training.json", tmp_path / "2_sft/training.json", tmp_path / "3_dpo/training/training.json"
+    for file in (kept, *done):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"mark": "m", "report": {"steps": 7} if file in done else None}))
+    runner.forget_training(tmp_path)
+    assert kept.is_file() and not any(file.exists() for file in done)
+
+
+def test_the_shipped_profiles_of_this_machine_pass():
+    for name in ("smoke", "cpu"):
+        preflight.check(load_profile(name), [*stages().values()])

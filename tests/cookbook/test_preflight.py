@@ -19,7 +19,7 @@ from phi4r_lib.models.weights import fault_of
         (
             "run.problems('seeds')",
             "data.seeds=data/sedes.jsonl",
-            "data.seeds: data/sedes.jsonl does not exist, did you",
+            "data.seeds: data/sedes.jsonl does not exist (did you",
         ),
         ("run.problems('seeds')", "data.seeds=[data/seeds.jsonl,/no/file]", "data.seeds: /no/file does not exist"),
         ("run.gold([])", "data.gold=data/gold", "data.gold: data/gold does not exist"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from phi4r_lib.problems.rows import write_rows
-from phi4r_lib.problems.schema import Problem, save_problems
+from phi4r_lib.problems.schema import Problem
 from phi4r_lib.worlds import code_world, math_world, planning_world, safety_world
 from phi4r_lib.worlds.math_world import Story
 from phi4r_lib.worlds.words import frame_named
@@ -186,7 +186,8 @@ def write_worlds(data: Path, seed: int = 20250430) -> dict[str, int]:
         "seeds/safety.jsonl": safety,
     }
     for name, problems in files.items():
-        save_problems(data / name, problems)
+        # Every row is judged by the default verifier, which the files therefore leave out.
+        write_rows(data / name, (problem.model_dump(exclude={"verifier"}) for problem in problems))
     golds = gold | open_gold | code_gold | train_safety_gold | safety_gold
     write_gold(data / "seeds/gold.jsonl", golds.items())
     return {name: len(problems) for name, problems in files.items()} | {"seeds/gold.jsonl": len(golds)}

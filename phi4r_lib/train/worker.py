@@ -40,6 +40,7 @@ def main(job: Path) -> None:
         partial.write_text(json.dumps(note), encoding="utf-8")
         partial.replace(job.with_name(f"error-{rank}.json"))
         raise
+    torch.distributed.barrier()  # gloo aborts now and then when one process leaves while another still works
     torch.distributed.destroy_process_group()
 
 

@@ -36,4 +36,5 @@ tokenizer = AutoTokenizer.from_pretrained(model_dir)
 on_first(lambda: save_model(model, tokenizer, out / "model", weights))
 if is_first():
     torch.save(copy(torch.arange(5, 13)[None]).logits.float(), out / "logits.pt")
+distributed.barrier()  # a process that leaves while the other still works makes gloo abort now and then
 distributed.destroy_process_group()

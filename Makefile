@@ -11,13 +11,16 @@ STAMP := $(VENV)/.installed
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab models bench notebooks test-engines test-verifiers lint clean
+.PHONY: help run run-all test lab models bench notebooks test-engines test-verifiers lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 run: $(STAMP) ## the whole recipe on this machine (PROFILE=cpu), with a report at the end
 	@$(BIN)/phi4r run --profile $(PROFILE)
+
+run-all: $(STAMP) ## the recipe and the further notebooks, 06 and on
+	@$(BIN)/phi4r run --all --profile $(PROFILE)
 
 test: $(STAMP) ## all tests, the smoke profile included
 	@$(BIN)/python -m pytest -m "not engines"

@@ -24,7 +24,8 @@ from phi4r_lib.problems.schema import iter_problems
 
 EXAMPLES = """examples:
   phi4r run                                     the whole recipe with the tiny models, into runs/cpu
-  phi4r run --profile smoke                     every notebook with the least counts
+  phi4r run --profile smoke                     the same with the least counts
+  phi4r run --all                               and the extra notebooks, 06 and on
   phi4r run --from 03 --set sft.passes=3        one setting changed, in a folder of its own beside runs/cpu
   phi4r run --only 01 --out runs/mine --seeds my.jsonl --map prompt=question --map answer=gold
   phi4r plan --profile cpu                      what would run and what it would cost
@@ -84,6 +85,7 @@ def _add_choice(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", default="cpu", help="name of a profile or a YAML file (default: cpu)")
     command.add_argument("--out", help="run folder (default: runs/PROFILE)")
     command.add_argument("--only", action="append", metavar="NN", help="only this notebook; can be repeated")
+    command.add_argument("--all", action="store_true", dest="everything", help="the extra notebooks (06 and on) too")
     command.add_argument("--from", dest="start", metavar="NN", help="this notebook and those after it")
     _add_sets(command)
     command.add_argument(
@@ -178,13 +180,15 @@ def run(args: argparse.Namespace) -> int:
     from phi4r_lib.cookbook import preflight, progress, report, runner
 
     target = target_of(args)
-    notebooks = runner.choose(target, numbers(args.only), *(numbers([args.start]) if args.start else [None]))
+    notebooks = chosen(args, target)
     print(headline(target), flush=True)
     folder = target.folder()
     preflight.check(target.profile, [one for one in notebooks if args.force or folder.outdated(one.number)])
     succeeded = runner.run_notebooks(notebooks, target, progress.Progress(), args.force)
     page = report.write(target.out)
     print(f"report: {shown(page)}")
+    if further := runner.left_out(target, notebooks):
+        print(further)
     for folder in sorted(target.out.glob("[0-9][0-9]_*/figures")):
         print(f"figures: {shown(folder)}")
     if not succeeded:
@@ -194,6 +198,14 @@ def run(args: argparse.Namespace) -> int:
     if problem := sandbox_problem():  # last, so that it is seen
         print(f"not available here: {problem.partition('. To run programs WITHOUT')[0]}")
     return 0 if succeeded else 1
+
+
+def chosen(args: argparse.Namespace, target: Any) -> list[Any]:
+    """The stages that `run` and `plan` consider."""
+    from phi4r_lib.cookbook.runner import choose
+
+    start = numbers([args.start]) if args.start else [None]
+    return choose(target, numbers(args.only), *start, everything=args.everything)
 
 
 def headline(target: Any) -> str:
@@ -213,8 +225,9 @@ def plan(args: argparse.Namespace) -> int:
     from phi4r_lib.cookbook import runner
 
     target = target_of(args)
-    notebooks = runner.choose(target, numbers(args.only), *(numbers([args.start]) if args.start else [None]))
-    print("\n".join([headline(target), *module.lines(notebooks, target)]))
+    notebooks = chosen(args, target)
+    further = runner.left_out(target, notebooks)
+    print("\n".join([headline(target), *module.lines(notebooks, target), *([further] if further else [])]))
     return 0
 
 

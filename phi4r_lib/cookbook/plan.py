@@ -100,6 +100,8 @@ def statuses(folder: RunFolder) -> dict[str, tuple[str, str]]:
         notes += (facts.get("message") or "").splitlines()[:1]
         stage = folder.stages.get(number)
         notes += [stage.fault] if stage and stage.fault else []
+        idle = stage and stage.extra and number not in folder.manifest.get("notebooks", {}) and holder == folder.out
+        notes += [f"extra: --all or --only {number} runs it"] if idle else []
         found[number] = (status, "; ".join(notes))
     return found
 

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -146,10 +146,13 @@ def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> list[str]:
     """Dotted names of every setting, for messages and `phi4r plan`."""
     keys: list[str] = []
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        deeper = isinstance(inner, type) and issubclass(inner, BaseModel)
-        keys += known_keys(inner, f"{prefix}{name}.") if deeper else [prefix + name]
+        inner = next((kind for kind in get_args(field.annotation) if _is_section(kind)), field.annotation)
+        keys += known_keys(inner, f"{prefix}{name}.") if _is_section(inner) else [prefix + name]
     return keys
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def profile_model(folders: Any = ()) -> type[Profile]:
@@ -159,7 +162,7 @@ def profile_model(folders: Any = ()) -> type[Profile]:
     taken = sorted(set(own) & set(Profile.model_fields))
     if taken:
         raise UserError(f"section '{taken[0]}' is the library's own; a notebook's settings need another name")
-    fields: Any = {section: (_closed(model), _default(model)) for section, model in own.items()}
+    fields: Any = {section: _field(model, extra) for section, (model, extra) in own.items()}
     return create_model("Profile", __base__=Profile, **fields) if fields else Profile
 
 
@@ -168,6 +171,12 @@ def _closed(model: type[BaseModel]) -> type[BaseModel]:
     if "extra" in model.model_config:
         return model
     return type(model.__name__, (model,), {"model_config": ConfigDict(extra="forbid"), "__module__": model.__module__})
+
+
+def _field(model: type[BaseModel], extra: bool) -> tuple[Any, Any]:
+    """Type and default of a notebook's section; a profile may lack the section of an extra notebook, which then cannot run."""
+    closed, default = _closed(model), _default(model)
+    return (closed | None, None) if extra and default is ... else (closed, default)
 
 
 def _default(model: type[BaseModel]) -> Any:

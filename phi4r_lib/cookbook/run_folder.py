@@ -96,13 +96,15 @@ class RunFolder:
         return absent + ([EVERY_MODEL] if EVERY_MODEL in stage.needs and not self.model_names() else [])
 
     def model_names(self) -> list[str]:
-        """Every trained model of the run as an artefact, "03_sft/model", in the order of the stages.
+        """Every trained model of the run as an artefact, "03_sft/model", in the order of the stages, extra ones left out.
 
         A model is STAGE/model, or STAGE/PART/model where the stage numbers its parts ("07_mini/2_sft/model").
         """
         found = []
         folders = [self.out, *self.earlier()]
         for number in sorted({path.name[:2] for folder in folders for path in folder.glob("[0-9][0-9]_*")}):
+            if number in self.stages and self.stages[number].extra:
+                continue
             folder = self.holder(number)
             for place in (f"{number}_*/model", f"{number}_*/[0-9]_*/model"):
                 found += [str(path.relative_to(folder)) for path in sorted(folder.glob(place)) if _is_model(path)]

@@ -51,8 +51,13 @@ class Target:
         return RunFolder(self.out, plain(self.profile), self.varies)
 
 
-def choose(target: Target, only: list[str] | None = None, start: str | None = None) -> list[Stage]:
-    """The stages to consider, in order; raises UserError for a number that does not exist and for a faulty notebook."""
+def choose(
+    target: Target, only: list[str] | None = None, start: str | None = None, everything: bool = False
+) -> list[Stage]:
+    """The stages to consider, in order: extra ones with `everything`, or when `only` or `start` name one.
+
+    Raises UserError for a number that does not exist, a faulty notebook, and one whose settings the profile lacks.
+    """
     found = stages(target.profile.notebooks)
     if not found:
         raise UserError(f"no notebooks found in {home() / 'notebooks'}")
@@ -62,13 +67,25 @@ def choose(target: Target, only: list[str] | None = None, start: str | None = No
             known = ", ".join(stage.name for stage in found.values())
             about = f"there is no notebook '{number}'; notebooks are {known} (the two digits are enough)"
             raise UserError("; ".join([about, *aside]))
-    picked = [stage for n, stage in found.items() if (not only or n in only) and (not start or n >= start)]
+    everything = everything or bool(only) or bool(start and found[start].extra)
+    wanted = {number: stage for number, stage in found.items() if everything or not stage.extra}
+    picked = [stage for n, stage in wanted.items() if (not only or n in only) and (not start or n >= start)]
     if not picked:
         raise UserError(f"--only {' '.join(only or [])} --from {start} leaves no notebook to run; give one of the two")
     for stage in picked:
         if stage.fault:
             raise UserError(stage.fault)
+        for section in stage.declaration.settings if stage.declaration else ():
+            if getattr(target.profile, section) is None:
+                without = f"profile '{target.profile.name}' has no section '{section}', which {stage.name} needs"
+                raise UserError(f"{without}; copy the one in notebooks/profiles/cpu.yaml and give it your counts")
     return picked
+
+
+def left_out(target: Target, chosen: list[Stage]) -> str | None:
+    """A line about the extra notebooks that are not among the chosen ones, or None."""
+    names = [stage.name for stage in stages(target.profile.notebooks).values() if stage.extra and stage not in chosen]
+    return f"further notebooks: {', '.join(names)} (--all runs them too, --only NN one of them)" if names else None
 
 
 def check_needs(chosen: list[Stage], folder: RunFolder) -> None:

@@ -5,7 +5,8 @@
 `stage` is the notebook's file name and its folder in a run; the two digits give its place. `needs` are artefacts of
 earlier stages: a stage's folder, a file or folder in it, or "*/model" for the models of every stage. `sections` are the parts of the profile
 that decide how much work it is. `settings` maps sections of its own to pydantic models. `packages` are those that it uses in processes of their
-own (the kernel's are seen). A notebook is one file, in notebooks/ or in a folder that the profile's `notebooks` names.
+own (the kernel's are seen). `extra: true` says that the recipe does without it: `phi4r run` leaves it out, `phi4r run --all` and
+`--only NN` run it, its models are none of "*/model", and a profile may lack its settings. A notebook is one file, in notebooks/ or in a folder that the profile's `notebooks` names.
 Not here: running a stage (runner.py), whether its results still hold (lineage.py).
 """
 
@@ -39,6 +40,7 @@ class Declaration(BaseModel):
     sections: list[str] = []
     settings: dict[str, str] = {}
     packages: list[str] = []
+    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Stage:
     def sections(self) -> list[str]:
         """Sections of the profile that decide how much work it is, its own among them."""
         return [*self.declaration.sections, *self.declaration.settings] if self.declaration else []
+
+    @property
+    def extra(self) -> bool:
+        """Whether the recipe does without it, so that only --all or its number runs it."""
+        return bool(self.declaration and self.declaration.extra)
 
 
 def stages(folders: Sequence[str] = ()) -> dict[str, Stage]:
@@ -150,9 +157,12 @@ def _parameters(path: Path, cells: Iterable[Any]) -> str | None:
     return f"{shown(path)}: no cell tagged 'parameters' sets {missing}; {silent}" if missing else None
 
 
-def own_settings(folders: Sequence[str] = ()) -> dict[str, type[BaseModel]]:
-    """{section: pydantic model} of all stages; raises UserError for a name that leads to none, or is declared twice."""
-    found: dict[str, type[BaseModel]] = {}
+def own_settings(folders: Sequence[str] = ()) -> dict[str, tuple[type[BaseModel], bool]]:
+    """{section: (pydantic model, whether its notebook is extra)} of all stages.
+
+    Raises UserError for a name that leads to no model, and for a section that two notebooks declare differently.
+    """
+    found: dict[str, tuple[type[BaseModel], bool]] = {}
     for stage in stages(folders).values():
         for section, name in (stage.declaration.settings if stage.declaration else {}).items():
             try:
@@ -161,7 +171,9 @@ def own_settings(folders: Sequence[str] = ()) -> dict[str, type[BaseModel]]:
                 raise UserError(f"{shown(stage.path)}: {error}") from None
             if not (isinstance(model, type) and issubclass(model, BaseModel)):
                 raise UserError(f"{shown(stage.path)}: '{name}' is no pydantic model; settings are one")
-            if found.setdefault(section, model) is not model:
+            before, extra = found.setdefault(section, (model, stage.extra))
+            found[section] = (model, extra and stage.extra)
+            if before is not model:
                 raise UserError(f"{shown(stage.path)}: section '{section}' is also another notebook's; rename it")
     return found
 

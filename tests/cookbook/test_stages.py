@@ -7,9 +7,11 @@ import pytest
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.home import UserError
 from phi4r_lib.cookbook.profile import ProfileError, load_profile
+from phi4r_lib.cookbook.run_folder import RunFolder
 from phi4r_lib.cookbook.runner import Target, choose
 from phi4r_lib.cookbook.stages import copies, stages
 
+WRITES = "run.write_results('{}', {{'n': 1}})"
 SETTINGS = """
 from pydantic import BaseModel, Field
 
@@ -129,3 +131,64 @@ def test_settings_that_lead_nowhere_are_explained(own, settings, says):
     own.notebook("10_words.ipynb", settings=settings)
     with pytest.raises(UserError, match=says):
         load_profile("cpu")
+
+
+@pytest.fixture
+def recipe(house):
+    """Two notebooks of a recipe and an extra one between and after them."""
+    house.notebook("01_edge.ipynb", WRITES.format("01_edge"))
+    house.notebook("03_trial.ipynb", WRITES.format("03_trial"), needs=("01_edge",), extra=True)
+    house.notebook("05_variance.ipynb", WRITES.format("05_variance"))
+    house.notebook("06_more.ipynb", WRITES.format("06_more"), extra=True)
+    return house
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        ({}, ["01", "05"]),
+        ({"everything": True}, ["01", "03", "05", "06"]),
+        ({"only": ["03"]}, ["03"]),
+        ({"start": "05"}, ["05"]),
+        ({"start": "03"}, ["03", "05", "06"]),
+        ({"start": "05", "everything": True}, ["05", "06"]),
+    ],
+)
+def test_extra_notebooks_run_only_when_asked_for(recipe, words, numbers):
+    aim = Target("cpu", load_profile("cpu"), recipe.root / "runs/cpu", {})
+    assert [stage.number for stage in choose(aim, **words)] == numbers
+
+
+def test_run_leaves_extra_notebooks_out_and_says_how_to_get_them(recipe, capsys):
+    assert main(["run"]) == 0
+    assert "further notebooks: 03_trial, 06_more (--all" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "not run" in lines[1] and "extra: --all or --only 03 runs it" in lines[1] and "extra" not in lines[0]
+    assert main(["plan", "--all"]) == 0
+    plan = capsys.readouterr().out
+    assert "03_trial" in plan and "further notebooks" not in plan
+    assert main(["run", "--only", "03"]) == 0 and "further notebooks: 06_more" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert "done" in line and "extra" not in line
+
+
+def test_a_profile_may_lack_the_settings_of_an_extra_notebook_but_then_it_does_not_run(own):
+    own.notebook("10_words.ipynb", settings={"words": "own_settings:Settings"}, extra=True)
+    aim = Target("cpu", load_profile("cpu"), own.root / "runs/cpu", {})
+    with pytest.raises(UserError, match="profile 'cpu' has no section 'words', which 10_words needs; copy"):
+        choose(aim, everything=True)
+    assert load_profile("cpu", {"words.length": 3}).words.length == 3
+    with pytest.raises(ProfileError, match=r"did you mean 'words\.length'"):
+        load_profile("cpu", {"words.lenght": 1, "words.length": 1})
+
+
+def test_models_of_extra_notebooks_are_not_the_recipes(house):
+    house.notebook("03_sft.ipynb")
+    house.notebook("04_more.ipynb", extra=True)
+    out = house.root / "runs/cpu"
+    for stage in ("03_sft", "04_more"):
+        (out / stage / "model").mkdir(parents=True)
+        (out / stage / "model/config.json").write_text("{}")
+    assert RunFolder(out, {}).model_names() == ["03_sft/model"]

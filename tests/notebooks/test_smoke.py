@@ -1,4 +1,4 @@
-"""Every notebook end to end with the smoke profile, through the command that users type; about two minutes."""
+"""Every notebook end to end with the smoke profile, through the command that users type; about a minute per notebook at most."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def smoke(tmp_path_factory, connects):
         if shutil.which("unshare") and not subprocess.run([*ALONE, "true"], capture_output=True).returncode
         else ()
     )
-    run = ("phi4r_lib.cookbook.cli", "run", "--profile", "smoke", "--out", str(out))
+    run = ("phi4r_lib.cookbook.cli", "run", "--all", "--profile", "smoke", "--out", str(out))
     done = command(*run, before=before, **connects[1])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return out, done.stdout
@@ -159,7 +159,7 @@ def test_report_shows_every_notebook_and_figure(smoke):
 def test_second_run_keeps_everything(smoke):
     out, _ = smoke
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")}
-    again = command("phi4r_lib.cookbook.cli", "run", "--profile", "smoke", "--out", str(out))
+    again = command("phi4r_lib.cookbook.cli", "run", "--all", "--profile", "smoke", "--out", str(out))
     assert again.returncode == 0 and again.stdout.count("kept") >= len(NOTEBOOKS)
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")} == before
 

@@ -38,11 +38,16 @@ def _action(stage: Stage, folder: RunFolder, running: list[str]) -> tuple[str, b
     reason = folder.outdated(stage.number)
     if reason:
         return f"run ({reason})", True
-    before = [number for number in running if any(need[:2] == number or need == EVERY_MODEL for need in stage.needs)]
+    before = [number for number in running if _stands_on(stage, number)]
     if before:
         return f"run if {' or '.join(before)} comes out otherwise", True
     holder = folder.holder(stage.number)
     return ("keep" if holder == folder.out else f"keep (from {shown(holder)})"), False
+
+
+def _stands_on(stage: Stage, number: str) -> bool:
+    """Whether a stage reads artefacts of the stage with this number."""
+    return any(need[:2] == number or need == EVERY_MODEL for need in stage.needs)
 
 
 def counts(stage: Stage, target: Target) -> str:
@@ -86,19 +91,24 @@ def opened(out: Path) -> RunFolder:
 def statuses(folder: RunFolder) -> dict[str, tuple[str, str]]:
     """{"01": (status in a word or two, remark)} of every stage and every recorded notebook.
 
-    The remark says where results come from, what has changed since, or the first line of a failure.
+    The remark says where results come from, what has changed since for it or for a stage it stands on, or the first line
+    of a failure.
     """
     recorded_here = folder.manifest.get("notebooks", {})
     alive = any(facts.get("status") == "running" for facts in recorded_here.values()) and at_work(folder.out)
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
+    stale: list[str] = []
     for number in sorted({*folder.stages, *recorded_here}):
         facts, holder = folder.record(number), folder.holder(number)
         status = facts.get("status", "not run")
         status = "killed" if status == "running" and not alive else status
         notes = [f"from {shown(holder)}"] if holder != folder.out else []
-        notes += [f"since then {change}" for change in folder.changed(number)]
+        stage, changed = folder.stages.get(number), folder.changed(number)
+        notes += [f"since then {change}" for change in changed]
+        below = [one for one in stale if status == "done" and stage and _stands_on(stage, one)]
+        notes += [f"stands on {', '.join(below)}, which changed since"] if below else []
+        stale += [number] if changed or below else []
         notes += (facts.get("message") or "").splitlines()[:1]
-        stage = folder.stages.get(number)
         notes += [stage.fault] if stage and stage.fault else []
         idle = stage and stage.extra and number not in folder.manifest.get("notebooks", {}) and holder == folder.out
         notes += [f"extra: --all or --only {number} runs it"] if idle else []

@@ -17,6 +17,7 @@ from phi4r_lib.cookbook.run import check_base, problem_files
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.stages import Stage, code_of
 from phi4r_lib.models.weights import fault_of
+from phi4r_lib.problems.verify import VerifierUnavailable, open_verifiers
 
 OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
 LOADED_HERE = ("transformers", "vllm", "ray")  # engines whose model is a folder or a name of a hub
@@ -24,6 +25,10 @@ LOADED_HERE = ("transformers", "vllm", "ray")  # engines whose model is a folder
 
 def check(profile: Profile, due: Sequence[Stage]) -> None:
     """Raises UserError, in one line, for what the stages that will run would miss or could not use."""
+    try:
+        open_verifiers(profile.verifiers)
+    except (VerifierUnavailable, ValueError) as error:
+        raise UserError(f"profile '{profile.name}', verifiers: {error}") from None
     code = "\n".join(cell for stage in due for cell in code_of(stage.path))
     absent = [*_absent_files(profile, code), *_absent_prompts(profile, code), *_absent_models(profile, code)]
     if absent:

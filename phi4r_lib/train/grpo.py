@@ -101,7 +101,9 @@ def run_grpo(
     tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
     rows, asked = _rows(Path(rl_file), settings)
     _check(model_dir, tokenizer, validation, settings)
-    session = on_first(lambda: open_session(out, settings, inputs_of(model_dir, [rl_file], validation, seed, system)))
+    session = on_first(
+        lambda: open_session(out, settings, inputs_of(model_dir, [rl_file], validation, seed, system, verifiers))
+    )
     if session.report:
         return _report(out, session.report)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")

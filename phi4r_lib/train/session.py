@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from phi4r_lib.problems import rows
 from phi4r_lib.problems.fingerprint import file_fingerprint, fingerprint
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.settings import PLACE
 
 NOTE = "training.json"  # which training this is (mark) and, once it is finished, its report and files
@@ -90,12 +91,20 @@ class Session:
 
 
 def inputs_of(
-    model_dir: Path | str, files: Iterable[Path | str], validation: Iterable[Problem], seed: int, system: str | None
+    model_dir: Path | str,
+    files: Iterable[Path | str],
+    validation: Iterable[Problem],
+    seed: int,
+    system: str | None,
+    verifiers: Verifiers | None = None,
 ) -> dict[str, Any]:
     """What a training's outcome depends on beside its settings; contents count, not where they lie."""
     problems = [problem.model_dump() for problem in validation]
     data = {"base": Path(model_dir).name, "data": digest([*files, model_dir]), "validation": problems}
-    return data | {"seed": seed, "system": system}
+    judges = {
+        name: one if isinstance(one, str | Mapping) else str(type(one)) for name, one in (verifiers or {}).items()
+    }
+    return data | {"seed": seed, "system": system} | ({"verifiers": judges} if judges else {})
 
 
 def open_session(out: Path | str, settings: BaseModel, inputs: Mapping[str, Any]) -> Session:

@@ -117,7 +117,9 @@ def run_sft(
     no_telemetry()
     started, out = time.perf_counter(), Path(out)
     check_base(model_dir, settings, system)  # first: a base that cannot be trained leaves everything as it is
-    session = on_first(lambda: open_session(out, settings, inputs_of(model_dir, files, validation, seed, system)))
+    session = on_first(
+        lambda: open_session(out, settings, inputs_of(model_dir, files, validation, seed, system, verifiers))
+    )
     if session.report:
         return _report(out, session.report)
     model, tokenizer = prepare_model(model_dir, settings, system)

@@ -40,6 +40,22 @@ def test_one_line_before_anything_starts(house, capsys, cell, change, says):
     assert not (house.root / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("'nowhere.tickets:Ticket'", "verifier 'nowhere.tickets:Ticket': No module named 'nowhere'"),
+        ("'json:Ticket'", "verifier 'json:Ticket': module json has no 'Ticket'"),
+        ("{kind: numeric, tolerance: 1, no_such: 2}", "no_such"),
+    ],
+)
+def test_verifiers_of_the_profile_are_opened_before_anything_starts(house, capsys, spec, says):
+    house.notebook("01_edge.ipynb", "run.problems('seeds')")
+    assert main(["run", "--set", f"verifiers={{ticket: {spec}}}"]) == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
+    assert not (house.root / "runs").exists()
+
+
 def test_what_no_notebook_reads_is_not_asked_for(house):
     house.notebook("01_edge.ipynb", "run.problems('seeds'); run.engine('teacher')")
     change = {"data.seeds": "data/seeds.jsonl", "data.benchmark": "none", "models.base.model": "data/none"}

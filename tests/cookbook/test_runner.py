@@ -61,6 +61,22 @@ def test_run_resume_and_rerun_of_what_changed(house):
     assert outdated(house, "01") == "no results yet"
 
 
+def test_status_says_that_an_earlier_stage_changed(house):
+    """01 is edited after both ran: what 02 read is unchanged as yet, but it stands on results that no longer hold."""
+    edge = "run.folder('01_edge').joinpath('edge.jsonl').write_text('rows')"
+    house.notebook("01_edge.ipynb", edge, RESULTS.format("01_edge"))
+    house.notebook(
+        "02_rewrite.ipynb",
+        "run.need('01_edge/edge.jsonl')",
+        RESULTS.format("02_rewrite"),
+        needs=("01_edge/edge.jsonl",),
+    )
+    assert run(house)[0]
+    assert "stands on" not in "\n".join(status_lines(house.root / "runs/cpu"))
+    house.notebook("01_edge.ipynb", "more = 1", edge, RESULTS.format("01_edge"))
+    assert "stands on 01, which changed since" in status_lines(house.root / "runs/cpu")[1]
+
+
 def test_a_notebook_edited_while_it_runs_is_not_done(house):
     """It edits itself as a reader would in JupyterLab, after its kernel has started."""
     path = house.root / "notebooks/01_edge.ipynb"

@@ -227,3 +227,10 @@ def test_the_bench_has_something_to_choose(straight):
     """Without right answers and a change of the best model, the tests above would compare little."""
     checked = [row["accuracy"] for row in straight[0][1] if row["kind"] == "validation"]
     assert max(checked) > 0 and len(set(checked)) > 1
+
+
+def test_another_verifier_is_another_training(folder):
+    """Who judges validation and rollouts decides what comes out, so a finished training does not stand for both."""
+    common = ("base", [write_rows(folder)], PROBLEMS, 0, None)
+    plain, exact = session.inputs_of(*common), session.inputs_of(*common, {"math": "exact"})
+    assert plain == session.inputs_of(*common, {}) != exact != session.inputs_of(*common, {"math": {"kind": "json"}})

@@ -1,20 +1,25 @@
-"""Processes of a notebook: started together, measured together, and none left behind.
+"""Processes of a notebook and their temporary folder: started together, measured together, and nothing left behind.
 
 A Jupyter kernel puts itself into a session of its own, so killing a process group misses it and everything it
 started (a vLLM server holding the GPU, for example). Every process of a job therefore carries the job's mark in its
-environment, and `reap` ends all that carry it. Not here: what the processes do.
+environment, and `reap` ends all that carry it. What a killed runner leaves in the temporary folder is swept at the
+next start: a lock on it, which the system lets go of when its holder dies, tells the living from the dead. Not here:
+what the processes do, what lies in the run folder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +27,8 @@ import psutil
 
 MARK = "PHI4R_JOB"  # one start of one notebook
 RUN = "PHI4R_RUN"  # the run folder it works in
+PREFIX = "phi4r-run-"
+LONGEST = 60  # characters of the place: a socket's whole path may have about 100
 
 
 @dataclass
@@ -121,3 +128,39 @@ def end_with_parent(parent: int, mark: str | None = None, every_s: float = 0.2) 
     if os.getppid() != parent:
         watch()
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A new folder with `runtime` (sockets, for this user only) and `tmp` in it; others without a holder are removed."""
+    place = _place()
+    sweep(place)
+    folder = Path(tempfile.mkdtemp(prefix=".phi4r-", dir=place))
+    try:
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            folder = folder.rename(place / (PREFIX + folder.name.removeprefix(".phi4r-")))
+            folder.chmod(0o711)  # a program in the sandbox may run as another user
+            (folder / "runtime").mkdir(mode=0o700)
+            (folder / "tmp").mkdir(mode=0o711)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(place: Path) -> int:
+    """Removes folders whose holder is dead, those of this user; returns how many."""
+    removed = 0
+    for folder in place.glob(PREFIX + "*"):
+        with contextlib.suppress(OSError), (folder / "lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def _place() -> Path:
+    """The system's folder for temporary files, or /tmp where that one's path is too long for sockets."""
+    usual = Path(tempfile.gettempdir())
+    short = len(str(usual)) <= LONGEST or not os.access("/tmp", os.W_OK)
+    return usual if short else Path("/tmp")

@@ -25,7 +25,6 @@ from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.lineage import notebook_mark, outputs
 from phi4r_lib.cookbook.profile import nested
 from phi4r_lib.cookbook.run_folder import RunFolder
-from phi4r_lib.cookbook.scratch import scratch
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage, copies, stages
 from phi4r_lib.problems.rows import plain
@@ -211,7 +210,7 @@ def _execute(notebook: Stage, target: Target, tell: Tell, began: float) -> tuple
     """Exit code, peak memory in MB and the reason of a failure; no process of the notebook outlives this call."""
     log = executed(target.out, notebook).with_suffix(".log")
     job = None
-    with scratch() as folder:
+    with processes.scratch() as folder:
         job_file = _job_file(folder / "runtime", notebook, target)
         command = [sys.executable, "-m", "phi4r_lib.cookbook.execute", str(job_file), str(os.getpid())]
         env = {"JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "TMPDIR": str(folder / "tmp")}

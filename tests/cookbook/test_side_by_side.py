@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from phi4r_lib.cookbook import processes, runner, state
+from phi4r_lib.cookbook.processes import PREFIX, scratch, sweep
 from phi4r_lib.cookbook.profile import load_profile
-from phi4r_lib.cookbook.scratch import PREFIX, scratch, sweep
 
 CLI = [sys.executable, "-m", "phi4r_lib.cookbook.cli"]
 RESULTS = "run.write_results('01_edge', {'n': 1})"

@@ -126,6 +126,7 @@ class Mixture(Section):
     original_share: float = Share
     hard_share: float = Share
     easy_share: float = Share
+    rl_edge_share: float = Share
     rl: int = Count
 
 

@@ -1,8 +1,8 @@
 """Which traces and prompts go into training, in which shares, and the files that training reads.
 
-Edge problems first, then a settable share of consistent hard ones and a few easy ones; originals and synthetic problems
-in balance; one SFT file per domain, so that each domain can be tuned alone and the files added up later (report 3). Not
-here: whether a single trace is good (teach.py).
+A share of the edge seeds is kept for GRPO. Of the others edge problems come first, then a settable share of consistent
+hard ones and a few easy ones; originals and synthetic problems in balance; one SFT file per domain, so that each domain
+can be tuned alone and the files added up later (report 3). Not here: whether a single trace is good (teach.py).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import pandas as pd
 
 from phi4r_lib.curate.decontaminate import BenchmarkIndex, scan
 from phi4r_lib.curate.duplicates import remove_duplicates
@@ -25,11 +27,15 @@ CLASSES = ("edge", "undecided", "hard", "easy")  # order in which seeds are take
 
 @dataclass(frozen=True)
 class Mixture:
-    """The chosen traces by origin, how many of each class they teach, and what to know about the balance."""
+    """The chosen traces by origin, how many of each class they teach, and what to know about the balance.
+
+    `for_rl` are the ids of problems that no trace teaches, because they are kept for GRPO.
+    """
 
     original: list[TraceRow]
     synthetic: list[TraceRow]
     classes: dict[str, int]
+    for_rl: frozenset[str] = frozenset()
     warnings: list[str] = field(default_factory=list)
 
 
@@ -41,17 +47,20 @@ def compose(
     original_share: float,
     hard_share: float,
     easy_share: float,
+    rl_edge_share: float = 0.0,
     seed: int = 0,
 ) -> Mixture:
     """At most `size` kept traces, `original_share` of them of seeds, the rest of problems made from seeds.
 
-    Of the seeds' traces at most `hard_share` belong to hard and `easy_share` to easy seeds; edge and undecided ones come
+    First a share `rl_edge_share` of the edge seeds is set aside for GRPO (`kept_for_rl`). Of the other seeds' traces at most `hard_share` belong to hard and `easy_share` to easy seeds; edge and undecided ones come
     first. Every problem gives one trace before any gives a second. Where one side runs short the other fills up, but not
     beyond EXTREMES, and a warning says so; shares of 0 and 1 are kept exactly. Shares are of 1; the report asks for a
     balance and publishes no figures, these are ours. Raises ValueError for shares outside [0, 1].
     """
-    if not all(0 <= share <= 1 for share in (original_share, hard_share, easy_share)):
-        raise ValueError("original_share, hard_share and easy_share lie between 0 and 1")
+    if not all(0 <= share <= 1 for share in (original_share, hard_share, easy_share, rl_edge_share)):
+        raise ValueError("original_share, hard_share, easy_share and rl_edge_share lie between 0 and 1")
+    for_rl = kept_for_rl(lessons, rl_edge_share, seed)
+    lessons = [lesson for lesson in lessons if lesson.id not in for_rl]
     kept = _by_problem(traces)
     seeds = [lesson for lesson in lessons if lesson.kind == "seed"]
     synthetic = _in_turns([one for one in lessons if one.kind != "seed"], kept, random.Random(seed))
@@ -60,7 +69,20 @@ def compose(
     original = _by_class(seeds, kept, count, hard_share, easy_share, random.Random(seed))
     decision = {lesson.id: lesson.decision for lesson in lessons}
     classes = Counter(decision[row.problem_id] for row in original)
-    return Mixture(original, synthetic[:rest], dict(classes), _warnings(len(original), rest, size, original_share))
+    warnings = _warnings(len(original), rest, size, original_share)
+    return Mixture(original, synthetic[:rest], dict(classes), for_rl, warnings)
+
+
+def kept_for_rl(lessons: Sequence[Lesson], share: float, seed: int = 0) -> frozenset[str]:
+    """Ids of a random `share` of the edge seeds, and of the problems that tell one of them again in other words.
+
+    What SFT has shown with its solution is no longer a try of the model's own. Problems with other numbers are other
+    problems and stay. Ours: the report filters seeds for both stages and does not say how it divides them.
+    """
+    edge = [lesson.id for lesson in lessons if lesson.kind == "seed" and lesson.decision == "edge"]
+    chosen = set(random.Random(seed).sample(edge, round(share * len(edge))))
+    again = {one.id for one in lessons if one.kind in ("rewrite", "paraphrase") and one.parent_id in chosen}
+    return frozenset(chosen | again)
 
 
 def _counts(size: int, share: float, original: int, synthetic: int) -> tuple[int, int]:
@@ -145,24 +167,49 @@ def sft_row(trace: TraceRow, lesson: Lesson, system: str | None) -> dict[str, An
 def rl_rows(lessons: Sequence[Lesson], taught: Iterable[str], *, limit: int, system: str | None, seed: int = 0):
     """Prompts with proxy truth for GRPO, the first `limit`: edge before hard, not taught by SFT before taught; no easy.
 
-    Same system message as SFT. GRPO itself drops groups that are all right or all wrong, so hard prompts cost samples
-    but do no harm. `overlap` marks prompts that SFT also saw.
+    Same system message as SFT. `decision` is the class that the *base* gave the problem ("new" for made ones, whose
+    parent's class is `parent_decision`); training has moved the edge since, so GRPO measures again. It also drops groups
+    that are all right or all wrong, so hard prompts cost samples but do no harm. `overlap` marks prompts that SFT also saw.
     """
     taught = set(taught)
     usable = [lesson for lesson in lessons if lesson.answer is not None and lesson.decision != "easy"]
     order = random.Random(seed).sample(usable, len(usable))
     rank = {"edge": 0, "undecided": 1, "new": 1}
     order.sort(key=lambda lesson: (lesson.id in taught, rank.get(lesson.decision, 2)))
-    return [_rl_row(lesson, system, lesson.id in taught) for lesson in order[:limit]]
+    decisions = {lesson.id: lesson.decision for lesson in lessons}
+    return [_rl_row(one, system, one.id in taught, decisions.get(one.parent_id)) for one in order[:limit]]
 
 
-def _rl_row(lesson: Lesson, system: str | None, overlap: bool) -> dict[str, Any]:
+def _rl_row(lesson: Lesson, system: str | None, overlap: bool, parent_decision: str | None) -> dict[str, Any]:
     lineage = {"parent_id": lesson.parent_id, "source": lesson.source, "licence": lesson.licence, "kind": lesson.kind}
-    about = {"decision": lesson.decision, "vote_share": lesson.vote_share, "overlap": overlap}
+    about = {"decision": lesson.decision, "parent_decision": parent_decision, "vote_share": lesson.vote_share}
+    about["overlap"] = overlap
     check = {"answer_type": lesson.answer_type, "verifier": lesson.verifier, "meta": lesson.meta}
     prompt = as_messages(lesson.prompt, system)
     row = {"prompt": prompt, "answer": lesson.answer, "id": lesson.id, "domain": lesson.domain}
     return row | check | lineage | about
+
+
+def where_used(lessons: Sequence[Lesson], taught: Iterable[str], prompts: Iterable[str]) -> pd.DataFrame:
+    """Number of problems by source and class of the base (of made problems: their parent's), all, in SFT and in RL.
+
+    `taught` and `prompts` are ids of problems; a class that nobody has is left out.
+    """
+    classes = {lesson.id: lesson.decision for lesson in lessons}
+    table = pd.DataFrame(
+        {
+            "source": ["seed" if one.kind == "seed" else "made from" for one in lessons],
+            "class": [one.decision if one.kind == "seed" else classes.get(one.parent_id, "other") for one in lessons],
+            "problems": 1,
+            "SFT": [one.id in taught for one in lessons],
+            "RL": [one.id in prompts for one in lessons],
+        }
+    )
+    order = {name: place for place, name in enumerate((*CLASSES, "other"))}
+    counts = table.groupby(["source", "class"]).sum().astype(int)
+    return counts.sort_index(level="class", key=lambda names: names.map(order)).sort_index(
+        level="source", ascending=False, sort_remaining=False
+    )
 
 
 def overlapping(

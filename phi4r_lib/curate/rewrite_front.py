@@ -6,7 +6,7 @@ One front per notebook, so that a change to the stopping rules reaches 02 only t
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, build_index
 from phi4r_lib.curate.edge import iter_edge
 from phi4r_lib.curate.evidence import uncovered
-from phi4r_lib.curate.mixture import compose, overlapping, repeating, rl_rows, sft_row
+from phi4r_lib.curate.mixture import compose, overlapping, repeating, rl_rows, sft_row, where_used
 from phi4r_lib.curate.quality import proportion
 from phi4r_lib.curate.rewrite import check, load_task, propose, reasons
 from phi4r_lib.curate.rewrite_quality import precision, removals

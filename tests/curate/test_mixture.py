@@ -131,3 +131,35 @@ def test_repeats_name_what_they_repeat():
         [("a", ITEM), ("b", "Quite another text, of other words."), ("c", ITEM.lower())], 0.9, "duplicate"
     )
     assert [(row["id"], row["item"], row["rule"]) for row in rows] == [("c", "a", "near-duplicate")]
+
+
+def test_a_share_of_the_edge_seeds_is_kept_for_rl_with_all_that_retells_them():
+    lessons = pool()
+    retold = lesson("retold", kind="paraphrase").model_copy(update={"parent_id": "edge0"})
+    other = lesson("other", kind="numbers").model_copy(update={"parent_id": "edge0"})
+    lessons += [retold, other]
+    all_edge = mixture.kept_for_rl(lessons, 1.0)
+    assert all_edge == {f"edge{i}" for i in range(30)} | {"retold"}
+    result = composed(lessons=lessons, rl_edge_share=0.5)
+    edge = {name for name in result.for_rl if name.startswith("edge")}
+    taught = {row.problem_id for row in [*result.original, *result.synthetic]}
+    assert len(edge) == 15 == result.classes["edge"] and not taught & result.for_rl
+    assert ("retold" in result.for_rl) == ("edge0" in edge)
+    prompts = mixture.rl_rows(lessons, taught, limit=20, system=None)
+    assert [row["decision"] for row in prompts[:15]] == ["edge"] * 15 and not any(row["overlap"] for row in prompts)
+    assert composed(lessons=lessons).for_rl == frozenset()
+
+
+def test_prompts_name_the_class_of_a_made_problems_parent():
+    made = lesson("made", kind="numbers").model_copy(update={"parent_id": "edge0"})
+    rows = mixture.rl_rows([*pool(synthetic=0), made], [], limit=1000, system=None)
+    assert {row["id"]: row["parent_decision"] for row in rows}["made"] == "edge"
+
+
+def test_the_table_of_use_counts_problems_by_source_class_and_stage():
+    made = lesson("made", kind="numbers").model_copy(update={"parent_id": "edge0"})
+    lessons = [*pool(synthetic=0), made]
+    table = mixture.where_used(lessons, {"edge0", "hard1"}, {"edge1", "made"})
+    assert table.loc[("seed", "edge")].tolist() == [30, 1, 1]
+    assert table.loc[("made from", "edge")].tolist() == [1, 0, 1]
+    assert table.index.tolist()[:2] == [("seed", "edge"), ("seed", "hard")]

@@ -116,7 +116,7 @@ def _few(names: list[str]) -> str:
 
 def notebook_mark(path: Path) -> str:
     """A hash of a notebook's code cells: prose and outputs do not count."""
-    return mark(code_of(path))
+    return mark(code_of(path, exercises=False))
 
 
 def setting_mark(settings: Mapping[str, Any], key: str) -> str:

@@ -32,14 +32,19 @@ def clean(notebook: Any) -> Any:
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     count = 0
     for index, cell in enumerate(notebook.cells):
-        tags = cell.metadata.get("tags", [])
-        cell.metadata = {"tags": tags} if tags else {}
+        cell.metadata = _cell_metadata(cell.metadata)
         cell.id = f"cell-{index:02d}"
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
             cell.outputs = [kept for output in cell.outputs if (kept := _output(output, count)) is not None]
     return notebook
+
+
+def _cell_metadata(metadata: Any) -> dict[str, Any]:
+    """Tags, and that the source is folded; everything else is how somebody last looked at the cell."""
+    kept = {"tags": metadata["tags"]} if metadata.get("tags") else {}
+    return kept | ({"jupyter": {"source_hidden": True}} if metadata.get("jupyter", {}).get("source_hidden") else {})
 
 
 def _output(output: Any, count: int) -> Any | None:

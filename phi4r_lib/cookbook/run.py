@@ -216,7 +216,8 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
     if varies:
         print(f"{', '.join(as_text(change))}: this run goes to {shown(path)} and varies {shown(varies)}.")
     versions = _record(path, validated, str(profile), change, varies)
-    cells = {number: code_of(stage.path) for number, stage in stages(validated.notebooks).items() if not stage.fault}
+    found = stages(validated.notebooks).items()
+    cells = {number: code_of(stage.path, exercises=False) for number, stage in found if not stage.fault}
     reads = Reads()
     watched = cast(Profile, Watched(with_model_paths(validated), reads))
     return Run(watched, path, versions, str(profile), plain(validated), cells, reads)

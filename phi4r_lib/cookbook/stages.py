@@ -22,6 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from phi4r_lib.cookbook.exercises import TAGS
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.problems.named import UnknownNameError, named_class
 
@@ -178,7 +179,12 @@ def own_settings(folders: Sequence[str] = ()) -> dict[str, tuple[type[BaseModel]
     return found
 
 
-def code_of(path: Path) -> list[str]:
-    """Source of every code cell, outputs left out."""
+def code_of(path: Path, exercises: bool = True) -> list[str]:
+    """Source of every code cell, outputs left out; without `exercises`, the reader's cells and their checks are left out."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    skipped = frozenset() if exercises else TAGS
+    return [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and skipped.isdisjoint(cell.get("metadata", {}).get("tags", []))
+    ]

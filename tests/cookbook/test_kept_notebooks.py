@@ -100,3 +100,13 @@ def test_cleaning_twice_changes_nothing():
     book = new_notebook(cells=[new_code_cell("1", outputs=[new_output("stream", text="a\rb\n")])])
     once = notebooks.clean(book).copy()
     assert notebooks.clean(book) == once
+
+
+def test_a_folded_source_stays_folded_and_other_traces_of_looking_go():
+    cell = new_code_cell("1", metadata={"tags": ["check"], "jupyter": {"source_hidden": True, "outputs_hidden": True}})
+    looked_at = new_code_cell("2", metadata={"collapsed": True, "scrolled": True, "jupyter": {"outputs_hidden": True}})
+    kept_cells = notebooks.clean(new_notebook(cells=[cell, looked_at])).cells
+    assert [dict(cell.metadata) for cell in kept_cells] == [
+        {"tags": ["check"], "jupyter": {"source_hidden": True}},
+        {},
+    ]

@@ -3,70 +3,19 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from books import command
 
 from phi4r_lib.cookbook.profile import load_profile
 from phi4r_lib.cookbook.stages import stages
 
-ROOT = Path(__file__).parents[2]
 NOTEBOOKS = {number: stage.path for number, stage in stages().items()}
-MODELS = ROOT / "data" / "models" / "tiny-base" / "config.json"
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not MODELS.is_file(), reason="the tiny models are missing")]
-
-
-# Loaded by every Python that a run starts; notes whom it wants to reach. Sockets between processes are files.
-RECORDER = """
-import os, sys
-
-def note(event, args):
-    if event in ("socket.connect", "socket.sendto") and isinstance(args[1], tuple):
-        wanted = args[1]
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname") and args[0] not in (None, "", "localhost", "127.0.0.1"):
-        wanted = args[0]
-    else:
-        return
-    with open(os.environ["PHI4R_TEST_CONNECTS"], "a") as file:
-        print(event, wanted, sys.argv, file=file)
-
-sys.addaudithook(note)
-"""
-ALONE = ["unshare", "--net"]  # without any network, where this user may make such a namespace
-
-
-def command(*args, cwd=ROOT, before=(), **env):
-    line = [*before, sys.executable, "-m", *args]
-    return subprocess.run(line, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=840)
-
-
-@pytest.fixture(scope="module")
-def connects(tmp_path_factory):
-    """A file for the attempts to connect, and the environment in which they are noted."""
-    folder = tmp_path_factory.mktemp("recorder")
-    (folder / "sitecustomize.py").write_text(RECORDER)
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return folder / "connects", {"PYTHONPATH": path, "PHI4R_TEST_CONNECTS": str(folder / "connects")}
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory, connects):
-    """Run folder of a whole smoke run, without a network where that can be had, and what the command printed."""
-    out = tmp_path_factory.mktemp("runs") / "smoke"
-    before = (
-        ALONE
-        if shutil.which("unshare") and not subprocess.run([*ALONE, "true"], capture_output=True).returncode
-        else ()
-    )
-    run = ("phi4r_lib.cookbook.cli", "run", "--all", "--profile", "smoke", "--out", str(out))
-    done = command(*run, before=before, **connects[1])
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return out, done.stdout
+pytestmark = pytest.mark.slow
 
 
 def test_nobody_is_contacted(smoke, connects):

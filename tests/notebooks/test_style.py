@@ -4,12 +4,12 @@ import ast
 import json
 import re
 import statistics
-from pathlib import Path
 
 import pytest
+from books import NOTEBOOKS, cells, exercises, source
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+# Until these have exercises with a check (phi4r_lib/cookbook/exercises.py); take a name out when it does.
+OLD_EXERCISES = {"01_edge", "02_rewrite", "03_sft", "04_grpo", "05_variance"}
 # Headings in the order in which they must come; a notebook may have others between them.
 ORDER = [
     "you will learn",
@@ -24,15 +24,6 @@ ORDER = [
 ]
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-def cells(path, kind=None):
-    book = json.loads(path.read_text(encoding="utf-8"))
-    return [cell for cell in book["cells"] if kind in (None, cell["cell_type"])]
-
-
-def source(cell):
-    return "".join(cell["source"])
 
 
 def code_lines(cell):
@@ -54,7 +45,9 @@ def outputs(path):
 
 
 def test_forty_to_seventy_cells(path):
-    assert 40 <= len(cells(path)) <= 70
+    """The four cells of each exercise come on top."""
+    of_exercises = 0 if path.stem in OLD_EXERCISES else 4 * len(exercises(path))
+    assert 40 <= len(cells(path)) - of_exercises <= 70
 
 
 def test_code_cells_are_short(path):
@@ -69,8 +62,12 @@ def test_at_most_three_code_cells_in_a_row(path):
 
 
 def test_five_to_ten_words_of_prose_per_line_of_code(path):
-    lines = sum(len(code_lines(cell)) for cell in cells(path, "code"))
-    words = len(re.findall(r"\b\w+\b", prose(path)))
+    """Code in the folded solutions counts as code."""
+    solutions = re.findall(r"^```python\n(.*?)^```", prose(path), flags=re.MULTILINE | re.DOTALL)
+    lines = sum(len(code_lines(cell)) for cell in cells(path, "code")) + sum(
+        map(str.count, solutions, "\n" * len(solutions))
+    )
+    words = len(re.findall(r"\b\w+\b", re.sub(r"^```python\n.*?^```", "", prose(path), flags=re.MULTILINE | re.DOTALL)))
     assert 5 <= words / lines <= 10, f"{words} words for {lines} lines: {words / lines:.1f}"
 
 
@@ -102,7 +99,8 @@ def test_no_widget_or_papermill_metadata(path):
     book = json.loads(path.read_text(encoding="utf-8"))
     assert set(book["metadata"]) <= {"kernelspec", "language_info", "phi4r"}
     for cell in book["cells"]:
-        assert set(cell["metadata"]) <= {"tags"}
+        assert set(cell["metadata"]) <= {"tags", "jupyter"}
+        assert cell["metadata"].get("jupyter") in (None, {"source_hidden": True})
         assert "injected-parameters" not in cell["metadata"].get("tags", [])
         for output in cell.get("outputs", []):
             assert not any("widget" in kind for kind in output.get("data", {}))
@@ -175,11 +173,11 @@ def test_box_says_what_it_needs_and_costs(path):
 
 
 def test_two_or_three_exercises_with_solutions(path):
-    text = prose(path)
-    exercises = set(re.findall(r"\*\*Exercise (\d)|^#+ Exercise (\d)", text, flags=re.MULTILINE))
-    assert 2 <= len(exercises) <= 3
-    solved = "\n".join([text, *(source(cell) for cell in cells(path, "code"))])
-    assert len(re.findall(r"solution", solved, flags=re.IGNORECASE)) >= len(exercises)
+    asked = {int(number) for number in re.findall(r"\*\*Exercise (\d)", prose(path))}
+    assert 2 <= len(asked) <= 3
+    if path.stem in OLD_EXERCISES:
+        pytest.skip("its exercises have no check yet")
+    assert [exercise.number for exercise in exercises(path)] == sorted(asked)
 
 
 def test_has_checks(path):

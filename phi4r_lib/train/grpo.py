@@ -26,6 +26,7 @@ from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_folder, best_row
 from phi4r_lib.train.grpo_arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.launch import in_group
+from phi4r_lib.train.pairs import problem_of
 from phi4r_lib.train.ranks import on_first, processes
 from phi4r_lib.train.reward import LengthReward
 from phi4r_lib.train.session import (
@@ -177,14 +178,7 @@ def _rows(rl_file: Path, settings: GrpoSettings) -> tuple[list[dict[str, Any]], 
             f"{rl_file} has {len(rows)} prompts, a step takes {settings.prompts}; lower grpo.prompts or keep more "
             "problems in notebooks 01 and 02"
         )
-    return rows, [_problem(row) for row in full]
-
-
-def _problem(row: dict[str, Any]) -> Problem:
-    """The problem behind a row of rl.jsonl; its text is the last message."""
-    known = {name: row[name] for name in Problem.model_fields if row.get(name) is not None}
-    defaults = dict.fromkeys(("id", "domain", "source", "licence"), "unknown")
-    return Problem(**defaults | known | {"prompt": row["prompt"][-1]["content"]})
+    return rows, [problem_of(row) for row in full]
 
 
 def _check(model_dir, tokenizer, validation: Sequence[Problem], settings: GrpoSettings) -> None:

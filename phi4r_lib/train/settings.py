@@ -1,4 +1,4 @@
-"""Settings of the training stages: the `sft` and `grpo` sections of a profile.
+"""Settings of the training stages: the `sft`, `grpo` and `dpo` sections of a profile.
 
 Units and origins stand as comments in notebooks/profiles/*.yaml. Light to import on purpose: no torch here.
 """
@@ -57,6 +57,32 @@ class SftSettings(_Settings):
     report_to: Literal["none", "trackio", "wandb", "mlflow", "tensorboard"] = "none"  # nothing leaves unasked
     eval_every: int = Count
     eval_problems: int = Count
+    eval_samples: int = Field(default=1, ge=1)  # completions per validation problem
+    eval_temperature: float = Field(default=0.8, ge=0)
+    eval_max_tokens: int = Field(default=160, ge=1)
+
+
+class DpoSettings(_Settings):
+    """Rollout DPO on right and wrong completions of one question. Lengths count tokens, steps count optimizer steps.
+
+    The defaults are those of Phi-4-mini-reasoning's third stage (arXiv 2504.21233) where it names them; beta, batch and what
+    follows are ours.
+    """
+
+    passes: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(default=5e-7, gt=0)
+    length: int = Field(default=16_384, ge=1)  # prompt and completion together; longer pairs are left out
+    beta: float = Field(default=0.1, gt=0)  # how dear it is to move away from the starting model
+    batch_size: int = Field(default=32, ge=1)  # pairs per step, all processes together
+    micro_batch: int | None = Field(default=None, ge=1)  # most pairs per forward pass; None: what fits the memory
+    warmup_steps: int = Field(default=0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    schedule: Literal["cosine", "constant", "linear"] = "cosine"
+    checkpointing: bool = False
+    launch: LaunchSettings = LaunchSettings()
+    report_to: Literal["none", "trackio", "wandb", "mlflow", "tensorboard"] = "none"  # nothing leaves unasked
+    eval_every: int = Field(default=50, ge=1)
+    eval_problems: int = Field(default=60, ge=1)
     eval_samples: int = Field(default=1, ge=1)  # completions per validation problem
     eval_temperature: float = Field(default=0.8, ge=0)
     eval_max_tokens: int = Field(default=160, ge=1)

@@ -16,7 +16,7 @@ from phi4r_lib.models.fast.packed_attention import PACKED, attend_packed, can_at
 from phi4r_lib.train.batching import rows_that_fit, split
 from phi4r_lib.train.packing import BlockCollator
 from phi4r_lib.train.session import training_device
-from phi4r_lib.train.settings import GrpoSettings, SftSettings
+from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -108,7 +108,7 @@ def _arguments(model, work: Path, settings: SftSettings, seed: int, device: str,
     return SFTConfig(**ours | sharding(settings, device) | changes)
 
 
-def sharding(settings: SftSettings | GrpoSettings, device: str) -> dict[str, Any]:
+def sharding(settings: SftSettings | GrpoSettings | DpoSettings, device: str) -> dict[str, Any]:
     """Arguments for weights, gradients and optimizer shared out over the processes (FSDP2), with sharded checkpoints.
 
     Raises ValueError on a CPU, where accelerate knows replicas only.

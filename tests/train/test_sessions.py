@@ -13,12 +13,14 @@ import pytest
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train import session
 from phi4r_lib.train.callbacks import Journal
-from phi4r_lib.train.settings import GrpoSettings, SftSettings
+from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
 from phi4r_lib.train.sft import run_sft
 
 # Children are forked from a process that has loaded the libraries and computed nothing, so each starts at once.
 CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload(["trl", "phi4r_lib.train.sft", "phi4r_lib.train.grpo", "phi4r_lib.train.rollouts"])
+CHILDREN.set_forkserver_preload(
+    ["trl", "phi4r_lib.train.sft", "phi4r_lib.train.dpo", "phi4r_lib.train.grpo", "phi4r_lib.train.rollouts"]
+)
 WRITES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 TIMES = ("seconds_sampling", "step_time")
 SFT = SftSettings(
@@ -29,6 +31,9 @@ GRPO = GrpoSettings(
     steps=5, prompts=4, group=4, micro_batches=2, learning_rate=2e-2, warmup_steps=1, beta=0.001, entropy=0.001,
     temperature=1.0, max_tokens=24, max_clipped=1.0, eval_every=2, eval_problems=12,
 )  # fmt: skip
+DPO = DpoSettings(
+    passes=1.5, learning_rate=2e-3, length=64, batch_size=4, eval_every=2, eval_problems=12, eval_max_tokens=24
+)
 PROBLEMS = [
     Problem(id=f"v{a}", domain="math", prompt=f"what is {a} + 1 ?", answer=str(a + 1), source="test", licence="MIT")
     for a in range(1, 13)
@@ -39,6 +44,7 @@ def _train(stage, base, rows, out, kill_at, counted, changes):
     """In a child: one training; kills itself at the `kill_at`-th change of a file in `out`, else counts them all."""
     import torch
 
+    from phi4r_lib.train.dpo import run_dpo
     from phi4r_lib.train.grpo import run_grpo
 
     torch.set_num_threads(1)
@@ -58,6 +64,8 @@ def _train(stage, base, rows, out, kill_at, counted, changes):
     common = {"validation": PROBLEMS, "system": "you are helpful", "device": "cpu"}
     if stage == "sft":
         run_sft(base, [rows], out, with_known(SFT, changes), **common)
+    elif stage == "dpo":
+        run_dpo(base, rows, out, with_known(DPO, changes), **common)
     else:
         run_grpo(base, rows, out, with_known(GRPO, changes), **common)
     counted.value = count
@@ -73,14 +81,19 @@ def with_known(settings, changes):
 
 
 def write_rows(folder):
-    """Rows that serve as traces and as prompts; a third of the answers is wrong, so that rollouts are mixed."""
+    """Rows that serve as traces, as pairs and as prompts; a third of the answers is wrong, so that rollouts are mixed."""
     path = folder / "rows.jsonl"
     with path.open("w") as file:
         for a in range(1, 13):
             b = a + 1 if a % 3 else 5
             user = {"role": "user", "content": f"what is {a} + 1 ?"}
             reply = {"role": "assistant", "content": f"<think> {a} + 1 = {b} </think> \\boxed{{{b}}}"}
+            other = {
+                "role": "assistant",
+                "content": reply["content"].replace(f"= {b}", "= 7").replace(f"{{{b}}}", "{7}"),
+            }
             row = {"id": f"r{a}", "messages": [user, reply], "prompt": [user], "answer": str(a + 1)}
+            row |= {"chosen": [reply], "rejected": [other]}
             file.write(json.dumps(row) + "\n")
     return path
 
@@ -120,7 +133,7 @@ def base(folder, shared_base_dir):
     return run_sft(shared_base_dir, [write_rows(folder)], folder / "practice", practice, device="cpu").model
 
 
-@pytest.fixture(scope="module", params=["sft", "grpo"])
+@pytest.fixture(scope="module", params=["sft", "dpo", "grpo"])
 def bench(request, folder, base):
     return Bench(request.param, folder, base)
 

@@ -95,7 +95,7 @@ def run_dpo(
     check_trainable(tokenizer, config, system)
     context = getattr(config, "max_position_embeddings", settings.length)
     pairs, too_long = encode_pairs(Path(pairs_file), tokenizer, min(settings.length, context))
-    inputs = inputs_of(model_dir, [pairs_file], validation, seed, system)
+    inputs = inputs_of(model_dir, [pairs_file], validation, seed, system, verifiers)
     session = on_first(lambda: open_session(out, settings, inputs))
     if session.report:
         return _report(out, session.report)

@@ -32,7 +32,7 @@ GRPO = GrpoSettings(
     temperature=1.0, max_tokens=24, max_clipped=1.0, eval_every=2, eval_problems=12,
 )  # fmt: skip
 DPO = DpoSettings(
-    passes=1.5, learning_rate=2e-3, length=64, batch_size=4, eval_every=2, eval_problems=12, eval_max_tokens=24
+    passes=1.5, learning_rate=2e-2, length=64, batch_size=4, eval_every=2, eval_problems=12, eval_max_tokens=24
 )
 PROBLEMS = [
     Problem(id=f"v{a}", domain="math", prompt=f"what is {a} + 1 ?", answer=str(a + 1), source="test", licence="MIT")

@@ -58,6 +58,8 @@ def _names() -> str:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ProfileError with file and line."""
+    if not path.is_file():  # a pipe would never end, nor would a device
+        raise ProfileError(f"{path}: {'is no file' if path.exists() else 'does not exist'}; give a YAML file")
     try:
         raw = strict_yaml.read(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, strict_yaml.YamlError) as error:

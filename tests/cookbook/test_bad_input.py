@@ -1,6 +1,8 @@
 """Bad input of every kind: one clear line, exit code 2, nothing started and nothing of the user's touched."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +13,7 @@ from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.home import UserError
 from phi4r_lib.cookbook.profile import load_profile
 from phi4r_lib.problems.rows import DiskFull
+from phi4r_lib.problems.sandbox import sandbox_problem
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 JSON = st.recursive(
@@ -115,6 +118,37 @@ def test_a_full_disk_says_what_to_do(house, capsys, monkeypatch):
     monkeypatch.setattr(state, "write_json", full)
     code, _, err = phi4r(capsys, "run")
     assert code == 1 and "the disk is full (runs/cpu/run.json)" in err and "same command" in err
+
+
+@pytest.mark.skipif(sandbox_problem() is not None, reason="bubblewrap makes the small disk")
+def test_a_run_on_a_really_full_disk_goes_on_once_there_is_room(house):
+    """A disk of 6 MB, filled but for one; 01 writes little, 02 three megabytes. Room is made, and the same command ends it."""
+    house.notebook("01_edge.ipynb", "run.folder('01_edge')", "run.write_results('01_edge', {'n': 1})")
+    house.notebook(
+        "02_rewrite.ipynb",
+        "from phi4r_lib.problems.rows import write_text",
+        "write_text(run.folder('02_rewrite') / 'rows.jsonl', 'x' * 3_000_000)",
+        "run.write_results('02_rewrite', {'n': 2})",
+    )
+    command = f"{sys.executable} -m phi4r_lib.cookbook.cli"
+    script = f"""
+        head -c 5000000 /dev/zero > runs/filler
+        {command} run; echo "first $?"
+        rm runs/filler
+        {command} run; echo "second $?"
+        {command} status
+    """
+    (house.root / "runs").mkdir()
+    disk = ["bwrap", "--dev-bind", "/", "/", "--size", "6000000", "--tmpfs", str(house.root / "runs")]
+    told = subprocess.run([*disk, "bash", "-c", script], cwd=house.root, capture_output=True, text=True, timeout=300)
+    lines = told.stdout.splitlines()
+    assert "first 1" in lines and "second 0" in lines, told.stdout + told.stderr
+    first = "\n".join(lines[: lines.index("first 1")])
+    assert "no room on the disk" in first and "same command" in first
+    assert "Traceback" not in told.stderr
+    second = lines[lines.index("first 1") : lines.index("second 0")]
+    assert any("01_edge" in line and "kept" in line for line in second), told.stdout
+    assert sum(" done " in line for line in lines[lines.index("second 0") :]) == 2
 
 
 def test_a_neighbour_with_the_same_number_is_no_result(house):

@@ -26,7 +26,8 @@ test: $(STAMP) ## all tests, the smoke profile included
 	@$(BIN)/python -m pytest -m "not engines"
 
 lab: $(STAMP) ## JupyterLab on the notebooks
-	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb
+	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
+	  --FileContentsManager.pre_save_hook=phi4r_lib.cookbook.notebooks.before_saving
 
 models: $(STAMP) ## train the tiny models from nothing, into data/models (about an hour)
 	@$(BIN)/python -m phi4r_lib.worlds.build
@@ -35,6 +36,7 @@ bench: $(STAMP) ## the benchmarks, one after another
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 notebooks: $(STAMP) ## copy the executed notebooks of runs/cpu back into notebooks/, cleaned
+	@$(BIN)/phi4r run --profile cpu --only 00 --force  # once more, to show the finished run
 	@$(BIN)/python -m phi4r_lib.cookbook.notebooks runs/cpu
 
 test-engines: .venv-engines/.installed ## tests of vLLM, Ray and a served model, in an environment of their own

@@ -1,44 +1,60 @@
 """Executed notebooks made fit to be kept in the repository: `python -m phi4r_lib.cookbook.notebooks runs/cpu`.
 
-Pictures are reduced to 64 colours. Removed: papermill's metadata and injected cell, widget state, progress-bar floods, absolute paths. Kept: every other
+Pictures are reduced to 256 colours and keep their alternative texts. Removed: papermill's metadata and injected cell, widget state, progress-bar floods, absolute paths. Kept: every other
 output, and execution counts 1..n. Not here: the rules that the result must obey (tests/notebooks/test_style.py).
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from PIL import Image
 
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.home import UserError, home, resolve_out, shown
+from phi4r_lib.cookbook.pictures import smaller
 from phi4r_lib.cookbook.stages import code_of, stages
 
 PROGRESS = re.compile(r"(\d+%\|)|(it/s\])|(s/it\])|(\?it/s)|(examples/s\])")
 
 
 def clean(notebook: Any) -> Any:
-    """The notebook without what a run leaves in it; changed in place and returned."""
+    """The notebook as it is kept: tidy, without papermill's cell, ids and counts in order; changed in place and returned."""
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    notebook.metadata = {
-        key: notebook.metadata[key] for key in ("kernelspec", "language_info", "phi4r") if key in notebook.metadata
-    }
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     count = 0
-    for index, cell in enumerate(notebook.cells):
-        cell.metadata = _cell_metadata(cell.metadata)
+    for index, cell in enumerate(tidy(notebook).cells):
         cell.id = f"cell-{index:02d}"
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
-            cell.outputs = [kept for output in cell.outputs if (kept := _output(output, count)) is not None]
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = count
     return notebook
+
+
+def tidy(notebook: Any) -> Any:
+    """The notebook without what a machine, a library or a way of looking at it leaves in it; changed in place and returned."""
+    kept = {key: notebook.metadata[key] for key in ("kernelspec", "phi4r") if key in notebook.metadata}
+    if kept.get("kernelspec", {}).get("name", "python3") == "python3":
+        kept["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = kept | {"language_info": {"name": "python"}}  # the version differs from machine to machine
+    for cell in notebook.cells:
+        cell.metadata = _cell_metadata(cell.metadata)
+        if cell.cell_type == "code":
+            cell.outputs = [kept for output in cell.outputs if (kept := _output(output)) is not None]
+    return notebook
+
+
+def before_saving(model: dict[str, Any], **_: Any) -> None:
+    """Jupyter's pre_save_hook (see `make lab`): a notebook of the recipe is saved tidy, others as they are."""
+    content = model.get("content") if model.get("type") == "notebook" else None
+    if content and "phi4r" in content.get("metadata", {}):
+        model["content"] = tidy(nbformat.from_dict(content))
 
 
 def _cell_metadata(metadata: Any) -> dict[str, Any]:
@@ -47,7 +63,7 @@ def _cell_metadata(metadata: Any) -> dict[str, Any]:
     return kept | ({"jupyter": {"source_hidden": True}} if metadata.get("jupyter", {}).get("source_hidden") else {})
 
 
-def _output(output: Any, count: int) -> Any | None:
+def _output(output: Any) -> Any | None:
     """One output, cleaned; None when nothing of it is worth keeping."""
     if output.output_type == "stream":
         output.text = without_progress(relative(output.text))
@@ -58,21 +74,11 @@ def _output(output: Any, count: int) -> Any | None:
     for kind, value in data.items():
         if isinstance(value, str) and (kind.startswith("text/") or "svg" in kind):
             data[kind] = relative(value)
+    alt = output.get("metadata", {}).get("image/png", {}).get("alt")
     if "image/png" in data:
-        data["image/png"] = smaller(data["image/png"])
-    output.pop("metadata", None)
-    output.metadata = {}
-    if output.output_type == "execute_result":
-        output.execution_count = count
+        data["image/png"] = base64.b64encode(smaller(base64.b64decode(data["image/png"]))).decode()
+    output.metadata = {"image/png": {"alt": relative(alt)}} if alt else {}
     return output
-
-
-def smaller(png: str) -> str:
-    """A base64 picture with at most 64 colours: plots look the same at a third of the size."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    packed = io.BytesIO()
-    picture.quantize(64).save(packed, "PNG", optimize=True)
-    return base64.b64encode(packed.getvalue()).decode()
 
 
 def without_progress(text: str) -> str:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 SHAPE_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 # Nothing is reported to anybody unless the user asks for it by setting these to something else.
 SILENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "VLLM_NO_USAGE_STATS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+# Bars of libraries ("Loading weights", "Map") would stay in a saved notebook; our own says what takes long.
+NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
 
 class MissingArtefact(UserError):
@@ -207,9 +209,10 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
         raise UserError(f"out must name a run folder such as 'runs/cpu', found {out!r}")
     # Plain progress bars are meant: they survive in stored notebooks, widgets do not.
     warnings.filterwarnings("ignore", message="IProgress not found")
-    for name, value in {**dict.fromkeys(SHAPE_CACHES, "16"), **SILENT}.items():
+    for name, value in {**dict.fromkeys(SHAPE_CACHES, "16"), **SILENT, **NO_BARS}.items():
         os.environ.setdefault(name, value)
     check_parameters()
+    whole_tables()
     change = profiles.nested(overrides or {})
     validated = profiles.load_profile(profile, change)
     path, varies = choose_folder(resolve_out(out), validated.name, change)
@@ -221,6 +224,14 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
     reads = Reads()
     watched = cast(Profile, Watched(with_model_paths(validated), reads))
     return Run(watched, path, versions, str(profile), plain(validated), cells, reads)
+
+
+def whole_tables() -> None:
+    """Lets a notebook show tables with every column and the whole text of a cell; pandas cuts both by default."""
+    if "IPython" in sys.modules:
+        import pandas as pd
+
+        pd.set_option("display.max_colwidth", None, "display.max_columns", None, "display.width", 160)
 
 
 def _record(

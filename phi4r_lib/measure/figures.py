@@ -7,9 +7,7 @@ Models differ by colour, marker and line style at once, so the figures also work
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,24 +24,14 @@ FILE_DPI = 150
 
 
 def save_figure(figure: Figure, folder: str | Path, name: str) -> Path:
-    """Writes NAME.png and NAME.svg to the folder and returns the path of the PNG."""
+    """Writes NAME.png and NAME.svg to the folder, its label as the description inside; returns the path of the PNG."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    about = {"Description": str(figure.get_label())} if figure.get_label() else {}
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, **about})
     path = folder / f"{name}.png"
-    figure.savefig(path, dpi=FILE_DPI)
+    figure.savefig(path, dpi=FILE_DPI, metadata=about)
     return path
-
-
-def preview(figure: Figure) -> Any:
-    """The figure as a small picture for a notebook: a palette of 48 colours takes a third of the space of a plain PNG."""
-    from IPython.display import Image as Shown
-    from PIL import Image
-
-    plain, small = BytesIO(), BytesIO()
-    figure.savefig(plain, dpi=SCREEN_DPI, format="png")
-    Image.open(plain).convert("RGB").quantize(48).save(small, format="png", optimize=True)
-    return Shown(small.getvalue())
 
 
 def _canvas(title: str, width: float = 7.0, height: float = 3.4, columns: int = 1) -> tuple[Figure, list[Axes]]:

@@ -85,6 +85,18 @@ def test_answers_are_what_generate_writes_beyond_a_sliding_window_too(base):
         assert sample.text == engine.tokenizer.decode(theirs) and sample.tokens == 60
 
 
+def test_a_long_prompt_beside_short_ones_never_leaves_the_table_of_positions(base):
+    """The long ones are done first, at the end of the context; their rows are read on beside the short ones."""
+    name, folder = base
+    engine = open_engine({"model": str(folder)})
+    engine.eos = [-1]
+    most = SHAPES[name][4].get("n_positions", 512)
+    prompts = ["a" * (most - 40), *(["sum"] * 20)]
+    samples = engine.sample(prompts, SamplingSettings(max_tokens=120))
+    long, *short = [sample.tokens for (sample,) in samples]
+    assert 0 < long < 40 and short == [120] * 20
+
+
 def test_packed_examples_do_not_see_each_other(base):
     name, folder = base
     model, tokenizer = prepare_model(folder, settings(name), SYSTEM)

@@ -183,8 +183,10 @@ def _copy_rows(batch: _Batch, source: torch.Tensor, target: torch.Tensor) -> Non
 def _run(model, batch: _Batch, pick, stop: torch.Tensor) -> None:
     """Writes tokens until enough samples are done or the room in the cache is used up."""
     enough = max(1, int(LEAVE * len(batch.owners)))
+    # Rows of finished samples are read on beside the others; a table of learned positions (GPT-2) has an end.
+    last = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", 1 << 30) - 1
     while int(batch.done.sum()) < enough and batch.width < batch.mask.shape[1]:
-        batch.position = batch.position + 1
+        batch.position = (batch.position + 1).clamp(max=last)
         seen = batch.mask[:, : batch.width + 1]
         _write(batch, _forward(model, batch.token[:, None], seen, batch.position[:, None], batch.cache), pick, stop)
 

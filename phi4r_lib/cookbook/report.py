@@ -16,6 +16,7 @@ from typing import Any
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.plan import opened, statuses
 from phi4r_lib.cookbook.run_folder import RunFolder
+from phi4r_lib.problems.fingerprint import file_fingerprint
 from phi4r_lib.problems.rows import write_text
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe-Ito, safe for colour-blind readers
@@ -202,8 +203,8 @@ def render_notebooks(out: Path) -> dict[str, str]:
     pages = {}
     exporter = None
     for path in sorted((out / "notebooks").glob("*.ipynb")):
-        page = path.with_suffix(".html")
-        if not page.exists() or page.stat().st_mtime < path.stat().st_mtime:
+        page, seal = path.with_suffix(".html"), f"<!-- {file_fingerprint(path)} -->\n"
+        if not page.exists() or not page.read_bytes().endswith(seal.encode()):  # contents count, clocks may go back
             if exporter is None:
                 from jinja2 import DictLoader
                 from nbconvert import HTMLExporter  # takes a second to import
@@ -212,7 +213,7 @@ def render_notebooks(out: Path) -> dict[str, str]:
                     extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2"
                 )
             try:
-                write_text(page, exporter.from_filename(str(path))[0])
+                write_text(page, exporter.from_filename(str(path))[0] + seal)
             except ValueError:  # a notebook cut off in the middle of a write
                 continue
         pages[path.stem] = page.name

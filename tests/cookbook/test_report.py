@@ -1,5 +1,8 @@
 import json
+import os
 import re
+
+import nbformat
 
 from phi4r_lib.cookbook import report, state
 
@@ -60,3 +63,20 @@ def test_results_are_read_not_changed(house):
     page_of(house, {"models": MODELS, "comparisons": []})
     stored = json.loads((house.root / "runs/cpu/05_variance/results.json").read_text())
     assert stored["models"] == MODELS
+
+
+def test_a_page_follows_its_notebook_whatever_the_clock_says(house):
+    """The notebook changes while the clock stands an hour behind; an unchanged one is not rendered again."""
+    out = house.root / "runs/cpu"
+    path = out / "notebooks/01_edge.ipynb"
+    for text in ("first words", "other words"):
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(book, path)
+        os.utime(path, (0, 0))
+        report.render_notebooks(out)
+        page = path.with_suffix(".html")
+        assert text in page.read_text()
+    before = page.stat().st_ino
+    report.render_notebooks(out)
+    assert page.stat().st_ino == before

@@ -4,8 +4,8 @@ An exercise is four cells, in this order (N is its number; `**Exercise N.**` sta
 
 1. markdown: the question, and what the answer should be (a number, a list, a function).
 2. code, tagged `exercise`: the reader's cell, stored as it is: a comment and `answer_N = ...`, three dots.
-3. code, tagged `check`, with the cell metadata `"jupyter": {"source_hidden": true}` so that JupyterLab shows it folded:
-   `check(N, answer_N, RIGHT)`. Imports and work that only the check needs stand here too, inside a lambda where they cost time.
+3. code, tagged `check`, with the cell metadata `"jupyter": {"source_hidden": true}` so that JupyterLab shows it folded (its
+   first line stays visible: `# Check of exercise N`): `check(N, answer_N, RIGHT)`. Imports and work that only the check needs stand here too, inside a lambda where they cost time.
 4. markdown: `<details><summary>Solution</summary>`, an empty line, a fenced python block that assigns `answer_N`, what to
    learn from it, an empty line, `</details>`. Its code may use whatever the notebook has defined up to there.
 

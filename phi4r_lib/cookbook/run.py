@@ -24,6 +24,7 @@ from phi4r_lib.cookbook import profile as profiles
 from phi4r_lib.cookbook import state
 from phi4r_lib.cookbook.home import UserError, home, resolve_out, shown
 from phi4r_lib.cookbook.lineage import Reads, Watched, lineage_of, outputs
+from phi4r_lib.cookbook.mistakes import show_in_one_line
 from phi4r_lib.cookbook.run_folder import RunFolder, as_text, choose_folder
 from phi4r_lib.cookbook.sections import Files, Profile
 from phi4r_lib.cookbook.stages import PARAMETERS, code_of, stages
@@ -205,6 +206,7 @@ def open_run(profile: str, out: str | os.PathLike[str], overrides: Any = None) -
     folder beside it, named after the change, and say so. Raises ProfileError for a bad profile or override and
     UserError when the folder holds a run of another profile, so that two sizes never mix.
     """
+    show_in_one_line()
     if not isinstance(out, (str, os.PathLike)) or not str(out):
         raise UserError(f"out must name a run folder such as 'runs/cpu', found {out!r}")
     # Plain progress bars are meant: they survive in stored notebooks, widgets do not.

@@ -31,6 +31,8 @@ class Data(Section):
 
     `seeds` is a file, a list of files, or {domain: file or list}: rows that name no domain get that one.
 
+    `guards` are problems of other domains that training must not harm, measured beside the benchmark in notebook 05.
+
     `votes` is a file of recorded answers (curate/votes.py), to measure a proxy truth without asking a model.
     """
 
@@ -41,6 +43,7 @@ class Data(Section):
     benchmark: str
     validation: str
     planning: str | None = None
+    guards: Files | None = None
     gold: str | None = None
     votes: str | None = None
     map: dict[str, str] = Field(default_factory=dict)
@@ -146,7 +149,9 @@ class Variance(Section):
     runs: int = Field(ge=2)
     majority_samples: int = Count
     teacher_runs: int = Count
+    guard_runs: int = Count
     temperature: float = Field(gt=0)
+    close_temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     top_k: int = Field(ge=0)
     max_tokens: int = Count

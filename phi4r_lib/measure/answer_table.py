@@ -91,8 +91,9 @@ def of_model(answers: pd.DataFrame, model: str | None = None) -> pd.DataFrame:
 def model_result(answers: pd.DataFrame, model: str) -> dict[str, Any]:
     """One entry of `models` in results.json, fractions of 1: accuracy per run, mean, standard errors, 95% intervals, tokens.
 
-    Answers without a verdict count as wrong here; `without_verdict` says how many there are and `best_case` is the mean if
-    all of them were right. `unanswered` and `truncated` are shares of all answers.
+    Answers without a verdict count as wrong in `mean` and `run_accuracy`, and are counted apart: `lost` did not come back,
+    `could_not_grade` came back and no verifier could judge them, `without_verdict` is their sum, and `best_case` is the mean
+    if all of them were right. `unanswered` and `truncated` are shares of all answers.
     """
     rows = of_model(answers, model)
     parts = decompose(verdicts(answers, model), missing="wrong")
@@ -109,6 +110,8 @@ def model_result(answers: pd.DataFrame, model: str) -> dict[str, Any]:
         "problems": parts.problems,
         "runs": parts.runs,
         "without_verdict": parts.missing,
+        "lost": int((rows["grade"] == "lost").sum()),
+        "could_not_grade": int((rows["grade"] == "failed").sum()),
         "best_case": parts.best,
         "unanswered": float((rows["grade"] == "none").mean()),
         "truncated": _mean(rows["truncated"]),

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from phi4r_lib.measure import descriptions as describe
+
 # Okabe-Ito colours, the usual palette for colour-blind readers, in an order of falling contrast
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -43,6 +45,12 @@ def _canvas(title: str, width: float = 7.0, height: float = 3.4, columns: int = 
         axis.grid(alpha=0.25)
         axis.set_axisbelow(True)
     return figure, axes
+
+
+def _saying(figure: Figure, text: str) -> Figure:
+    """The figure with its alternative text as its label, where `save_figure` and notebooks look for it."""
+    figure.set_label(text)
+    return figure
 
 
 def _style(index: int) -> dict[str, str]:
@@ -85,7 +93,7 @@ def run_distributions(runs: pd.DataFrame, predicted: pd.DataFrame, title: str = 
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     _percent(axis, x=True)
     _legend(figure, len(runs["model"].unique()))
-    return figure
+    return _saying(figure, describe.distributions(runs))
 
 
 def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
@@ -109,7 +117,7 @@ def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
     )
     _percent(axis, y=True)
     _legend(figure, len(models))
-    return figure
+    return _saying(figure, describe.groups(groups, title))
 
 
 def accuracy_tokens(runs: pd.DataFrame, title: str = "Accuracy against answer length") -> Figure:
@@ -128,7 +136,7 @@ def accuracy_tokens(runs: pd.DataFrame, title: str = "Accuracy against answer le
     axis.set_xlim(left=0)
     _percent(axis, y=True)
     _legend(figure, len(runs["model"].unique()))
-    return figure
+    return _saying(figure, describe.tokens(runs))
 
 
 def of_five(table: pd.DataFrame, k: int = 5) -> Figure:
@@ -164,7 +172,7 @@ def majority_curve(curve: pd.DataFrame, reference: tuple[str, float] | None = No
     axis.set(xlabel="N, answers that vote", ylabel="accuracy of the vote")
     _percent(axis, y=True)
     _legend(figure, 2)
-    return figure
+    return _saying(figure, describe.curves(curve, "Accuracy of a majority vote over N answers", "k", "mean"))
 
 
 def variance_shares(shares: pd.DataFrame) -> Figure:
@@ -195,7 +203,7 @@ def variance_shares(shares: pd.DataFrame) -> Figure:
     axis.set(xlim=(0, 1), xlabel="share of the variance")
     _percent(axis, x=True)
     _legend(figure, 1, 8)
-    return figure
+    return _saying(figure, describe.shares(shares))
 
 
 def width_by_runs(widths: pd.DataFrame) -> Figure:
@@ -215,7 +223,7 @@ def width_by_runs(widths: pd.DataFrame) -> Figure:
     axis.set(xlabel="runs (dotted: floor with endless runs)", ylabel="half width of the\n95% interval, points")
     axis.set_ylim(bottom=0)
     _legend(figure, len(widths["model"].unique()))
-    return figure
+    return _saying(figure, describe.curves(widths, "Half width of the 95% interval against runs", "runs", "half_width"))
 
 
 def misranking(errors: pd.DataFrame) -> Figure:
@@ -236,7 +244,10 @@ def misranking(errors: pd.DataFrame) -> Figure:
     axis.set_ylim(bottom=-0.02 * max(0.05, errors["p_wrong"].max()))
     _percent(axis, y=True)
     _legend(figure, 2)
-    return figure
+    return _saying(
+        figure,
+        describe.curves(errors, "Chance that averages of k runs put the weaker model first", "runs", "p_wrong", "pair"),
+    )
 
 
 def power_table(needed: pd.DataFrame, have: int | None = None) -> Figure:
@@ -262,7 +273,7 @@ def power_table(needed: pd.DataFrame, have: int | None = None) -> Figure:
     axis.set_xticks(range(needed.shape[1]), [f"{100 * size:g}" for size in needed.columns])
     axis.set_yticks(range(needed.shape[0]), ["endless" if np.isinf(k) else f"{k:g}" for k in needed.index])
     axis.set(xlabel="true difference between the models on problems like these, points", ylabel="runs per problem")
-    return figure
+    return _saying(figure, describe.power(needed))
 
 
 def _frame(column: int, row: int):
@@ -284,7 +295,7 @@ def intervals(table: pd.DataFrame, title: str, xlabel: str = "difference, first 
     axis.axvline(0, color="black", lw=1)
     axis.set_yticks(place, table["label"])
     axis.set(xlabel=xlabel, ylim=(-0.6, len(table) - 0.4))
-    return figure
+    return _saying(figure, describe.intervals(table, title))
 
 
 def two_intervals(table: pd.DataFrame, title: str) -> Figure:
@@ -306,7 +317,8 @@ def two_intervals(table: pd.DataFrame, title: str) -> Figure:
     axis.set(xlabel="accuracy with 95% intervals", ylim=(-0.6, len(table) - 0.4))
     _percent(axis, x=True)
     _legend(figure, 2, 8)
-    return figure
+    low, high = _ends(table, "population")
+    return _saying(figure, describe.intervals(table.assign(low=low, high=high), title, label="model"))
 
 
 def _ends(table: pd.DataFrame, kind: str) -> tuple[pd.Series, pd.Series]:

@@ -2,6 +2,7 @@ import json
 import os
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -137,3 +138,20 @@ def test_models_of_the_repository_load_from_any_directory(house):
     run = open_run("cpu", "runs/x", change)
     assert run.profile.models.base.model == str(house.root / "data/models/small")
     assert run.profile.models.teacher.model == "org/on-the-hub"
+
+
+def test_a_mistake_that_the_user_can_mend_is_one_line_in_the_notebook(house):
+    """A kernel of its own, as in JupyterLab: the message without a traceback, and no later cell runs."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    path = house.notebook(
+        "00_start.ipynb", "1 + 1", parameters='profile = "cpu"\nout = "runs/cpu"\noverrides = {"edge.limt": 1}'
+    )
+    book = nbformat.read(path, as_version=4)
+    with pytest.raises(CellExecutionError):
+        NotebookClient(book, resources={"metadata": {"path": str(house.root)}}).execute()
+    (error,) = [output for output in book.cells[1].outputs if output.output_type == "error"]
+    assert error.ename == "ProfileError" and len(error.traceback) == 1
+    assert "did you mean 'edge.limit'?" in error.traceback[0] and "File" not in error.traceback[0]
+    assert not book.cells[2].outputs

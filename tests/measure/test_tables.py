@@ -10,7 +10,7 @@ import pytest
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.analysis import analyse
-from phi4r_lib.measure.answer_table import AnswersError, check_answers, results, save_answers, verdicts
+from phi4r_lib.measure.answer_table import AnswersError, check_answers, model_result, results, save_answers, verdicts
 from phi4r_lib.measure.power import problems_needed
 from phi4r_lib.measure.published import load_published, pair_table, problems_to_separate, reread_table
 from phi4r_lib.measure.verdict import verdict
@@ -265,3 +265,21 @@ def test_power_grid_ends_with_endless_runs():
     assert grid.iloc[-1].tolist() == [problems_needed(d, 0.05) for d in grid.columns]
     labels = [text.get_text() for text in figures.power_table(grid, 240).axes[0].get_yticklabels()]
     assert labels[-1] == "endless"
+
+
+def test_every_figure_of_an_analysis_says_in_words_what_it_shows():
+    """The alternative texts hold numbers of the data, and no two figures have the same one."""
+    whole = analyse(pd.concat([frame(TOY, "a"), frame(TOY[::-1], "b")], ignore_index=True))
+    texts = {name: figure.get_label() for name, figure in whole.figures.items()}
+    assert all(len(text) >= 40 for text in texts.values()), texts
+    assert len(set(texts.values())) == len(texts)
+    assert "mean" in texts["runs"] and "points" in texts["power"]
+
+
+def test_an_answer_that_could_not_be_graded_is_counted_apart():
+    rows = frame(TOY)
+    rows.loc[rows.index[0], ["grade", "correct"]] = ["failed", False]
+    rows.loc[rows.index[1], ["grade", "correct"]] = ["lost", False]
+    found = model_result(rows, "toy")
+    assert (found["could_not_grade"], found["lost"], found["without_verdict"]) == (1, 1, 2)
+    assert found["mean"] <= found["best_case"]

@@ -56,6 +56,9 @@ def exercises(path):
         n = int(number.group(1))
         assert source(question).find(f"**Exercise {n}.**") >= 0, f"no question before the cell of exercise {n}"
         assert "check" in tags(check) and check["metadata"].get("jupyter") == {"source_hidden": True}
+        assert source(check).startswith(f"# Check of exercise {n}\n"), (
+            "JupyterLab shows the first line of a folded cell"
+        )
         assert f"check({n}, answer_{n}, " in source(check)
         solution = SOLUTION.search(source(answer))
         assert solution and f"answer_{n} = " in solution.group(1), f"no folded solution with code for exercise {n}"

@@ -218,8 +218,9 @@ ATTACKS: dict[str, Callable[..., str]] = {
     "names and numbers swapped": names_and_numbers_swapped,
     "paraphrased": paraphrased,
 }
-NEW_ANSWER = frozenset(("numbers swapped", "names and numbers swapped"))  # these rows carry another answer
-TEMPLATE_ATTACKS = NEW_ANSWER  # instances of a template, which the setting templates="allow" lets pass
+NEW_ANSWER = frozenset(
+    ("numbers swapped", "names and numbers swapped")
+)  # these rows carry another answer, and templates="allow" lets them pass
 
 
 def attack(name: str, texts: Sequence[str], answers: Sequence[str | None] | None, seed: int) -> list[Attacked]:

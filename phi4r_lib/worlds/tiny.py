@@ -11,7 +11,6 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import Phi3Config, PreTrainedTokenizerFast
 
 SPECIALS = 96  # as in Phi-4: ids 100256 .. 100351 of 100352
-DUMMIES = 88  # <|dummy_0|> .. <|dummy_87|> fill what the named special tokens leave
 NAMED = {
     1: "<|endoftext|>",  # offset from the first special id, as in Phi-4 (100257 = 100256 + 1)
     2: "<|fim_prefix|>",

@@ -10,7 +10,7 @@ import pytest
 
 from phi4r_lib.curate import fingerprints as fp
 from phi4r_lib.curate import overlap
-from phi4r_lib.curate.attacks import ATTACKS, TEMPLATE_ATTACKS, attack, ngram_rule, rate, recall, report
+from phi4r_lib.curate.attacks import ATTACKS, NEW_ANSWER, attack, ngram_rule, rate, recall, report
 from phi4r_lib.curate.decontaminate import (
     DecontaminationSettings,
     Match,
@@ -269,7 +269,7 @@ def test_attacks_are_seeded_and_change_the_text(name):
     assert all(row.text != item for row, item in zip(first[:named], ITEMS, strict=False))
     if name not in ("truncated to 60%", "sentences reordered", "names swapped"):
         assert first != other
-    assert (first[0].answer is None) == (name in TEMPLATE_ATTACKS)
+    assert (first[0].answer is None) == (name in NEW_ANSWER)
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +286,7 @@ def test_recall_on_our_own_worlds(contest, name):
     for templates, least in (("flag", 0.9), ("allow", 0.9)):
         index = build_index(texts, answers, DecontaminationSettings(templates=templates, matches_per_text=200))
         found = recall(lambda t, a, index=index: list(scan(index, t, a)), rows)
-        if templates == "allow" and name in TEMPLATE_ATTACKS:
+        if templates == "allow" and name in NEW_ANSWER:
             assert found.value <= 0.1
         else:
             assert found.value >= least, (templates, name, found)

@@ -2,7 +2,7 @@
 
 A harness that samples a question several times logs one number for all its answers. Grading the answers again tells them
 apart, and is believed only if it reproduces that number as the first answer's grade, their mean, their best or their
-plurality's. Not here: reading files (one module per harness) and grading itself (problems/answers.py).
+plurality's. Not here: reading files (one module per harness) and grading itself (problems/verify.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 import pandas as pd
 
 from phi4r_lib.measure.adapters.faults import LogError, is_verdict, pick, verdict
-from phi4r_lib.problems.answers import Grade, extract_answer, final_answer, grade, plurality
+from phi4r_lib.problems.answers import final_answer
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verdict, judge, verifier_of, vote
 
 PREFERRED = ("exact_match", "acc", "math_verify")
 COMPARES_ONE = ("exact_match",)  # metrics that take a list of answers for one text, and so log 0 for every list
@@ -119,15 +121,22 @@ def _graded(rows: Sequence[Logged]) -> list[list[tuple[str | None, str]]] | None
     """(answer, grade) of every answer of every question, or None where a target is no text."""
     if any(row.target is None for row in rows):
         return None
-    answers = [[extract_answer(text) or _known(text) for text in row.texts] for row in rows]
-    targets = [final_answer(str(row.target)) for row in rows]
-    flat = [(answer, target) for many, target in zip(answers, targets, strict=True) for answer in many]
-    outcomes = iter(grade([answer for answer, _ in flat], [target for _, target in flat]))
-    return [[(answer, _name(answer, next(outcomes))) for answer in many] for many in answers]
+    extract = verifier_of("math").extract
+    answers = [[extract(text or "") or _known(text) for text in row.texts] for row in rows]
+    asked = [_problem(row) for row in rows]
+    flat = [(problem, answer) for problem, many in zip(asked, answers, strict=True) for answer in many]
+    verdicts = iter(judge([problem for problem, _ in flat], [answer for _, answer in flat]))
+    return [[(answer, _name(answer, next(verdicts))) for answer in many] for many in answers]
 
 
-def _name(answer: str | None, outcome: Grade) -> str:
-    return "none" if answer is None else outcome.value
+def _problem(row: Logged) -> Problem:
+    """The question as a problem of the default verifier: a target that ends in an answer counts by that answer."""
+    target = final_answer(str(row.target))
+    return Problem(id=row.problem, domain="log", prompt=row.problem, answer=target, source="log", licence="unknown")
+
+
+def _name(answer: str | None, verdict: Verdict) -> str:
+    return "none" if answer is None else verdict.grade.value
 
 
 REDUCTIONS: dict[str, Callable[[list[tuple[str | None, str]]], float]] = {
@@ -139,8 +148,12 @@ REDUCTIONS: dict[str, Callable[[list[tuple[str | None, str]]], float]] = {
 
 
 def _plurality_right(parts: list[tuple[str | None, str]]) -> bool:
-    voted = plurality([answer for answer, _ in parts]).answer
+    """Whether the most frequent answer is a right one; what it is compared with does not matter for the vote."""
+    voted = vote(_VOTE, [answer for answer, _ in parts]).answer
     return voted is not None and any(answer == voted and found == "right" for answer, found in parts)
+
+
+_VOTE = Problem(id="vote", domain="log", prompt="a logged question", source="log", licence="unknown")
 
 
 def _reproduces(rows: Sequence[Logged], graded: list, metric: str) -> str | None:

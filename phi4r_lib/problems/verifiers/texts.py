@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from phi4r_lib.problems.answers import Grade, extract_answer
+from phi4r_lib.problems.answers import extract_answer
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict
 
@@ -71,8 +71,3 @@ def one_by_one(
         return [careful(*pair) for pair in zip(answers, problems, strict=True)]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(careful, answers, problems))
-
-
-def is_right(verdict: Verdict) -> bool:
-    """Whether a verdict says right."""
-    return verdict.grade is Grade.RIGHT

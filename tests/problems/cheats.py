@@ -206,7 +206,8 @@ ETHANOL, PROPANOL = "CCO", "CCCO"
 MOLECULE = [
     Task(problem("molecule", "product_eval!:!CC(=O)Nc1ccccc1!:!reaction-prediction", "product"),
          boxed("CC(=O)Nc1ccccc1", "O=C(C)Nc1ccccc1", "CC(=O)Nc1ccccc1.[Na+]"),
-         boxed("CC(=O)Oc1ccccc1", "C", "not SMILES", "CC(=O)Nc1ccccc1.CC(=O)Oc1ccccc1", "CC(=O)Nc1ccccc1 CCO", "", "C(", "N(" * 500)),
+         boxed("CC(=O)Oc1ccccc1", "C", "not SMILES", "CC(=O)Nc1ccccc1.CC(=O)Oc1ccccc1", "CC(=O)Nc1ccccc1 CCO", "", "C(", "N(" * 500,
+               "C1CC1" * 190, "C=C" * 330, "F/C=C/" * 160, "[Fe+++++++++++]" * 60, "C." * 499, "[C@@H](C)" * 100)),
     Task(problem("molecule", f"formula_eval!:!{PROPANOL}!:!molecule-formula", "formula", ideal=PROPANOL),
          boxed(PROPANOL, "OCCC"), boxed("CCO", "CC(C)O", "COCC", "C3H8O", "C" * 5000, "[C]" * 3)),
     Task(problem("molecule", "functional_group_eval!:!('C5H11Br', ['alkylbromide'])!:!functional-group", "groups", ideal="CCCCCBr"),

@@ -59,7 +59,8 @@ def reward_of(settings: GrpoSettings) -> LengthReward:
     given = {name: getattr(settings, name) for name in ("l_pos", "l_neg")}
     changes = {name: value for name, value in given.items() if value is not None}
     context = settings.reward_context or settings.max_tokens
-    return LengthReward.scaled(context, precedence=settings.precedence, **changes)
+    changes |= {"precedence": settings.precedence, "partial_credit": settings.partial_credit}
+    return LengthReward.scaled(context, **changes)
 
 
 @in_group

@@ -39,6 +39,9 @@ class LengthReward(BaseModel):
     repetition_weight: float = 1 / 13
     ngram: int = Field(default=5, ge=1)  # words per n-gram of the repetition term
     ngram_repeats: int = Field(default=5, ge=1)  # an n-gram is repeated when it occurs more often than this
+    partial_credit: float = Field(
+        default=0.0, ge=0, le=1
+    )  # times a wrong answer's score, added to its term; 0: off; ours
 
     @model_validator(mode="after")
     def _ordered(self) -> LengthReward:
@@ -71,6 +74,7 @@ class RewardParts(BaseModel):
     repetition: float  # 0 or negative, not clipped
     format: Literal["ok", "bad_think", "no_end"]  # which override decided the accuracy term
     total: float | None
+    partial: float = 0.0  # what a wrong answer's score added to the accuracy term
 
 
 def length_scaled_accuracy(correct: bool, n_tokens: int, reward: LengthReward | None = None) -> float:
@@ -119,6 +123,7 @@ def phi4_reward(
     n_tokens: int,
     ended: bool,
     reward: LengthReward | None = None,
+    score: float = 0.0,
 ) -> RewardParts:
     """The whole reward of one completion.
 
@@ -129,6 +134,8 @@ def phi4_reward(
         n_tokens: completion tokens, the end-of-turn token included.
         ended: whether the completion ends with the end-of-turn token.
         reward: the constants; None means the report's.
+        score: the verifier's partial credit for a wrong answer, 0 to 1. It counts only with `reward.partial_credit` above 0 and
+            in an unbroken format, and never lifts a wrong answer to a right one's term, which is 0.5 at least (ours).
 
     Returns:
         Every component; `total` is at most 8/13. Source: report section 4; the precedence of the two overrides is a
@@ -138,9 +145,11 @@ def phi4_reward(
     broken = _broken_format(parse_thinking(text).valid, ended, reward.precedence)
     repetition = repetition_penalty(text, reward)
     length_term = accuracy_term = total = None
+    partial = 0.0
     if correct is not None:
         length_term = length_scaled_accuracy(correct, n_tokens, reward)
-        accuracy_term = {"ok": length_term, "bad_think": reward.bad_think, "no_end": reward.no_end}[broken]
+        partial = reward.partial_credit * score if broken == "ok" and not correct else 0.0
+        accuracy_term = {"ok": length_term + partial, "bad_think": reward.bad_think, "no_end": reward.no_end}[broken]
         total = reward.accuracy_weight * accuracy_term + reward.repetition_weight * repetition
     return RewardParts(
         correct=correct,
@@ -150,6 +159,7 @@ def phi4_reward(
         repetition=repetition,
         format=broken,
         total=total,
+        partial=partial,
     )
 
 

@@ -59,18 +59,21 @@ class RewardFunction:
         verdicts = verify(asked, self.texts, self.verifiers, truncated=[not end for end in ended])
         rights = [None if v.grade is Grade.FAILED else v.grade is Grade.RIGHT for v in verdicts]
         self.parts = [
-            phi4_reward(text, correct=right, n_tokens=len(ids), ended=end, reward=self.reward)
-            for text, right, ids, end in zip(self.texts, rights, completion_ids, ended, strict=True)
+            phi4_reward(text, correct=right, n_tokens=len(ids), ended=end, reward=self.reward, score=verdict.score)
+            for text, right, ids, end, verdict in zip(self.texts, rights, completion_ids, ended, verdicts, strict=True)
         ]
         return [parts.total for parts in self.parts]
 
 
-def informative(correct: Sequence[bool | None], group: int) -> list[bool]:
-    """For each completion, whether its group of `group` neighbours has both right and wrong answers; None is neither."""
+def informative(correct: Sequence[float | None], group: int) -> list[bool]:
+    """For each completion, whether its group of `group` neighbours has both right and wrong answers; None is neither.
+
+    Wrong answers with partial credit differ from each other too: True and False may be numbers, 1 for right.
+    """
     flags: list[bool] = []
     for start in range(0, len(correct), group):
         found = set(correct[start : start + group])
-        flags += [{True, False} <= found] * group
+        flags += [len(found - {None}) > 1] * group
     return flags
 
 
@@ -122,7 +125,7 @@ class RolloutTrainer(GRPOTrainer):
         return batch
 
     def _kept(self, size: int) -> torch.Tensor:
-        correct = [parts.correct for parts in self.rewards.parts]
+        correct = [parts.partial if parts.correct is False else parts.correct for parts in self.rewards.parts]
         flags = informative(correct, self.num_generations) if self.filter_groups else [True] * size
         graded = [flag and right is not None for flag, right in zip(flags, correct, strict=True)]
         return torch.tensor(graded, device=self.accelerator.device)

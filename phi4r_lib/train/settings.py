@@ -135,6 +135,7 @@ class GrpoSettings(_Settings):
     l_neg: int | None = Field(default=None, ge=1)  # None: scaled from the report
     precedence: Precedence = "think_first"
     max_clipped: float = Field(default=0.5, gt=0, le=1)  # more truncated completions at the first step: stop
+    partial_credit: float = Field(default=0.0, ge=0, le=1)  # weight of a wrong answer's score from its verifier; 0: off
     checkpointing: bool = False
     launch: LaunchSettings = LaunchSettings()
     vllm: bool = False  # sample with vLLM (GPU)

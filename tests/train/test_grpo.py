@@ -301,3 +301,25 @@ def test_vllm_gets_room_for_prompt_and_completion_and_ratios_per_token():
     found = sampler_arguments(long.model_copy(update={"sampler": server}), 1024)
     assert found["vllm_mode"] == "server" and found["vllm_max_model_length"] == 4096
     assert not found["vllm_importance_sampling_correction"]
+
+
+def test_partial_credit_of_a_verifier_reaches_the_reward_by_a_setting():
+    """Three rules; of four answers one breaks none, one a third, one all: off by default, and then wrong is wrong."""
+    rules = '[["count", 2], ["sum", 10], ["distinct"]]'
+    asked = [
+        Problem(id="a", domain="d", prompt="q", answer=rules, verifier="constraints", source="s", licence="MIT"),
+    ]
+    completions = [
+        [{"role": "assistant", "content": f"<think> t </think> \\boxed{{{said}}}"}]
+        for said in ("4, 6", "5, 5", "4, 4, 4", "1, 2")
+    ]
+    totals, kept = {}, {}
+    for credit in (0.0, 0.5):
+        rewards = RewardFunction(reward_of(SETTINGS.model_copy(update={"partial_credit": credit})), [1], asked)
+        totals[credit] = rewards([], completions, [[5] * 20 + [1]] * 4, place=[0] * 4)
+        assert [part.correct for part in rewards.parts] == [True, False, False, False]
+        kept[credit] = informative([p.partial if p.correct is False else p.correct for p in rewards.parts[1:]], 3)
+    off, on = totals[0.0], totals[0.5]
+    assert off[0] == on[0] and off[1] == off[2] == off[3]
+    assert on[1] - off[1] == pytest.approx(8 / 13 * 0.5 * 2 / 3) and on[3] == on[1] > on[2] >= off[2]
+    assert kept == {0.0: [False] * 3, 0.5: [True] * 3}  # a group without a right answer teaches only with credit

@@ -148,3 +148,20 @@ def test_impossible_constants_are_refused():
         LengthReward(l_max=100, l_pos=100)
     with pytest.raises(ValidationError):
         LengthReward(lmax=100)
+
+
+def test_partial_credit_is_off_unless_named_and_never_reaches_a_right_answer():
+    off = phi4_reward(GOOD, correct=False, n_tokens=20, ended=True, score=0.9)
+    assert off.accuracy_term == off.length_term == length_scaled_accuracy(False, 20) and off.partial == 0
+    credit = LengthReward(partial_credit=1.0)
+    terms = [
+        phi4_reward(GOOD, correct=False, n_tokens=9_999, ended=True, score=s, reward=credit).accuracy_term
+        for s in (0, 0.5, 0.99)
+    ]
+    assert terms == pytest.approx([-0.5, 0.0, 0.49])
+    late = phi4_reward(GOOD, correct=True, n_tokens=40_000, ended=True, score=1.0, reward=credit)
+    assert late.accuracy_term == 0.5 > max(terms) and late.partial == 0
+    broken = phi4_reward("no thought", correct=False, n_tokens=20, ended=True, score=0.9, reward=credit)
+    assert broken.accuracy_term == -1.0 and broken.partial == 0
+    with pytest.raises(ValueError, match="partial_credit"):
+        LengthReward(partial_credit=1.5)

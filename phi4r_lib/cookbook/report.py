@@ -29,6 +29,15 @@ PAGE = f"""{{%- extends 'index.html.j2' -%}}
 {{%- block jupyter_widgets -%}}{{%- endblock -%}}
 {{%- block html_head_js_mathjax -%}}{{%- endblock -%}}
 {{%- block html_head_js_mermaidjs -%}}{{%- endblock -%}}
+{{%- block input -%}}
+{{%- if cell.metadata.get('jupyter', {{}}).get('source_hidden') -%}}
+<details><summary>{{{{ cell.source.splitlines()[0].lstrip('# ') | escape }}}}</summary>{{{{ super() }}}}</details>
+{{%- else -%}}{{{{ super() }}}}{{%- endif -%}}
+{{%- endblock -%}}
+{{%- block data_png scoped -%}}
+<div class="jp-RenderedImage jp-OutputArea-output"><img src="data:image/png;base64,{{{{ output.data['image/png'] | escape }}}}"
+alt="{{{{ output | get_metadata('alt', 'image/png') or 'a figure without a description' | escape }}}}"></div>
+{{%- endblock -%}}
 """
 
 
@@ -38,6 +47,7 @@ def write(out: Path) -> Path:
     results = {path.parent.name: state.read_json(path) for path in sorted(out.glob("[0-9][0-9]_*/results.json"))}
     pages = render_notebooks(out)
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        contents=contents(out, pages),
         title=escape(f"Run {out.name}, profile {run.get('profile', {}).get('name', 'unknown')}"),
         facts=facts(run),
         verdict=verdicts(results),
@@ -156,7 +166,8 @@ def dots(accuracies: Sequence[float], colour: str) -> str:
         f'<line x1="{10 + 4 * p}" y1="54" x2="{10 + 4 * p}" y2="58" stroke="#999"/>' for p in range(0, 101, 25)
     )
     axis = f'<line x1="10" y1="54" x2="410" y2="54" stroke="#999"/>{ticks}'
-    return f'<svg viewBox="0 0 420 60" width="420" height="60" role="img">{axis}{"".join(marks)}</svg>'
+    label = f"{len(accuracies)} runs from {min(accuracies):.0%} to {max(accuracies):.0%}" if accuracies else "no runs"
+    return f'<svg viewBox="0 0 420 60" role="img" aria-label="{label}">{axis}{"".join(marks)}</svg>'
 
 
 def headlines(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -182,15 +193,52 @@ def number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
-def figures(out: Path) -> str:
-    """Every PNG of the run, embedded, in the order of the notebooks."""
-    blocks = []
+def pictures(out: Path) -> dict[str, list[Path]]:
+    """{folder of a stage: its PNGs}, both in the order of their numbers."""
+    found: dict[str, list[Path]] = {}
     for path in sorted(out.glob("[0-9][0-9]_*/**/*.png"), key=_counted):
-        data = base64.b64encode(path.read_bytes()).decode()
-        caption = f"{path.relative_to(out).parts[0]}: {path.stem.replace('_', ' ')}"
-        image = f'<img src="data:image/png;base64,{data}" alt="{escape(caption)}" loading="lazy">'
-        blocks.append(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
+        found.setdefault(path.relative_to(out).parts[0], []).append(path)
+    return found
+
+
+def figures(out: Path) -> str:
+    """Every PNG of the run, embedded, under the name of its notebook."""
+    blocks = []
+    for stage, paths in pictures(out).items():
+        inner = "".join(_figure(path, f"{stage}: {path.stem.replace('_', ' ')}") for path in paths)
+        blocks.append(f'<h3 id="figures-{escape(stage)}">{escape(stage)}</h3><div class="figures">{inner}</div>')
     return "".join(blocks) or "<p>No figures yet.</p>"
+
+
+def _figure(path: Path, caption: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    image = f'<img src="data:image/png;base64,{data}" alt="{escape(_alt(path) or caption)}" loading="lazy">'
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _alt(path: Path) -> str:
+    """The description that `save_figure` wrote into a PNG, or nothing."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return str(picture.info.get("Description", ""))
+    except (UnidentifiedImageError, OSError):
+        return ""
+
+
+def contents(out: Path, pages: Mapping[str, str]) -> str:
+    """The table of contents: the sections of the page, the figures by notebook, and the executed notebooks."""
+    sections = {"result": "Result", "notebooks": "Notebooks", "numbers": "Headline numbers", "figures": "Figures"}
+    links = [f'<li><a href="#{key}">{name}</a></li>' for key, name in sections.items()]
+    links[-1] = links[-1].replace("</li>", _list((f"#figures-{stage}", stage) for stage in pictures(out)) + "</li>")
+    links[1] = links[1].replace("</li>", _list((f"notebooks/{page}", name) for name, page in pages.items()) + "</li>")
+    return f'<ul>{"".join(links)}<li><a href="#settings">Settings</a></li></ul>'
+
+
+def _list(links: Iterable[tuple[str, str]]) -> str:
+    items = "".join(f'<li><a href="{escape(target)}">{escape(name)}</a></li>' for target, name in links)
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _counted(path: Path) -> list[tuple[int, str]]:

@@ -3,8 +3,10 @@ import os
 import re
 
 import nbformat
+from matplotlib.figure import Figure
 
 from phi4r_lib.cookbook import report, state
+from phi4r_lib.measure.figures import save_figure
 
 MODELS = {
     "base": {"run_accuracy": [0.1, 0.2], "mean": 0.15, "se_fixed": 0.01, "se_population": 0.02, "mean_tokens": 4.0},
@@ -80,3 +82,39 @@ def test_a_page_follows_its_notebook_whatever_the_clock_says(house):
     before = page.stat().st_ino
     report.render_notebooks(out)
     assert page.stat().st_ino == before
+
+
+def test_contents_link_to_sections_figures_and_executed_notebooks(house):
+    """Every link of the page leads somewhere: to an id that it has, or to a file beside it."""
+    import nbformat
+
+    out = house.root / "runs/cpu"
+    (out / "05_variance/figures").mkdir(parents=True)
+    figure = Figure()
+    figure.set_label("Three hills, the last one <right>")
+    save_figure(figure, out / "05_variance/figures", "1_runs")
+    cells = [
+        nbformat.v4.new_code_cell(
+            "# Check of exercise 1\ncheck(1, answer_1, 2)",
+            metadata={"tags": ["check"], "jupyter": {"source_hidden": True}},
+        ),
+        nbformat.v4.new_code_cell(
+            "show(figure)",
+            outputs=[
+                nbformat.v4.new_output(
+                    "display_data", data={"image/png": "AAAA"}, metadata={"image/png": {"alt": "A hill & a hole"}}
+                )
+            ],
+        ),
+    ]
+    (out / "notebooks").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), out / "notebooks/05_variance.ipynb")
+    page = page_of(house, {"models": MODELS, "comparisons": []})
+    links = re.findall(r'href="([^"]+)"', page.partition("<nav")[2].partition("</nav>")[0])
+    assert {"#result", "#figures", "#figures-05_variance", "notebooks/05_variance.html"} <= set(links)
+    for link in links:
+        assert f'id="{link[1:]}"' in page if link.startswith("#") else (out / link).is_file()
+    assert 'alt="Three hills, the last one &lt;right&gt;"' in page
+    executed = (out / "notebooks/05_variance.html").read_text()
+    assert re.search(r"<details>\s*<summary>Check of exercise 1</summary>", executed)
+    assert 'alt="A hill &amp; a hole"' in executed

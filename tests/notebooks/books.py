@@ -59,7 +59,7 @@ def exercises(path):
         assert source(check).startswith(f"# Check of exercise {n}\n"), (
             "JupyterLab shows the first line of a folded cell"
         )
-        assert f"check({n}, answer_{n}, " in source(check)
+        assert re.search(rf"\bcheck\(\s*{n},\s*answer_{n},", source(check)), f"exercise {n} is not checked"
         solution = SOLUTION.search(source(answer))
         assert solution and f"answer_{n} = " in solution.group(1), f"no folded solution with code for exercise {n}"
         found.append(Exercise(n, place + 1, solution.group(1)))

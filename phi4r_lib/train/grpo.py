@@ -95,8 +95,7 @@ def run_grpo(
         ValueError: rows or settings that cannot be trained with, with what to do.
         ClippedError: most completions of the first step hit the length limit.
     """
-    from phi4r_lib.train.fast_rollouts import FastRolloutTrainer
-    from phi4r_lib.train.rollouts import RewardFunction, RolloutTrainer
+    from phi4r_lib.train.stabilisers import reward_kind, trainer_kind
 
     no_telemetry()
     started, out = time.perf_counter(), Path(out)
@@ -124,13 +123,13 @@ def run_grpo(
         bf16_activations(model)
     if settings.launch.sharding == "fsdp" and settings.fast and not settings.vllm:
         raise ValueError("sharded weights cannot sample by themselves: set grpo.vllm, or grpo.launch.sharding to ddp")
-    trainer = (FastRolloutTrainer if settings.fast else RolloutTrainer)(
+    trainer = trainer_kind(settings)(
         model=model,
         args=grpo_arguments(session.work, settings, seed, where, longest_prompt(rows, tokenizer)),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[JournalCallback(journal, progress), watch],
-        rewards=RewardFunction(reward_of(settings), [tokenizer.eos_token_id], asked, verifiers),
+        rewards=reward_kind(settings)(reward_of(settings), [tokenizer.eos_token_id], asked, verifiers),
         filter_groups=settings.filter_groups,
         max_clipped=settings.max_clipped,
         max_mismatch=settings.sampler.max_mismatch,

@@ -86,22 +86,33 @@ def pack(pairs: Sequence[tuple[list[int], list[int]]], block: int) -> Dataset:
     return pack_dataset(Dataset.from_dict(rows), block, "bfd")
 
 
+def unpacked(pairs: Sequence[tuple[list[int], list[int]]]) -> Dataset:
+    """The same rows as `pack` gives, one example each, nothing joined."""
+    from datasets import Dataset
+
+    rows = {"input_ids": [ids for ids, _ in pairs], "labels": [labels for _, labels in pairs]}
+    return Dataset.from_dict(rows | {"seq_lengths": [[len(ids)] for ids, _ in pairs]})
+
+
 @dataclass
 class BlockCollator:
     """A batch of packed blocks: input_ids, labels and position_ids of shape (blocks, block), no attention mask.
+
+    Without `block` they are as long as the longest of the batch.
 
     The first token of each example carries no loss (nothing precedes it), and padding at a block's end forms an
     example of its own, so that nothing real attends to it or is followed by it.
     """
 
     pad_token_id: int
-    block: int
+    block: int | None
     starts: bool = (
         False  # also give where examples start, for attention without a mask (models/fast/packed_attention.py)
     )
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        shape = (len(rows), self.block)
+        block = self.block or max(len(row["input_ids"]) for row in rows)
+        shape = (len(rows), block)
         ids, labels = torch.full(shape, self.pad_token_id), torch.full(shape, IGNORE)
         positions = torch.zeros(shape, dtype=torch.long)
         every: list[int] = []
@@ -109,10 +120,10 @@ class BlockCollator:
             size = len(row["input_ids"])
             ids[i, :size] = torch.tensor(row["input_ids"])
             labels[i, :size] = torch.tensor(row["labels"])
-            lengths = [*row["seq_lengths"], self.block - size]
+            lengths = [*row["seq_lengths"], block - size]
             every += lengths
             positions[i] = torch.cat([torch.arange(length) for length in lengths])
             starts = torch.tensor(lengths).cumsum(0)[:-1]
-            labels[i, [0, *starts[starts < self.block].tolist()]] = IGNORE
+            labels[i, [0, *starts[starts < block].tolist()]] = IGNORE
         batch = {"input_ids": ids, "labels": labels, "position_ids": positions}
-        return batch | {"cu_seq_lens_q": cuts(every), "max_length_q": self.block} if self.starts else batch
+        return batch | {"cu_seq_lens_q": cuts(every), "max_length_q": block} if self.starts else batch

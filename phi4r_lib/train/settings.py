@@ -38,10 +38,13 @@ class SftSettings(_Settings):
 
     passes: float = Field(gt=0)
     learning_rate: float = Field(gt=0)
-    batch_size: int = Count  # packed blocks per step, all processes together
+    batch_size: int = Count  # packed blocks (or single examples) per step, all processes together
+    packed: bool = (
+        True  # several examples in one block; false: one example per row, each padded to the longest of its batch
+    )
     micro_batch: int | None = Field(default=None, ge=1)  # most blocks per forward pass; None: what fits the memory
     block: int = Count
-    warmup_steps: int = Field(ge=0)
+    warmup_steps: float = Field(ge=0)  # below 1: a share of all steps
     weight_decay: float = Field(ge=0)
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
     limit: int | None = Field(default=None, ge=1)  # most training rows; None takes all
@@ -127,6 +130,12 @@ class GrpoSettings(_Settings):
     loss: Literal["token", "sequence"] = "token"
     scale: Literal["group", "batch", "none"] = "group"  # advantages divided by this standard deviation
     filter_groups: bool = True  # drop groups whose completions are all right or all wrong
+    reward: Literal["length", "sign"] = "length"  # sign: +1 right, -1 wrong and nothing else (arXiv 2504.21233)
+    rebalance: float | None = Field(
+        default=None, gt=0, le=1
+    )  # stabilisers.py: groups up to this share right; None: off
+    cool_to: float | None = Field(default=None, gt=0)  # the temperature falls to this in a straight line; None: off
+    cool_share: float = Field(default=0.5, gt=0, le=1)  # over this share of the steps
     fast: bool = True  # our sampler and shared prompts; false: TRL's own steps, slower, with the same gradients
     temperature: float = Field(gt=0)
     max_tokens: int = Count

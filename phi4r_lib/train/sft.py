@@ -31,7 +31,7 @@ from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
 from phi4r_lib.train.launch import in_group
-from phi4r_lib.train.packing import IGNORE, encode_conversation, pack
+from phi4r_lib.train.packing import IGNORE, encode_conversation, pack, unpacked
 from phi4r_lib.train.ranks import on_first, whole_weights
 from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import SftSettings
@@ -49,7 +49,7 @@ class SftReport:
     tokens: int
     target_tokens: int  # tokens with loss
     blocks: int
-    fill: float  # share of the blocks' places that hold tokens
+    fill: float  # share of the blocks' places that hold tokens (unpacked: of rows as long as the longest)
     steps: int
     seconds: float
     resumed: bool
@@ -131,7 +131,7 @@ def run_sft(
             f"a training row of {longest} tokens is longer than the model's context of {context}; lower sft.block to "
             f"{context}, and longer rows are left out"
         )
-    blocks = pack(pairs, settings.block)
+    blocks = pack(pairs, settings.block) if settings.packed else unpacked(pairs)
     journal = Journal(session.work / "metrics.jsonl")
     callbacks: list[Any] = [JournalCallback(journal, progress)]
     if validation:
@@ -156,7 +156,7 @@ def run_sft(
         "tokens": tokens,
         "target_tokens": sum(label != IGNORE for _, labels in pairs for label in labels),
         "blocks": len(blocks),
-        "fill": tokens / (len(blocks) * settings.block),
+        "fill": tokens / (len(blocks) * (settings.block if settings.packed else longest)),
         "steps": trainer.state.global_step,
         "seconds": time.perf_counter() - started,
         "resumed": session.checkpoint is not None,

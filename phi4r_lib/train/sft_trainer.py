@@ -55,7 +55,7 @@ def sft_trainer(
         args=_arguments(model, work, settings, seed, where, changes),
         train_dataset=blocks,
         processing_class=tokenizer,
-        data_collator=BlockCollator(tokenizer.pad_token_id, settings.block, starts=packed),
+        data_collator=BlockCollator(tokenizer.pad_token_id, settings.block if settings.packed else None, starts=packed),
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)

@@ -1,9 +1,10 @@
-"""Five planning tasks of the report in exact small versions, each with a difficulty dial and checked by evaluation.
+"""Five planning tasks of the report in exact small versions and a sixth near the training words, each with a difficulty dial.
 
-Satisfiability, a round trip, a calendar, a maze and a map (report 5: 3SAT, TSP, BA-Calendar, Maze, SpatialMap). Never trained
+Satisfiability, a round trip, a calendar, a maze and a map (report 5: 3SAT, TSP, BA-Calendar, Maze, SpatialMap), and a choice
+among ways whose points are worked out first (ours). Never trained
 on: they ask whether the habit of writing steps carries over. An answer is judged by what it claims, never by comparing it with
 a listed solution, and "no" is right exactly where there is no solution. Wording and sizes are ours, in the tiny models' words.
-Not here: running models on them (notebook 06).
+Not here: the verifier that judges models (planning_verifier.py), running them (notebook 07).
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from phi4r_lib.worlds.words import PEOPLE
+from phi4r_lib.worlds.steps import applied, pick_step
+from phi4r_lib.worlds.words import OPENINGS, PEOPLE, PHRASES
 
+WAYS = ("red way", "blue way", "green way", "old way")
 NO_WAY = "Say no if no way is open."
 INFEASIBLE = {"no", "no way", "none", "unsatisfiable", "impossible"}
 
@@ -125,7 +128,7 @@ def make_calendar(people: int, rng: random.Random, *, end: int = 24, longest: in
     facts = {"end": end, "length": length, "away": list(away.values())}
     fitting = [start for start in range(end - length + 1) if _fits(facts, start)]
     absences = " ".join(f"{name} is away from {a} to {b}." for name, (a, b) in away.items())
-    everyone = ", ".join(names[:-1]) + f" and {names[-1]}"
+    everyone = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     text = f"{absences} {everyone} must talk for {length} between 0 and {end}. When can the talk be? {NO_WAY}"
     dial = 1 - len(fitting) / (end - length + 1)
     return Task("calendar", text, str(fitting[0]) if fitting else "no", dial, facts | {"feasible": bool(fitting)})
@@ -195,12 +198,42 @@ def check_map(facts: dict[str, Any], answer: str) -> str | None:
     return None if found[:1] == [facts["place"]] else f"{facts['place']} people stand there"
 
 
+def make_ways(ways: int, rng: random.Random, *, changes: int = 1, limit: int = 99) -> Task:
+    """The way with most points of several, each told in the words of the training stories; the dial is the number of ways.
+
+    Each way has `changes` steps of arithmetic. Ways of more than `limit` points are shut: where all are, there is no solution.
+    """
+    found: list[int] = []
+    told: list[str] = []
+    for name in rng.sample(WAYS, ways):
+        value = rng.randint(5, 30)
+        lines = [rng.choice(OPENINGS).format(S=f"The {name}", k=value, U="points")]
+        for _ in range(changes):
+            skill, number = pick_step(value, rng)
+            lines.append(rng.choice(PHRASES[skill]).format(S=f"The {name}", s=f"the {name}", k=number, U="points"))
+            value = applied(skill, value, number)
+        told += lines
+        found.append(value)
+    open_ways = [value for value in found if value <= limit]
+    shut = f" The way is not open with more than {limit} points. {NO_WAY}" if limit < 99 else ""
+    ask = "How many points does the one with more have?" if ways > 1 else f"How many points does the {name} have?"
+    facts = {"points": found, "best": max(open_ways, default=None), "feasible": bool(open_ways)}
+    answer = str(max(open_ways)) if open_ways else "no"
+    return Task("ways", f"{' '.join(told)}{shut} {ask}", answer, float(ways), facts)
+
+
+def check_ways(facts: dict[str, Any], answer: str) -> str | None:
+    """None when the number is that of the best open way, else the reason."""
+    return None if numbers(answer)[:1] == [facts["best"]] else f"the best open way has {facts['best']}"
+
+
 CHECKS: dict[str, Callable[[dict[str, Any], str], str | None]] = {
     "sat": check_sat,
     "trip": check_trip,
     "calendar": check_calendar,
     "maze": check_maze,
     "map": check_map,
+    "ways": check_ways,
 }
 
 

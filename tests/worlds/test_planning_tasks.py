@@ -13,6 +13,7 @@ MAKERS = {
     "calendar": lambda rng: tasks.make_calendar(rng.randint(2, 5), rng),
     "maze": lambda rng: tasks.make_maze(rng.randint(2, 4), rng),
     "map": lambda rng: tasks.make_map(rng.randint(2, 6), rng),
+    "ways": lambda rng: tasks.make_ways(rng.randint(1, 4), rng, changes=rng.randint(0, 2), limit=rng.choice([20, 99])),
 }
 
 
@@ -24,7 +25,7 @@ def test_the_stated_answer_passes_its_own_check(family):
         assert tasks.check(family, task.facts, task.answer) is None, task
 
 
-@pytest.mark.parametrize("family", ["sat", "calendar", "maze"])
+@pytest.mark.parametrize("family", ["sat", "calendar", "maze", "ways"])
 def test_both_kinds_occur_and_no_is_right_only_without_a_solution(family):
     rng = random.Random(1)
     made = [MAKERS[family](rng) for _ in range(300)]
@@ -88,7 +89,7 @@ def test_odd_answers_get_a_reason_or_are_truly_right(family, answer):
         task = MAKERS[family](rng)
         reason = tasks.check(family, task.facts, answer)
         if reason is None:  # only an answer that names the solution may pass
-            assert tasks.numbers(answer) and family in ("calendar", "maze", "map", "sat")
+            assert tasks.numbers(answer) and family in ("calendar", "maze", "map", "sat", "ways")
 
 
 def test_a_round_trip_may_leave_out_the_way_back_but_no_point():

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from phi4r_lib.cookbook.sections import Count, Section
+from phi4r_lib.cookbook.sections import Section
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 
 MOST = Field(default=None, ge=1)

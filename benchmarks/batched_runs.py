@@ -6,7 +6,7 @@ One run is one pass over the problems; thirty is the size of one contest year. T
 answers of it have in common so far, so what it saves grows with how sure the model is of its text. Three ways to make a pass, and one to make all:
 `generate` of transformers with the usual batch of 8 (`--batch`), `generate` with the whole benchmark as one batch, our engine called
 once per pass, and our engine called once for all runs, as measure/evaluate.py does it. Single passes cost the same every time, so only a
-few are timed. Everything runs in one process, the ways take turns, and rates are completion tokens a second of CPU time and of wall
+few are timed. Everything runs in one process, the ways take turns, and rates are completion tokens per second of CPU time and of wall
 time: on a busy machine only the first can be compared. Prints the rates and the ratios to the batched call; nothing is stored.
 """
 

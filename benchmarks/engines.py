@@ -1,4 +1,4 @@
-"""Generated tokens a second of the engines and of `generate`, on a tiny model: `python benchmarks/engines.py`.
+"""Generated tokens per second of the engines and of `generate`, on a tiny model: `python benchmarks/engines.py`.
 
 Prints wall and CPU rates, because a busy machine only changes the first; of vLLM and Ray only wall rates, since they
 work in other processes. `ratio` is the wall rate over that of the first row. Rows of vLLM and
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def measured(run: Callable[[], int]) -> dict[str, float]:
-    """Tokens, tokens a second of wall time and of CPU time of one run, after a warm-up."""
+    """Tokens, tokens per second of wall time and of CPU time of one run, after a warm-up."""
     run()
     wall, cpu = time.perf_counter(), time.process_time()
     tokens = run()

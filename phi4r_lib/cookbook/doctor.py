@@ -174,7 +174,7 @@ def main() -> int:
         print(f"{finding.level:<8} {finding.text}" + (f"\n{'':<8} -> {finding.advice}" if finding.advice else ""))
     missing = sum(finding.level == "missing" for finding in found)
     print(
-        f"{missing} things to put right before a run"
+        f"{missing} problem{'s' if missing > 1 else ''} to fix before a run"
         if missing
         else f"ready: {state.versions()['python']}, `phi4r run`"
     )

@@ -9,7 +9,7 @@ import phi4r_lib
 
 
 class UserError(ValueError):
-    """Something the user can put right; the message says what is wrong and what to do."""
+    """A problem that the user can fix; the message says what is wrong and what to do."""
 
 
 def home() -> Path:

@@ -98,21 +98,25 @@ def write(out: Path, analysis: Any, notes: Sequence[str] = ()) -> None:
 
 def page(analysis: Any, notes: Sequence[str] = ()) -> str:
     """The analysis as one HTML page that shows the figures beside it."""
+    from phi4r_lib.measure.glossary import SENTENCES
+
     verdict = "".join(f"<li>{escape(sentence)}</li>" for sentence in analysis.sentences)
     pictures = "".join(
-        f'<figure><img src="figures/{escape(name)}.svg" alt="{escape(name)}"></figure>' for name in analysis.figures
+        f'<figure><img src="figures/{escape(name)}.svg" alt="{escape(str(figure.get_label()) or name)}"></figure>'
+        for name, figure in analysis.figures.items()
     )
     taken = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    terms = [f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in SENTENCES.items()]
     left_out = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in analysis.skipped.items())
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Variance report</title>'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Variance report</title>'
         "<style>body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
-        "table{border-collapse:collapse}td,th{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}"
+        "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}"
         "td:first-child,th:first-child{text-align:left}img{max-width:100%}figure{margin:1.5em 0}</style>"
         f"<h1>What these runs show</h1><ul>{verdict}</ul>{_model_table(analysis.results['models'])}{pictures}"
         + (f"<h2>How the logs were read</h2><ul>{taken}</ul>" if taken else "")
         + (f"<h2>Left out</h2><ul>{left_out}</ul>" if left_out else "")
-        + "</html>\n"
+        + f"<h2>The methods by name</h2><dl>{''.join(terms)}</dl></html>\n"
     )
 
 

@@ -48,7 +48,7 @@ def check_answers(answers: pd.DataFrame, source: str) -> pd.DataFrame:
     if repeated.any():
         row = table[repeated].iloc[0]
         raise AnswersError(
-            f"{source}: model {row['model']!r}, problem {row['problem']!r}, run {row['run']} stands more than once; "
+            f"{source}: model {row['model']!r}, problem {row['problem']!r}, run {row['run']} appears more than once; "
             "number the runs, or give each model its own name"
         )
     return table[[*COLUMNS, *(column for column in GROUPS if column in table)]]

@@ -79,7 +79,7 @@ def run_e_values(run_differences: Values, problems: int | None = None) -> np.nda
     """
     gains = np.asarray(run_differences, dtype=float)
     if gains.ndim != 1 or not (np.abs(gains) <= 1).all():
-        raise ValueError("needs one difference in [-1, 1] a pair of runs, none missing")
+        raise ValueError("needs one difference in [-1, 1] per pair of runs, none missing")
     if problems is not None and problems < 1:
         raise ValueError(f"problems must be at least 1, got {problems}")
     if problems is None:

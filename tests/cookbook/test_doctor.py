@@ -30,7 +30,7 @@ def test_doctor_ends_with_a_verdict_and_its_exit_code(capsys):
     code = doctor.main()
     lines = capsys.readouterr().out.splitlines()
     assert code == (1 if any(line.startswith("missing") for line in lines) else 0)
-    assert "ready" in lines[-1] if code == 0 else "put right" in lines[-1]
+    assert "ready" in lines[-1] if code == 0 else "to fix before a run" in lines[-1]
 
 
 def test_every_finding_that_is_not_ok_gives_advice():

@@ -108,7 +108,7 @@ def write(path, text):
         ("a.csv", "question,run,correct\np1,0,1\n", "column 'problem' is missing"),
         ("a.csv", "problem,run,correct\np1,0,0.5\n", "neither right nor wrong"),
         ("a.csv", "problem,run,correct\n", "holds no rows"),
-        ("a.csv", "problem,run,correct\np1,0,1\np1,0,0\n", "'p1', run 0 stands more than once"),
+        ("a.csv", "problem,run,correct\np1,0,1\np1,0,0\n", "'p1', run 0 appears more than once"),
         ("a.csv", "", "holds no rows"),
         ("a.parquet", "no parquet at all", "a.parquet:1: not JSON"),
         ("a.jsonl", '{"problem": "p", "run": 0, "correct": 1}\n{"problem": ', "a.jsonl:2: not JSON"),

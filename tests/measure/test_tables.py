@@ -183,7 +183,7 @@ def test_bad_requests_are_named():
         analyse(answers, [("toy", "x")])
     with pytest.raises(AnswersError, match="cannot be compared with itself"):
         analyse(answers, [("toy", "toy")])
-    with pytest.raises(AnswersError, match="stands more than once"):
+    with pytest.raises(AnswersError, match="appears more than once"):
         check_answers(pd.concat([answers, answers]), "twice")
     apart = pd.concat(
         [frame(TOY, "a"), frame(TOY, "b").assign(problem=lambda t: "q" + t["problem"])], ignore_index=True
@@ -233,6 +233,7 @@ def test_command_writes_page_figures_results_and_verdict(tmp_path, capsys):
     page = (out / "page.html").read_text()
     for name in re.findall(r'src="([^"]+)"', page):
         assert (out / name).is_file() and (out / name).with_suffix(".png").is_file()
+    assert 'alt="Histogram of the accuracy' in page and "<dt>sign-flip test</dt>" in page and 'name="viewport"' in page
     assert "a solves 50.0%" in page and "a solves 50.0%" in capsys.readouterr().out
 
 

@@ -62,7 +62,7 @@ def _once(answers: pd.DataFrame, file: Path) -> pd.DataFrame:
     if len(repeated):
         row = repeated.iloc[0]
         raise LogError(
-            f"{file}: problem {row['problem']!r}, run {row['run']} stands more than once; number the runs, "
+            f"{file}: problem {row['problem']!r}, run {row['run']} appears more than once; number the runs, "
             "or give each model its own name in a column `model`"
         )
     return answers

@@ -130,15 +130,18 @@ def _verdict(rule: PromotionRule, x: np.ndarray, e_value: float, kept: Mapping, 
 
 
 def conditional_power(differences: np.ndarray, rule: PromotionRule, draws: int = 2000, seed: int = 0) -> float:
-    """Chance that the e-value reaches 1/alpha by `most_seeds` if the true gain is `rule.gain` (ours, by simulation).
+    """Chance that the e-value reaches 1/alpha by `most_seeds` if the true gain is `rule.gain`, or the mean so far if that is
+    larger (ours, by simulation): seeds that look better than hoped are no reason to give up.
 
-    The seeds to come are normal around the gain with the spread seen so far; seeds that were seen stay as they are.
+    The seeds to come are normal around that gain with the spread seen so far; seeds that were seen stay as they are.
     """
     x = np.asarray(differences, dtype=float)
     left = rule.most_seeds - x.size
     if left <= 0:
         return float(t_e_values(x).max() >= 1 / rule.alpha and x.mean() > 0)
-    future = np.random.default_rng(seed).normal(rule.gain, max(float(x.std(ddof=1)), 1e-9), (draws, left))
+    future = np.random.default_rng(seed).normal(
+        max(rule.gain, float(x.mean())), max(float(x.std(ddof=1)), 1e-9), (draws, left)
+    )
     total, squares = float(x.sum()), float((x**2).sum())
     t = np.arange(x.size + 1, rule.most_seeds + 1)
     sums, powers = total + future.cumsum(1), squares + (future**2).cumsum(1)

@@ -94,3 +94,11 @@ def test_bad_input_is_named():
         t_e_values([0.1, float("nan")])
     with pytest.raises(ValueError, match="two different budgets"):
         gain_per_doubling([4, 4], np.zeros((3, 2)), 0.01)
+
+
+def test_seeds_that_gain_more_than_hoped_are_never_futile():
+    """Two seeds of +30 points under a rule that hopes for five: too few to promote, no reason to stop."""
+    rule = PromotionRule("domain", gain=0.05, margin=0.05, most_seeds=6)
+    assert decide(rule, [0.31, 0.29]).verdict == "refine"
+    assert decide(rule, [0.31, 0.29, 0.30, 0.32, 0.30]).verdict == "promote"
+    assert decide(rule, [-0.31, -0.29]).verdict == "stop"

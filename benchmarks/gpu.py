@@ -236,7 +236,7 @@ def _sft(size, block, rows, steps, changes: dict[str, Any], toy: bool, peak: flo
     from transformers import AutoTokenizer, TrainerCallback
 
     from phi4r_lib.models.fast.on_gpu import steady_attention
-    from phi4r_lib.train.batching import parameters
+    from phi4r_lib.train.memory import parameters
     from phi4r_lib.train.settings import SftSettings
     from phi4r_lib.train.sft_trainer import sft_trainer
 
@@ -311,7 +311,7 @@ def _grpo(toy: bool, peak: float) -> dict[str, Any]:
     from transformers import AutoConfig
 
     from phi4r_lib.problems.schema import load_problems
-    from phi4r_lib.train.batching import parameters
+    from phi4r_lib.train.memory import parameters
     from phi4r_lib.train.callbacks import Journal
     from phi4r_lib.train.grpo import run_grpo
     from phi4r_lib.train.settings import GrpoSettings

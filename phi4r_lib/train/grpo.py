@@ -23,6 +23,7 @@ from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
+from phi4r_lib.train.batching import check_grpo
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_folder, best_row
 from phi4r_lib.train.grpo_arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.launch import in_group
@@ -107,6 +108,8 @@ def run_grpo(
     )
     if session.report:
         return _report(out, session.report)
+    where, prompt = training_device(device), longest_prompt(rows, tokenizer)
+    check_grpo(AutoConfig.from_pretrained(model_dir), settings, prompt, where)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")
     journal = Journal(session.work / "metrics.jsonl")
     sampling = SamplingSettings(
@@ -118,14 +121,13 @@ def run_grpo(
     problems = list(validation)[: settings.eval_problems]
     every = settings.eval_every
     watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, True, verifiers)
-    where = training_device(device)
     if where == "cuda":
         bf16_activations(model)
     if settings.launch.sharding == "fsdp" and settings.fast and not settings.vllm:
         raise ValueError("sharded weights cannot sample by themselves: set grpo.vllm, or grpo.launch.sharding to ddp")
     trainer = trainer_kind(settings)(
         model=model,
-        args=grpo_arguments(session.work, settings, seed, where, longest_prompt(rows, tokenizer)),
+        args=grpo_arguments(session.work, settings, seed, where, prompt),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[JournalCallback(journal, progress), watch],

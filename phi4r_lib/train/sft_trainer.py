@@ -77,9 +77,7 @@ def prepare_attention(model: PreTrainedModel, settings: SftSettings, device: str
 def _arguments(model, work: Path, settings: SftSettings, seed: int, device: str, changes: dict[str, Any]):
     from trl import SFTConfig
 
-    fit = settings.micro_batch or rows_that_fit(
-        model.config, settings.block, settings.checkpointing, device, settings.launch.sharding == "fsdp"
-    )
+    fit = settings.micro_batch or rows_that_fit(model.config, settings, device)
     parts = split(settings.batch_size, fit, "sft.batch_size")
     ours = dict(
         output_dir=str(work / "checkpoints"),

@@ -1,10 +1,15 @@
 """A global batch over processes and passes, and the memory that decides it, against numbers worked by hand."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, Phi3Config
 
-from phi4r_lib.train.batching import Split, activation_bytes, parameters, processes, rows_that_fit, split, state_bytes
+from phi4r_lib.train.batching import Split, check_grpo, processes, rows_that_fit, split
+from phi4r_lib.train.memory import activation_bytes, grpo_parts, kv_bytes, parameters, plain_shape, sft_parts, state_bytes
+from phi4r_lib.train.settings import GrpoSettings, LaunchSettings, SamplerSettings, SftSettings
 
 PHI4 = Phi3Config(
     vocab_size=100_352, hidden_size=5120, intermediate_size=17_920, num_hidden_layers=40, num_attention_heads=40,
@@ -45,14 +50,71 @@ def test_memory_of_phi4():
     )
 
 
+class Card:
+    total_memory = 80e9
+
+
+SFT = SftSettings(
+    passes=2.0, learning_rate=1e-5, batch_size=32, block=32_768, warmup_steps=0, weight_decay=0.0, eval_every=1,
+    eval_problems=1, checkpointing=True,
+)  # fmt: skip
+GRPO = GrpoSettings(
+    steps=90, prompts=64, group=8, learning_rate=5e-8, beta=0.001, entropy=0.001, temperature=1.0, max_tokens=31_744,
+    eval_every=10, eval_problems=60, checkpointing=True,
+)  # fmt: skip
+SHARED = LaunchSettings(processes=8, hosts=4, sharding="fsdp")
+
+
 def test_a_cpu_takes_whole_batches_and_a_gpu_says_what_does_not_fit(monkeypatch):
-    assert rows_that_fit(PHI4, 32_768, True, "cpu") > 1000
-
-    class Card:
-        total_memory = 80e9
-
+    assert rows_that_fit(PHI4, SFT, "cpu") > 1000
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: Card())
-    with pytest.raises(ValueError, match=r"does not fit this GPU: 262\.\d GB of weights"):
-        rows_that_fit(PHI4, 32_768, True, "cuda")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    need = r"needs 2\d\d\.\d GB on each process \(weights 58\.6, gradients 58\.6, optimizer 117\.3, .*there are 72\.0 GB"
+    with pytest.raises(ValueError, match=rf"does not fit this GPU: fine-tuning {need}.*set sft.launch.sharding: fsdp"):
+        rows_that_fit(PHI4, SFT, "cuda")
+    with pytest.raises(ValueError, match=r"GRPO needs .*reference model 58\.6.*raise grpo.micro_batches"):
+        check_grpo(PHI4, GRPO, 1024, "cuda")
     monkeypatch.setenv("WORLD_SIZE", "32")
-    assert rows_that_fit(PHI4, 8192, True, "cuda", sharded=True) >= 1
+    assert rows_that_fit(PHI4, SFT.model_copy(update={"launch": SHARED}), "cuda") >= 1
+    shared = GRPO.model_copy(update={"launch": SHARED, "vllm": True, "micro_batches": 16})
+    check_grpo(PHI4, shared.model_copy(update={"sampler": SamplerSettings(sleep=True)}), 1024, "cuda")
+
+
+def test_parts_by_hand():
+    """Phi-4 on one process of 32: 16 N / 32 bytes of states, 205 kB of keys and values for a token, 40 inputs of layers."""
+    assert kv_bytes(PHI4) == 2 * 40 * 10 * 128 * 2 == 204_800
+    parts = sft_parts(PHI4, SFT.model_copy(update={"launch": SHARED}), 32)
+    states = sum(parts[name] for name in ("weights", "gradients", "optimizer"))
+    assert states == pytest.approx(16 * 14.66e9 / 32, rel=1e-3)
+    assert parts["activations"] == 32_768 * activation_bytes(PHI4, True)
+    alone = grpo_parts(PHI4, GRPO.model_copy(update={"micro_batches": 512}), 1, 1024)
+    assert alone["keys and values"] == (31_744 + 1024) * 204_800
+    assert "reference model" not in grpo_parts(PHI4, GRPO.model_copy(update={"beta": 0.0}), 1)
+    inside = GRPO.model_copy(update={"vllm": True, "sampler": SamplerSettings(memory=0.4)})
+    assert grpo_parts(PHI4, inside, 8, 1024, int(100e9))["vLLM"] == pytest.approx(40e9)
+
+
+def test_measured_training_on_a_gpu_needs_what_is_counted():
+    """benchmarks/records/nvidia-h200.json, peak memory of fine-tuning: within a third, and never much less."""
+    record = json.loads((Path(__file__).parents[2] / "benchmarks/records/nvidia-h200.json").read_text())
+    shapes = {
+        "sft-1b": (2048, 22, 32, 4, 5632, 32_000, False),
+        "sft-14b-width": (5120, 4, 40, 10, 17_920, 100_352, False),
+        "sft-135m": (576, 30, 9, 3, 1536, 49_152, True),
+    }
+    names = (
+        "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size",
+        "vocab_size", "tie_word_embeddings",
+    )  # fmt: skip
+    ways = {"as it is": False, "selective checkpointing": "selective"}
+    seen = 0
+    for row in record["rows"]:
+        if row["part"] in shapes and row["way"] in ways:
+            shape = plain_shape(dict(zip(names, shapes[row["part"]], strict=True)))
+            change = {"block": row["block"], "micro_batch": row["blocks"], "checkpointing": ways[row["way"]]}
+            parts = sft_parts(shape, SFT.model_copy(update=change), 1)
+            ratio = sum(parts.values()) / 1e9 / row["memory_gb"]
+            most = 1.34 if ways[row["way"]] is False else 5  # selective kept hardly more than the layers' inputs there
+            assert 0.75 < ratio < most, (row["part"], row["way"], ratio)
+            seen += 1
+    assert seen == 6

@@ -1,7 +1,7 @@
 """The `phi4r` command: how it ends, with an exit code and one clear line instead of a traceback.
 
 Nothing but the standard library is imported before `main` runs, so that an interrupt has an orderly end from the first
-moment on. Not here: the commands (commands.py).
+moment on (stops.py is as light). Not here: the commands (commands.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from phi4r_lib.cookbook.stops import ASKED, INTERRUPTED, Stopped
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,9 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from phi4r_lib.cookbook.commands import call  # takes most of a second
 
         return call(argv)
+    except Stopped as stopped:
+        print(f"\nphi4r: {stopped.reason}; run the same command to go on from here", file=sys.stderr)
+        return stopped.code
     except KeyboardInterrupt:
         print("\nphi4r: interrupted; run the same command to go on from here", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -39,10 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _heed_endings() -> None:
-    """A request to end (kill) and a closed terminal end a run in order, as Ctrl-C does; `nohup` keeps its meaning."""
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    """A request to end (SIGTERM) and a closed terminal end a run in order, as Ctrl-C does; `nohup` keeps its meaning."""
+    for name, heed in ((signal.SIGTERM, _asked), (signal.SIGHUP, signal.default_int_handler)):
         if signal.getsignal(name) == signal.SIG_DFL:
-            signal.signal(name, signal.default_int_handler)
+            signal.signal(name, heed)
+
+
+def _asked(*_: Any) -> NoReturn:
+    """A batch system that takes the machine away asks once; asked again while ending changes nothing."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped(ASKED, "asked to end (SIGTERM)")
 
 
 def _refused(error: OSError) -> int:

@@ -7,6 +7,7 @@ error or an interrupt ends (cli.py).
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.profile import load_profile, mapping_of, nested, parse_set, profile_path
 from phi4r_lib.cookbook.run_folder import choose_folder
 from phi4r_lib.cookbook.sections import Files
+from phi4r_lib.cookbook.stops import BUDGET, Stopped
 from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.sandbox import sandbox_problem
@@ -32,7 +34,8 @@ EXAMPLES = """examples:
   phi4r validate my.jsonl --map prompt=question look at a problems file before a run
   phi4r status; phi4r report; phi4r doctor
 
-exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing was changed; 130 interrupted"""
+exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing was changed; 3 the budget is spent;
+75 asked to end (SIGTERM), put the job back into the queue; 130 interrupted. After 3, 75 and 130 the same command goes on."""
 
 # Commands with a module of their own (add_parser and run).
 COMMANDS = {"variance": "log_analysis", "sweep": "sweep_command"}
@@ -73,12 +76,24 @@ def parser() -> Parser:
 def _add_run(command: argparse.ArgumentParser) -> None:
     _add_choice(command)
     command.add_argument("--force", action="store_true", help="run again what is already done")
+    text = "stop in order when this is spent: a time (90m, 2.5h) or money ('40 USD') where prices are known"
+    command.add_argument("--budget", metavar="AMOUNT", help=text)
+    _add_costs(command)
     command.epilog = EXAMPLES
 
 
 def _add_plan(command: argparse.ArgumentParser) -> None:
     _add_choice(command)
     command.set_defaults(force=False)
+    text = "first measure N answers of each model and a few training steps of this profile on this machine"
+    command.add_argument("--pilot", type=int, metavar="N", help=text)
+    command.add_argument("--device", metavar="NAME", help="plan for this device of the costs file, such as H200")
+    _add_costs(command)
+
+
+def _add_costs(command: argparse.ArgumentParser) -> None:
+    text = "prices, devices and shares of peak (default: notebooks/profiles/cluster/costs.yaml)"
+    command.add_argument("--costs", metavar="FILE", help=text)
 
 
 def _add_choice(command: argparse.ArgumentParser) -> None:
@@ -176,28 +191,43 @@ def source_of(profile: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """`phi4r run`: 0 when every notebook is done, 1 when one failed."""
-    from phi4r_lib.cookbook import preflight, progress, report, runner
+    """`phi4r run`: 0 when every notebook is done, 1 when one failed, 3 when the budget is spent."""
+    from phi4r_lib.cookbook import budget, outlook, preflight, progress, report, runner
+    from phi4r_lib.cookbook.plan import recorded
 
     target = target_of(args)
     notebooks = chosen(args, target)
     print(headline(target), flush=True)
     folder = target.folder()
-    preflight.check(target.profile, [one for one in notebooks if args.force or folder.outdated(one.number)])
-    succeeded = runner.run_notebooks(notebooks, target, progress.Progress(), args.force)
+    due = [one for one in notebooks if args.force or folder.outdated(one.number)]
+    preflight.check(target.profile, due)
+    found = outlook.estimator(target.profile, args.costs)
+    preflight.check_memory(target.profile, due, found.costs)
+    limit = budget.parse(args.budget, found.rates(), found.costs.currency) if args.budget else None
+    seen = {number: cost[0] for number, cost in recorded(target.out, target.profile.name).items()}
+    stopped: Stopped | None = None
+    try:
+        keep = functools.partial(outlook.keep, found=found, recorded=seen)
+        succeeded = runner.run_notebooks(notebooks, target, progress.Progress(), args.force, limit, keep)
+    except Stopped as stop:
+        if stop.code != BUDGET:
+            raise
+        succeeded, stopped = False, stop
     page = report.write(target.out)
     print(f"report: {shown(page)}")
     if further := runner.left_out(target, notebooks):
         print(further)
     for folder in sorted(target.out.glob("[0-9][0-9]_*/figures")):
         print(f"figures: {shown(folder)}")
-    if not succeeded:
+    if stopped:
+        print(f"{stopped.reason}; all that exists is kept, run the same command to go on from here")
+    elif not succeeded:
         print(
             f"logs and executed notebooks: {shown(target.out / 'notebooks')}; run the same command to go on from here"
         )
     if problem := sandbox_problem():  # last, so that it is seen
         print(f"not available here: {problem.partition('. To run programs WITHOUT')[0]}")
-    return 0 if succeeded else 1
+    return stopped.code if stopped else 0 if succeeded else 1
 
 
 def chosen(args: argparse.Namespace, target: Any) -> list[Any]:
@@ -226,8 +256,13 @@ def plan(args: argparse.Namespace) -> int:
 
     target = target_of(args)
     notebooks = chosen(args, target)
+    if args.pilot is not None:
+        from phi4r_lib.cookbook.pilot import run_pilot
+
+        run_pilot(target.profile, args.pilot)
     further = runner.left_out(target, notebooks)
-    print("\n".join([headline(target), *module.lines(notebooks, target), *([further] if further else [])]))
+    lines = module.lines(notebooks, target, args.costs, args.device)
+    print("\n".join([headline(target), *lines, *([further] if further else [])]))
     return 0
 
 

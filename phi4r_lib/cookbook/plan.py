@@ -1,13 +1,13 @@
 """What a run would do and what it has done, as lines: which notebooks, how much work, how long it took, what is out of date.
 
-Not here: decisions about skipping (run_folder.py); costs are recorded ones, never guesses.
+Not here: decisions about skipping (run_folder.py), the estimate of hours, cost and memory (outlook.py).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook import outlook, state
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.profile import load_profile
 from phi4r_lib.cookbook.run_folder import RunFolder
@@ -16,8 +16,8 @@ from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage
 from phi4r_lib.problems.rows import plain
 
 
-def lines(chosen: list[Stage], target: Target) -> list[str]:
-    """The plan as lines of text: each notebook with its action, its counts and the cost of the last recorded run."""
+def lines(chosen: list[Stage], target: Target, costs_file: str | None = None, device: str | None = None) -> list[str]:
+    """The plan as lines of text: each notebook with its action, its counts and the last recorded run; then hours, cost, memory."""
     costs, folder = recorded(target.out, target.profile.name), target.folder()
     text, running, total, unknown = [], [], 0.0, 0
     for stage in chosen:
@@ -30,7 +30,9 @@ def lines(chosen: list[Stage], target: Target) -> list[str]:
         if runs and counts(stage, target):
             text.append(f"{'':<24} {counts(stage, target)}")
     text.append(f"expected: {total / 60:.1f} minutes" + (f" and {unknown} notebooks never recorded" if unknown else ""))
-    return text
+    found = outlook.estimator(target.profile, costs_file, device)
+    seconds = {} if device else {number: cost[0] for number, cost in costs.items()}
+    return [*text, *outlook.lines(found, set(running), seconds)]
 
 
 def _action(stage: Stage, folder: RunFolder, running: list[str]) -> tuple[str, bool]:
@@ -109,6 +111,7 @@ def statuses(folder: RunFolder) -> dict[str, tuple[str, str]]:
         notes += [f"stands on {', '.join(below)}, which changed since"] if below else []
         stale += [number] if changed or below else []
         notes += (facts.get("message") or "").splitlines()[:1]
+        notes += [words] if (words := outlook.planned(folder.manifest, number)) else []
         notes += [stage.fault] if stage and stage.fault else []
         idle = stage and stage.extra and number not in folder.manifest.get("notebooks", {}) and holder == folder.out
         notes += [f"extra: --all or --only {number} runs it"] if idle else []

@@ -12,15 +12,20 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import psutil
+
+from phi4r_lib.cookbook.costs import Costs
+from phi4r_lib.cookbook.estimate import memory_of, shape_of
 from phi4r_lib.cookbook.home import UserError, home
 from phi4r_lib.cookbook.run import check_base, problem_files
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.stages import Stage, code_of
 from phi4r_lib.models.weights import fault_of
 from phi4r_lib.problems.verify import VerifierUnavailable, open_verifiers
+from phi4r_lib.train.memory import group_of
 
 OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
-LOADED_HERE = ("transformers", "vllm", "ray")  # engines whose model is a folder or a name of a hub
+LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
 
 
 def check(profile: Profile, due: Sequence[Stage]) -> None:
@@ -42,6 +47,39 @@ def check(profile: Profile, due: Sequence[Stage]) -> None:
             raise UserError(f"models.{key} ({folder}): {fault}")
     if any(stage.number == "03" for stage in due):
         check_base(profile)
+
+
+def check_memory(profile: Profile, due: Sequence[Stage], costs: Costs) -> None:
+    """Raises UserError, with the numbers, when a training that will run cannot fit one process's share of this machine."""
+    numbers = {stage.number for stage in due} & {"03", "04"}
+    shape = shape_of(profile.models.base, costs) if numbers else None
+    if shape is None:
+        return
+    gpus, each = _gpus()
+    share = each if gpus else psutil.virtual_memory().total + psutil.swap_memory().total
+    for number in sorted(numbers):
+        launch = profile.sft.launch if number == "03" else profile.grpo.launch
+        here = group_of(launch, gpus or 1) // launch.hosts
+        if gpus and here > gpus:
+            raise UserError(
+                f"profile '{profile.name}': {number} asks for {here} processes on a host and it has {gpus} GPUs"
+            )
+        total = share if gpus else share // here
+        _, fault = memory_of(profile, shape, total, costs.model_copy(update={"gpus_per_host": gpus}) if gpus else None)[
+            number
+        ]
+        if fault:
+            raise UserError(f"profile '{profile.name}', notebook {number}, on this machine: {fault}")
+
+
+def _gpus() -> tuple[int, int]:
+    """(GPUs of this machine, bytes of memory of one); (0, 0) without any, found without starting CUDA where there is no driver."""
+    if not any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/kfd")):
+        return 0, 0
+    import torch
+
+    count = torch.cuda.device_count()
+    return (count, torch.cuda.get_device_properties(0).total_memory) if count else (0, 0)
 
 
 def _absent_files(profile: Profile, code: str) -> Iterator[str]:

@@ -79,6 +79,15 @@ def marked(name: str, value: str) -> list[psutil.Process]:
     return found
 
 
+def ask_to_end(job: Job, patience_s: float) -> None:
+    """Asks the job's kernel to end (SIGTERM) and waits: a training writes a checkpoint first, anything else ends at once."""
+    with contextlib.suppress(psutil.Error):
+        kernels = psutil.Process(job.process.pid).children()
+        for kernel in kernels:
+            kernel.terminate()
+        psutil.wait_procs(kernels, timeout=patience_s)
+
+
 def reap(job: Job, grace_s: float = 3.0) -> int:
     """Ends every process of the job, politely and then by force; returns how many were still alive."""
     ended = end_marked(job.mark, grace_s)

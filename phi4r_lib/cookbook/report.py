@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.outlook import planned
 from phi4r_lib.cookbook.plan import opened, statuses
 from phi4r_lib.cookbook.run_folder import RunFolder
 from phi4r_lib.problems.fingerprint import file_fingerprint
@@ -92,12 +93,19 @@ def status_table(folder: RunFolder, pages: Mapping[str, str]) -> str:
         name = stage.name if stage else facts.get("folder", number)
         link = f'<a href="notebooks/{escape(pages[name])}">{escape(name)}</a>' if name in pages else escape(name)
         seconds = f"{facts['seconds']:,.0f} s" if "seconds" in facts else "–"
+        expected = planned(folder.manifest, number).removeprefix("planned ") or "–"
         memory = f"{facts['peak_mb']:,} MB" if "peak_mb" in facts else "–"
         message = f"<pre>{escape(facts.get('message') or note)}</pre>" if facts.get("message") or note else ""
         rows.append(
-            (link, f'<span class="{escape(status.split()[0])}">{escape(status)}</span>{message}', seconds, memory)
+            (
+                link,
+                f'<span class="{escape(status.split()[0])}">{escape(status)}</span>{message}',
+                seconds,
+                expected,
+                memory,
+            )
         )
-    return table(["notebook", "status", "time", "peak memory"], rows)
+    return table(["notebook", "status", "time", "planned: best / expected / worst", "peak memory"], rows)
 
 
 def verdicts(results: Mapping[str, Mapping[str, Any]]) -> str:

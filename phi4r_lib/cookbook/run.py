@@ -257,7 +257,8 @@ def with_model_paths(profile: Profile) -> Profile:
         if spec is None:
             continue
         path = home() / spec.model
-        specs[name] = spec.model_copy(update={"model": str(path)}) if path.is_dir() else spec
+        ours = path.is_file() if spec.kind == "recorded" else path.is_dir()
+        specs[name] = spec.model_copy(update={"model": str(path)}) if ours else spec
     return profile.model_copy(update={"models": profile.models.model_copy(update=specs)})
 
 

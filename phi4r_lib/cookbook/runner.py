@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook import processes, state
+from phi4r_lib.cookbook.budget import Budget
 from phi4r_lib.cookbook.execute import NO_START
 from phi4r_lib.cookbook.home import UserError, home, shown
 from phi4r_lib.cookbook.lineage import notebook_mark, outputs
@@ -27,6 +28,7 @@ from phi4r_lib.cookbook.profile import nested
 from phi4r_lib.cookbook.run_folder import RunFolder
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.stages import EVERY_MODEL, Stage, copies, stages
+from phi4r_lib.cookbook.stops import Stopped
 from phi4r_lib.problems.rows import plain
 
 Tell = Callable[[Stage, dict[str, Any]], None]  # (stage, {state, cell, cells, seconds, peak_mb, message, where})
@@ -124,22 +126,34 @@ def at_work(out: Path) -> bool:
         return True
 
 
-def run_notebooks(chosen: list[Stage], target: Target, tell: Tell, force: bool = False) -> bool:
+def run_notebooks(
+    chosen: list[Stage],
+    target: Target,
+    tell: Tell,
+    force: bool = False,
+    budget: Budget | None = None,
+    begun: Callable[[Path], None] | None = None,
+) -> bool:
     """Runs the stages in order and stops at the first that fails; True when all are done.
 
-    A stage that measures every model runs again at the end when a later one has trained another.
+    A stage that measures every model runs again at the end when a later one has trained another. Raises Stopped when the
+    budget is spent. `begun` is called with the run folder before the first stage.
     """
     check_needs(chosen, target.folder())
     again = [stage for stage in chosen[:-1] if EVERY_MODEL in stage.needs]
     with locked(target.out):
         processes.end_left(target.out)
         state.begin(target.out, target.source, nested(target.overrides), target.varies)
+        if begun:
+            begun(target.out)
         for stage in chosen:
             if force:
                 forget_training(target.out / stage.name)
-            if (force or keep(stage, target, tell)) is not None and not run_one(stage, target, tell):
+            if (force or keep(stage, target, tell)) is not None and not run_one(stage, target, tell, budget):
                 return False
-        return all(target.folder().outdated(stage.number) is None or run_one(stage, target, tell) for stage in again)
+        return all(
+            target.folder().outdated(stage.number) is None or run_one(stage, target, tell, budget) for stage in again
+        )
 
 
 def forget_training(folder: Path) -> None:
@@ -160,7 +174,7 @@ def keep(stage: Stage, target: Target, tell: Tell) -> str | None:
     return reason
 
 
-def run_one(notebook: Stage, target: Target, tell: Tell) -> bool:
+def run_one(notebook: Stage, target: Target, tell: Tell, budget: Budget | None = None) -> bool:
     """Executes one notebook, records status, seconds and peak memory in run.json; True when it succeeded."""
     out, number = target.out, notebook.number
     stale = state.results_file(out, number)
@@ -179,9 +193,10 @@ def run_one(notebook: Stage, target: Target, tell: Tell) -> bool:
     (out / "notebooks").mkdir(exist_ok=True)
     began, before = time.perf_counter(), notebook_mark(notebook.path)
     try:
-        code, peak, reason = _execute(notebook, target, tell, began)
-    except KeyboardInterrupt:
-        state.update_notebook(out, number, status="interrupted", seconds=round(time.perf_counter() - began, 1))
+        code, peak, reason = _execute(notebook, target, tell, began, budget)
+    except KeyboardInterrupt as stop:
+        ended = {"status": "interrupted", "seconds": round(time.perf_counter() - began, 1)}
+        state.update_notebook(out, number, **ended, message=stop.reason if isinstance(stop, Stopped) else None)
         raise
     facts = {"seconds": round(time.perf_counter() - began, 1), "peak_mb": round(peak), "exit_code": code}
     results = state.results_file(out, number)
@@ -206,7 +221,9 @@ def executed(out: Path, notebook: Stage) -> Path:
     return out / "notebooks" / notebook.path.name
 
 
-def _execute(notebook: Stage, target: Target, tell: Tell, began: float) -> tuple[int, float, str | None]:
+def _execute(
+    notebook: Stage, target: Target, tell: Tell, began: float, budget: Budget | None = None
+) -> tuple[int, float, str | None]:
     """Exit code, peak memory in MB and the reason of a failure; no process of the notebook outlives this call."""
     log = executed(target.out, notebook).with_suffix(".log")
     job = None
@@ -222,11 +239,19 @@ def _execute(notebook: Stage, target: Target, tell: Tell, began: float) -> tuple
                 progress = state.read_json(folder / "runtime" / "progress.json")
                 seconds = round(time.perf_counter() - began, 1)
                 tell(notebook, {"state": "running", "seconds": seconds, "peak_mb": processes.measure(job), **progress})
+                if budget:
+                    budget.check(notebook.number, seconds)
                 time.sleep(0.5)
             reason = state.read_json(folder / "runtime" / "failure.json").get("reason")
+        except KeyboardInterrupt:
+            if job:
+                processes.ask_to_end(job, target.profile.deadlines.stop_seconds)
+            raise
         finally:
             if job:
                 processes.reap(job)
+            if budget:
+                budget.close(notebook.number, time.perf_counter() - began)
     if job.process.returncode and (not reason or NO_START in reason):
         reason = f"{reason or f'exit code {job.process.returncode}'}\n{last_words(log)}"
     return job.process.returncode, job.peak_mb, reason

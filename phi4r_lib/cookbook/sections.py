@@ -158,10 +158,11 @@ class Variance(Section):
 
 
 class Deadlines(Section):
-    """How long a notebook's kernel may take to start and one of its cells to run; no result depends on them."""
+    """How long a notebook's kernel may take to start, one of its cells to run, and a stopped training to write its checkpoint."""
 
     start_seconds: float = Field(default=600, gt=0)
     cell_hours: float | None = Field(default=24, gt=0)
+    stop_seconds: float = Field(default=120, ge=0)  # longest wait for the checkpoint of a run that is stopped
 
 
 class Profile(Section):

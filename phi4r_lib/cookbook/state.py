@@ -63,6 +63,7 @@ class _Manifest(BaseModel):
     varies: str | None = None
     opened: str | None = None
     git_commit: str | None = None
+    planned: dict[str, dict[str, Any]] = {}
 
 
 def _misshapen(data: dict[str, Any], path: Path) -> str | None:

@@ -40,6 +40,7 @@ from phi4r_lib.train.session import (
     write_card,
 )
 from phi4r_lib.train.settings import GrpoSettings
+from phi4r_lib.train.stopping import train_heeding
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def run_grpo(
     )
     trainer.remove_callback(PrinterCallback)
     with steady_attention(where):
-        trainer.train(resume_from_checkpoint=session.checkpoint and str(session.checkpoint))
+        train_heeding(trainer, session.checkpoint)
     trainer.write_rollouts()
     facts = {
         "steps": trainer.state.global_step,
@@ -188,10 +189,13 @@ def _check(model_dir, tokenizer, validation: Sequence[Problem], settings: GrpoSe
         raise ValueError("the model has no think tokens, so every completion would break the format; run notebook 03")
     if not validation:
         raise ValueError("GRPO needs validation problems to choose its checkpoint")
-    if settings.prompts % (settings.micro_batches * processes()):
+    # Groups are filtered within a process; our fast steps also share a prompt within a forward pass.
+    whole = processes() * (settings.micro_batches if settings.fast else 1)
+    if settings.prompts % whole or settings.prompts * settings.group % (settings.micro_batches * processes()):
         raise ValueError(
             f"grpo.prompts ({settings.prompts}) must be a multiple of grpo.micro_batches ({settings.micro_batches}) times "
-            f"the processes ({processes()}), so that each forward pass gets whole groups"
+            f"the processes ({processes()}), so that each forward pass gets whole groups; with grpo.fast: false of the "
+            "processes only, and the completions of each then divide by the micro-batches"
         )
     check_trainable(tokenizer, AutoConfig.from_pretrained(model_dir))
 

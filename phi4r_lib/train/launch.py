@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ import psutil
 from pydantic import BaseModel
 
 from phi4r_lib.train.settings import LaunchSettings
+from phi4r_lib.train.stopping import STOP_FILE, Request, heeding
 
 P, R = ParamSpec("P"), TypeVar("R")
 PROGRESS = "@progress"  # at the start of a line of the first process: steps done, steps in all
@@ -84,26 +86,31 @@ def run_group(
     """
     folder = out.resolve() / "launch"
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("error-*.json"):
-        old.unlink()
+    stop = folder / "stop"
+    for old in [*folder.glob("error-*.json"), stop]:
+        old.unlink(missing_ok=True)
     driver = {"pid": os.getpid(), "started": psutil.Process().create_time(), "host": socket.gethostname()}
     job = folder / "job.json"
     job.write_text(
         json.dumps({"function": function, "arguments": _plain(arguments), "driver": driver}), encoding="utf-8"
     )
-    group = subprocess.Popen(
-        command(wanted, count, job),
-        env=_environment(wanted),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        tail = _follow(group, folder / "launch.log", progress)
-    finally:
-        _end(group)
+    with heeding() as request:
+        group = subprocess.Popen(
+            command(wanted, count, job),
+            env=_environment(wanted) | {STOP_FILE: str(stop)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        over = threading.Event()
+        threading.Thread(target=_pass_on, args=(request, stop, over), daemon=True).start()
+        try:
+            tail = _follow(group, folder / "launch.log", progress)
+        finally:
+            over.set()
+            _end(group)
     if group.returncode:
         raise _error(folder, tail, count * wanted.hosts)
 
@@ -133,6 +140,14 @@ def command(wanted: LaunchSettings, count: int, job: Path) -> list[str]:
         job.parent.parent.name,
     ]
     return [*shlex.split(prefix), *run, *meet, *worker]
+
+
+def _pass_on(request: Request, stop: Path, over: threading.Event) -> None:
+    """Writes the workers' stop file once this process is asked to end."""
+    while not over.wait(0.2):
+        if request.heard:
+            stop.touch()
+            return
 
 
 def _environment(wanted: LaunchSettings) -> dict[str, str]:

@@ -36,6 +36,7 @@ from phi4r_lib.train.ranks import on_first, whole_weights
 from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import SftSettings
 from phi4r_lib.train.sft_trainer import sft_trainer
+from phi4r_lib.train.stopping import train_heeding
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def run_sft(
         model, tokenizer, blocks, session.work, settings, seed=seed, device=device, callbacks=callbacks
     )
     with steady_attention(training_device(device)):
-        trainer.train(resume_from_checkpoint=session.checkpoint and str(session.checkpoint))
+        train_heeding(trainer, session.checkpoint)
     tokens = sum(len(ids) for ids, _ in pairs)
     facts = {
         "rows": len(pairs),

@@ -70,23 +70,23 @@ def solution(row: Row, family: str) -> str:
 
 
 def write(out: Path) -> dict[str, int]:
-    """Writes seeds, gold answers, recorded traces, validation and benchmark into `out`; returns the counts of problems.
+    """Writes seeds, their gold answers, validation, benchmark and the recorded solutions; returns the counts of problems.
 
-    Seeds carry no answer: the recorded teacher gives it, as everywhere in the recipe. No problem stands in two files.
+    Seeds carry no answer: the recorded teacher gives it, as everywhere in the recipe. No problem stands in two files. The
+    teacher has solutions of all three, as a strong model would; training takes those of seeds only.
     """
     known: set[str] = set()
-    counts = {}
+    counts, solved = {}, []
     for name, (size, seed) in SPLITS.items():
         pairs = generate(size, seed, known)
+        solved += [{"prompt": one.prompt, "solution": text, "answer": one.answer} for one, text in pairs]
         bare = {"answer": None} if name == "seeds" else {}
-        write_rows(out / f"{name}.jsonl", (one.model_copy(update=bare).model_dump(exclude_none=True) for one, _ in pairs))
+        rows = (one.model_copy(update=bare).model_dump(exclude_none=True) for one, _ in pairs)
+        write_rows(out / f"{name}.jsonl", rows)
         counts[name] = len(pairs)
         if name == "seeds":
             write_rows(out / "gold.jsonl", ({"id": one.id, "answer": one.answer} for one, _ in pairs))
-            write_rows(
-                out / "traces.jsonl",
-                ({"prompt": one.prompt, "solution": text, "answer": one.answer} for one, text in pairs),
-            )
+    write_rows(out / "traces.jsonl", solved)
     return counts
 
 

@@ -147,7 +147,7 @@ def test_failing_cell_is_shown_and_nothing_outlives_it(house):
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGKILL, -9)])
 def test_however_the_runner_ends_nothing_is_left_and_status_is_true(house, sent, code):
     house.notebook("01_edge.ipynb", "import time; print('asleep'); time.sleep(600)")
     command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run"]
@@ -159,7 +159,7 @@ def test_however_the_runner_ends_nothing_is_left_and_status_is_true(house, sent,
         _, errors = process.communicate(timeout=120)
     assert process.returncode == code and "Traceback" not in errors
     assert waited(lambda: not left_behind(house), 60)
-    assert ("interrupted" if code == 130 else "killed") in status_lines(house.root / "runs/cpu")[0]
+    assert ("killed" if code < 0 else "interrupted") in status_lines(house.root / "runs/cpu")[0]
 
 
 def _heed_interrupts():

@@ -8,7 +8,15 @@ import torch
 from transformers import AutoModelForCausalLM, Phi3Config
 
 from phi4r_lib.train.batching import Split, check_grpo, processes, rows_that_fit, split
-from phi4r_lib.train.memory import activation_bytes, grpo_parts, kv_bytes, parameters, plain_shape, sft_parts, state_bytes
+from phi4r_lib.train.memory import (
+    activation_bytes,
+    grpo_parts,
+    kv_bytes,
+    parameters,
+    plain_shape,
+    sft_parts,
+    state_bytes,
+)
 from phi4r_lib.train.settings import GrpoSettings, LaunchSettings, SamplerSettings, SftSettings
 
 PHI4 = Phi3Config(
@@ -69,7 +77,9 @@ def test_a_cpu_takes_whole_batches_and_a_gpu_says_what_does_not_fit(monkeypatch)
     assert rows_that_fit(PHI4, SFT, "cpu") > 1000
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: Card())
     monkeypatch.setenv("WORLD_SIZE", "1")
-    need = r"needs 2\d\d\.\d GB on each process \(weights 58\.6, gradients 58\.6, optimizer 117\.3, .*there are 72\.0 GB"
+    need = (
+        r"needs 2\d\d\.\d GB on each process \(weights 58\.6, gradients 58\.6, optimizer 117\.3, .*there are 72\.0 GB"
+    )
     with pytest.raises(ValueError, match=rf"does not fit this GPU: fine-tuning {need}.*set sft.launch.sharding: fsdp"):
         rows_that_fit(PHI4, SFT, "cuda")
     with pytest.raises(ValueError, match=r"GRPO needs .*reference model 58\.6.*raise grpo.micro_batches"):

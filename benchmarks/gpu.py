@@ -311,9 +311,9 @@ def _grpo(toy: bool, peak: float) -> dict[str, Any]:
     from transformers import AutoConfig
 
     from phi4r_lib.problems.schema import load_problems
-    from phi4r_lib.train.memory import parameters
     from phi4r_lib.train.callbacks import Journal
     from phi4r_lib.train.grpo import run_grpo
+    from phi4r_lib.train.memory import parameters
     from phi4r_lib.train.settings import GrpoSettings
 
     changes = {"steps": 3, "prompts": 2, "group": 2, "micro_batches": 1, "max_tokens": 16} if toy else {"steps": 10}

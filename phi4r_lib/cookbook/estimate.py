@@ -14,7 +14,7 @@ from pathlib import Path
 
 from phi4r_lib.cookbook.costs import Costs, Device, Span
 from phi4r_lib.cookbook.home import home
-from phi4r_lib.cookbook.pilot import Answers, Pilot
+from phi4r_lib.cookbook.pilot import Answers, Pilot, Steps
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.cookbook.work import Work, sft_looks, unknown, work_of
 from phi4r_lib.models.engine import EngineSpec
@@ -215,7 +215,9 @@ class Estimator:
                 self._miss(stage, f"a step of {work.kind} (the pilot has none)")
                 return None, free
             steps = self.sft_steps(work.count) if work.kind == "sft" else work.count
-            return tuple(measured.start + n * s for n, s in zip(steps, measured.step, strict=True)), free
+            longer = (1.0, 1.0, 1.0) if work.kind == "sft" else self._longer(measured)
+            triples = zip(steps, measured.step, longer, strict=True)
+            return tuple(measured.start + n * s * factor for n, s, factor in triples), free
         if self.on_cpu:
             self._miss(stage, f"speed of this CPU (phi4r plan --profile {self.profile.name} --pilot 32)")
             return None, free
@@ -223,6 +225,15 @@ class Estimator:
             self._miss(stage, f"size of {self.profile.models.base.model} (costs file: models)")
             return None, free
         return (self._sft_seconds(stage, work) if work.kind == "sft" else self._grpo_seconds(stage, work)), free
+
+    def _longer(self, measured: Steps) -> Span:
+        """How much longer a GRPO step takes than in the pilot, whose hardly trained model may say little: not at all, to as the tokens."""
+        teacher = self.pilot.answers.get("teacher")
+        if not (measured.tokens and teacher and self.pilot.row_tokens):
+            return (1.0, 1.0, 1.0)
+        prompt = max(0.0, self.pilot.row_tokens - teacher.tokens) / self.profile.grpo.group
+        most = max(1.0, (prompt + teacher.tokens) / (prompt + measured.tokens))
+        return (1.0, math.sqrt(most), most)
 
     def _sft_seconds(self, stage: Stage, work: Work) -> Span:
         tokens = tuple(n * t for n, t in zip(work.count, self.row_tokens(), strict=True))

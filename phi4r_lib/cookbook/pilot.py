@@ -58,11 +58,12 @@ class Answers(_Facts):
 
 
 class Steps(_Facts):
-    """Steps of a training: how many, seconds until the second one, seconds per step after that."""
+    """Steps of a training: how many, seconds before the first one, seconds per step, mean completion tokens of GRPO's."""
 
     count: int
     start: float
     seconds: float
+    tokens: float | None = None
 
     @property
     def step(self) -> Span:
@@ -245,6 +246,7 @@ def _mean_tokens(profile: Profile, talks: list[Any]) -> float:
 
 def _reinforce(profile: Profile, model: Path, asked: list[Any], folder: Path, steps: int, system: str) -> Steps:
     """A few GRPO steps from the pilot's fine-tuned model, no group dropped, so that each has its full work."""
+    from phi4r_lib.train.callbacks import Journal
     from phi4r_lib.train.grpo import run_grpo
 
     grpo, marks = profile.grpo, []
@@ -254,11 +256,12 @@ def _reinforce(profile: Profile, model: Path, asked: list[Any], folder: Path, st
     about = {"domain": "math", "source": "pilot", "licence": "pilot"}
     look = [Problem(id="look", prompt=rows[0]["prompt"][1]["content"], answer=rows[0]["answer"], **about)]
     began = time.perf_counter()
-    run_grpo(
+    report = run_grpo(
         model, folder / "rl.jsonl", folder / "grpo", grpo.model_copy(update=change), validation=look, system=system,
         progress=lambda *_: marks.append(time.perf_counter()),
     )  # fmt: skip
-    return _steps(began, marks)
+    said = [row["tokens"] for row in Journal(report.metrics).rows("train") if "tokens" in row]
+    return _steps(began, marks).model_copy(update={"tokens": statistics.fmean(said)})
 
 
 def _steps(began: float, marks: Sequence[float]) -> Steps:

@@ -97,7 +97,10 @@ def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for key, value in change.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in WHOLE
-        merged[key] = _merge(merged[key], value) if both else value
+        before = merged.get(key)
+        if both and "options" in before and value.get("kind", before.get("kind")) != before.get("kind"):
+            before = {name: one for name, one in before.items() if name != "options"}  # they are another engine's
+        merged[key] = _merge(before, value) if both else value
     return merged
 
 

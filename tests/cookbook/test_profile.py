@@ -1,4 +1,8 @@
+"""Profiles: read, merged, overridden, refused with the file and the key."""
+
 import json
+import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -6,6 +10,8 @@ import yaml
 from phi4r_lib.cookbook import profile
 from phi4r_lib.cookbook.profile import ProfileError, known_keys, load_profile, parse_set, profile_names, setting_notes
 from phi4r_lib.cookbook.sections import Profile
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", ["smoke", "cpu"])
@@ -181,3 +187,20 @@ def test_profile_survives_a_round_trip_through_json():
 
 def test_known_keys_reach_into_engines():
     assert {"seed", "edge.limit", "models.base.model"} <= set(known_keys())
+
+
+def test_an_engine_of_another_kind_keeps_no_options_of_the_first():
+    base = load_profile("gpu", {"models.base.kind": "transformers"}).models.base
+    assert base.kind == "transformers" and base.options == {} and base.model == load_profile("gpu").models.base.model
+    assert load_profile("gpu", {"models.base.model": "mine"}).models.base.options["max_model_len"] == 8192
+
+
+@pytest.mark.parametrize("name", ["smollm2", "smollm2_cpu", "gpu", "phi4"])
+def test_profiles_of_every_size_are_short_and_say_where_values_come_from(name):
+    file = ROOT / "notebooks" / "profiles" / f"{name}.yaml"
+    assert len(file.read_text().splitlines()) <= 80
+    profile, notes = load_profile(name), setting_notes(name)
+    for section in ("edge", "sft", "grpo", "variance", "mixture"):
+        for key in yaml.safe_load(file.read_text()).get(section) or {}:
+            assert re.search(r"ours|report \d|framework", notes[f"{section}.{key}"]), f"{section}.{key}"
+    assert profile.sft.report_to == profile.grpo.report_to == "none"  # nothing leaves the machine unasked

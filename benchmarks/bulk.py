@@ -2,12 +2,14 @@
 
 A stub engine answers at once, so what is measured is ours: validating, sampling and deciding (notebook 01),
 decontamination and mixing (notebook 02). Every stage runs in a process of its own. Run: python benchmarks/bulk.py
-(10,000 and 100,000 rows, two minutes), or with --rows 1000000.
+(10,000 and 100,000 rows, two minutes), or with --rows 1000000 (half an hour of CPU; --folder keeps what a stage wrote, so that
+the stages may run one by one).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import resource
@@ -29,7 +31,7 @@ from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem, iter_problems, load_problems
 
-STAGES = ("validate", "edge", "decontaminate", "mix")
+STAGES = ("validate", "truth", "edge", "decontaminate", "mix")
 WORDS = [
     a + b
     for a in ["ba", "ke", "li", "mo", "nu", "pa", "re", "si", "to", "vu"]
@@ -79,8 +81,15 @@ def validate(folder: Path) -> str:
     return census.lines()[0]
 
 
+def truth(folder: Path) -> str:
+    """Notebook 01's first half: three answers of the teacher per seed, truths by vote."""
+    seeds, teacher = load_problems(folder / "seeds.jsonl"), Stub("teacher", 0.8)
+    truths = find_truth(seeds, teacher, SamplingSettings(n=3, max_tokens=64), folder=folder / "samples")
+    return f"{teacher.asked:,} samples, {sum(one.answer is not None for one in truths):,} with a truth"
+
+
 def edge(folder: Path) -> str:
-    """Notebook 01: truths by vote, adaptive sampling, edge.jsonl."""
+    """Notebook 01's second half: the stored truths read, adaptive sampling of the base, edge.jsonl."""
     seeds, teacher, base = load_problems(folder / "seeds.jsonl"), Stub("teacher", 0.8), Stub("base", 0.0)
     truths = find_truth(seeds, teacher, SamplingSettings(n=3, max_tokens=64), folder=folder / "samples")
     rule = EdgeRule(lo=0.1, hi=0.8, error=0.1, max_samples=16, batch=2)
@@ -129,7 +138,10 @@ def measured(stage: str, folder: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="sizes to measure")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="mix needs edge")
+    parser.add_argument(
+        "--stages", nargs="+", choices=STAGES, default=STAGES, help="edge and mix need those before them"
+    )
+    parser.add_argument("--folder", type=Path, help="where rows and results are kept (default: nowhere)")
     parser.add_argument("--one", nargs=2, metavar=("STAGE", "FOLDER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -137,8 +149,12 @@ def main() -> None:
         return
     print("stage               rows     CPU s    rows/s   peak MB")
     for count in args.rows:
-        with tempfile.TemporaryDirectory() as scratch:
-            write_rows(Path(scratch) / "seeds.jsonl", rows(count))
+        with contextlib.ExitStack() as stack:
+            kept = args.folder and args.folder / str(count)
+            scratch = str(kept or stack.enter_context(tempfile.TemporaryDirectory()))
+            Path(scratch).mkdir(parents=True, exist_ok=True)
+            if not (Path(scratch) / "seeds.jsonl").exists():
+                write_rows(Path(scratch) / "seeds.jsonl", rows(count))
             for stage in args.stages:
                 command = [sys.executable, __file__, "--one", stage, scratch]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import importlib.metadata
 import itertools
 import json
@@ -471,6 +472,34 @@ def measured_peak() -> float:
     return 10 * 2 * size**3 / (now() - started) / 1e12
 
 
+def commit_here() -> str | None:
+    """The commit of this very folder, with "+changes" where files differ; None where the folder is no git work tree of its own.
+
+    A copy without .git inside another repository must not report that one's commit.
+    """
+    git = ["git", "-C", str(ROOT)]
+    try:
+        top, commit, changes = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
+            for words in (
+                ["rev-parse", "--show-toplevel"],
+                ["rev-parse", "--short", "HEAD"],
+                ["status", "--porcelain", "-uno"],
+            )
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+changes" if changes else "") if Path(top).resolve() == ROOT else None
+
+
+def sources() -> str:
+    """A mark of the code that was measured: all of phi4r_lib and this file. The same at two places only for the same code."""
+    digest = hashlib.sha256()
+    for path in sorted([*(ROOT / "phi4r_lib").rglob("*.py"), Path(__file__).resolve()]):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
 def facts_of_the_machine(peak: float | None) -> dict[str, Any]:
     """Device, versions, and the peak that MFU is counted against."""
     import torch
@@ -479,13 +508,13 @@ def facts_of_the_machine(peak: float | None) -> dict[str, Any]:
     name = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
     rate = measured_peak()
     known = next((value for key, value in PEAKS.items() if key in name), None)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
         "device": name,
         "memory_gb": round(torch.cuda.get_device_properties(0).total_memory / 1e9, 1) if cuda else None,
         "python": platform.python_version(),
         "versions": {package: _version(package) for package in PACKAGES},
-        "commit": commit.stdout.strip() or None,
+        "commit": commit_here(),
+        "sources": sources(),
         "product_tflops": round(rate, 1),
         "peak_tflops": peak or known or round(rate, 1),
     }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,27 @@ def test_a_part_that_dies_or_hangs_is_a_row(tmp_path):
     command = [sys.executable, "benchmarks/gpu.py", "--toy", "--out", str(out), "--only", "grpo", "--limit", "5"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
     assert json.loads(out.read_text())["rows"] == [{"part": "grpo", "way": "-", "error": "not run: no time left"}]
+
+
+def test_a_record_says_which_code_was_measured(tmp_path):
+    """With .git the commit; a copy without it, even inside another repository, None; the mark of the sources is the same."""
+    code = "import gpu; print(gpu.commit_here(), gpu.sources())"
+    copy = tmp_path / "other" / "copy"
+    copy.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(tmp_path / "other")], check=True)
+    for name in ("phi4r_lib", "benchmarks"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "records"))
+    run = {"capture_output": True, "text": True, "check": True}
+    here, there = (
+        subprocess.run([sys.executable, "-c", code], cwd=root / "benchmarks", **run).stdout.split()
+        for root in (ROOT, copy)
+    )
+    assert there[0] == "None" and here[1] == there[1]
+    top = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    assert here[0].partition("+")[0] == (top.stdout.strip() or "None")
+    (copy / "phi4r_lib" / "new.py").write_text("")
+    changed = subprocess.run([sys.executable, "-c", code], cwd=copy / "benchmarks", **run).stdout.split()
+    assert changed[1] != there[1]
 
 
 def test_figures_of_the_readme_stand_in_the_records():

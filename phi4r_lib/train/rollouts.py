@@ -134,6 +134,8 @@ class RolloutTrainer(GRPOTrainer):
         """Before the first update, and after the first sleep cycle: do sampler and trainer agree about the same tokens?"""
         gap = mean(from_all([value for value in [mismatch(batch)] if value is not None]))
         if gap is None:
+            if getattr(self, "use_vllm", False) and self.state.global_step == 0:
+                print("Sampler and trainer are not compared: grpo.sampler.importance is off.")
             return
         self._metrics["train"]["mismatch"].append(gap)
         if self.state.global_step < 2 and gap > self.max_mismatch:

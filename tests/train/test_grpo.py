@@ -283,9 +283,21 @@ def test_sampler_and_trainer_are_compared_token_by_token():
     trainer._metrics = {"train": {"mismatch": []}}
     with pytest.raises(NumericsError, match=r"differ from the trainer's by 0\.150 per token before step 1"):
         trainer._compare_numbers(batch)
+    trainer.state.global_step = 1  # the first completions after a sleep cycle
+    with pytest.raises(NumericsError, match=r"before step 2 .*sleep: false first"):
+        trainer._compare_numbers(batch)
     trainer.state.global_step = 2  # later steps are logged, not stopped
     trainer._compare_numbers(batch)
-    assert trainer._metrics["train"]["mismatch"] == pytest.approx([0.15, 0.15])
+    assert trainer._metrics["train"]["mismatch"] == pytest.approx([0.15, 0.15, 0.15])
+
+
+def test_a_sampler_that_is_not_compared_says_so(capsys):
+    from phi4r_lib.train.rollouts import RolloutTrainer
+
+    trainer = RolloutTrainer.__new__(RolloutTrainer)
+    trainer.state, trainer.use_vllm = type("State", (), {"global_step": 0})(), True
+    trainer._compare_numbers({"completion_mask": torch.ones(1, 1)})
+    assert "not compared: grpo.sampler.importance is off" in capsys.readouterr().out
 
 
 def test_vllm_gets_room_for_prompt_and_completion_and_ratios_per_token():

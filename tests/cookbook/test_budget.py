@@ -100,7 +100,7 @@ def test_asked_to_end_a_training_writes_its_checkpoint_and_goes_on(house, shared
     job = {"base": str(shared_base_dir), "traces": str(house.root / "traces.jsonl")}
     launch = {"processes": processes}
     job["settings"] = {
-        "passes": 400.0, "learning_rate": 1e-4, "batch_size": 2, "block": 64, "warmup_steps": 1, "weight_decay": 0.0,
+        "passes": 200.0, "learning_rate": 1e-4, "batch_size": 2, "block": 64, "warmup_steps": 1, "weight_decay": 0.0,
         "eval_every": 100_000, "eval_problems": 1, "launch": launch,
     }  # fmt: skip
     (house.root / "job.json").write_text(json.dumps(job))

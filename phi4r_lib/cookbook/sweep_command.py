@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,17 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     command.add_argument("--threads", type=int, help="threads of each cell (default: the cores shared out)")
     command.add_argument("--benchmark", help="which of the sweep's benchmarks to compare on (default: the first)")
+    text = "run every N-th cell from the I-th only, for N calls on machines with one disk"
+    command.add_argument("--share", metavar="I/N", default="1/1", help=text)
     return command
+
+
+def share_of(text: str) -> tuple[int, int]:
+    """ "2/8" as (2, 8); raises UserError for anything else."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UserError(f"--share {text!r}: write it as I/N with I from 1 to N, for example 2/8")
+    return int(found[1]), int(found[2])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,11 +65,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.processes < 1 or (args.threads is not None and args.threads < 1):
         raise UserError("--processes and --threads must be at least 1")
+    share = share_of(args.share)
     sweep = load_sweep(Path(args.file).expanduser())
     out = Path(args.out).expanduser().resolve() if args.out else home() / "runs" / "sweeps" / sweep.name
     print(f"sweep {sweep.name}: {len(sweep.arms)} arms x {len(sweep.seeds)} seeds, equal: {sweep.equal}; {shown(out)}")
     found = run_sweep(
-        sweep, out, processes=args.processes, threads=args.threads,
+        sweep, out, processes=args.processes, threads=args.threads, share=share,
         tell=lambda done, total, what: print(f"[{done}/{total}] {what}", flush=True),
     )  # fmt: skip
     print(found.drop(columns=["reason"]).to_string(index=False))

@@ -197,3 +197,20 @@ def test_a_file_that_is_no_sweep_is_named(tmp_path):
     file.write_text("name: x\n")
     with pytest.raises(UserError, match=r"s\.yaml: '(start|equal|arms|seeds)'"):
         load_sweep(file)
+
+
+def test_shares_of_several_machines_make_the_whole_sweep_and_no_cell_twice(sweep):
+    raw, out = sweep
+    for number in (1, 2):
+        run_sweep(sweep_of(raw), out, share=(number, 2))
+    assert sorted(calls(raw)) == sorted(cell.key for cell in cells_of(sweep_of(raw), out))
+    assert (run_sweep(sweep_of(raw), out)["state"] == "done").all() and len(calls(raw)) == 6
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])
+def test_what_is_no_share_is_refused(text):
+    from phi4r_lib.cookbook.sweep_command import share_of
+
+    assert share_of("2/8") == (2, 8)
+    with pytest.raises(UserError, match="write it as I/N with I from 1 to N"):
+        share_of(text)

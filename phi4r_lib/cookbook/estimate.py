@@ -21,6 +21,7 @@ from phi4r_lib.models.engine import EngineSpec
 from phi4r_lib.train.memory import (
     HEADROOM,
     Plain,
+    advice,
     fault,
     group_of,
     grpo_advice,
@@ -28,7 +29,6 @@ from phi4r_lib.train.memory import (
     kv_bytes,
     parameters,
     plain_shape,
-    sft_advice,
     sft_parts,
     shape_in,
 )
@@ -278,10 +278,10 @@ def memory_of(
     rows = sft if costs or sft.micro_batch else sft.model_copy(update={"micro_batch": sft.batch_size})
     parts = {"03": sft_parts(shape, rows, ranks)}
     parts["04"] = grpo_parts(shape, grpo, launched(grpo.launch, costs), PROMPT, total)
-    advice = {"03": ("fine-tuning", sft_advice(sft)), "04": ("GRPO", grpo_advice(grpo))}
+    words = {"03": ("fine-tuning", advice(sft)), "04": ("GRPO", grpo_advice(grpo))}
     found: dict[str, tuple[dict[str, int], str | None]] = {}
     for number, some in parts.items():
-        what, ways = advice[number]
+        what, ways = words[number]
         found[number] = (some, fault(what, some, total, ways) if total else None)
     return found
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from transformers import PretrainedConfig
 
-from phi4r_lib.train.memory import HEADROOM, fault, grpo_advice, grpo_parts, sft_advice, sft_parts
+from phi4r_lib.train.memory import HEADROOM, advice, dpo_parts, fault, grpo_advice, grpo_parts, sft_parts
 from phi4r_lib.train.ranks import processes
-from phi4r_lib.train.settings import GrpoSettings, SftSettings
+from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,17 @@ def split(batch: int, most: int, what: str) -> Split:
     return Split(rows, each // rows)
 
 
-def rows_that_fit(config: PretrainedConfig, settings: SftSettings, device: str) -> int:
-    """Blocks that one forward and backward pass can hold on this device; on a CPU all of them.
+def rows_that_fit(config: PretrainedConfig, settings: SftSettings | DpoSettings, device: str) -> int:
+    """Blocks (pairs of DPO) that one forward and backward pass can hold on this device; on a CPU all of them.
 
     Raises ValueError with the numbers where not one fits.
     """
     if device != "cuda":
         return 1 << 30
-    total = torch.cuda.get_device_properties(0).total_memory
-    parts = sft_parts(config, settings.model_copy(update={"micro_batch": 1}), processes())
-    reason = fault("fine-tuning", parts, total, sft_advice(settings))
+    total, one = torch.cuda.get_device_properties(0).total_memory, settings.model_copy(update={"micro_batch": 1})
+    tuning = isinstance(settings, SftSettings)
+    parts = sft_parts(config, one, processes()) if tuning else dpo_parts(config, one, processes())
+    reason = fault("fine-tuning" if tuning else "DPO", parts, total, advice(settings))
     if reason:
         raise ValueError(f"training does not fit this GPU: {reason}")
     return 1 + int(total * HEADROOM - sum(parts.values())) // parts["activations"]

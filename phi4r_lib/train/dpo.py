@@ -31,6 +31,7 @@ from phi4r_lib.train.ranks import on_first, whole_weights
 from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import DpoSettings
 from phi4r_lib.train.sft_trainer import WAIT, sharding
+from phi4r_lib.train.stopping import train_heeding
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -110,7 +111,7 @@ def run_dpo(
         model, reference, tokenizer, pairs, session.work, settings, seed=seed, device=device, callbacks=callbacks
     )
     with steady_attention(training_device(device)):
-        trainer.train(resume_from_checkpoint=session.checkpoint and str(session.checkpoint))
+        train_heeding(trainer, session.checkpoint)
     facts = {
         "pairs": len(pairs),
         "too_long": too_long,
@@ -220,10 +221,8 @@ def dpo_trainer(
 def _arguments(model, work: Path, settings: DpoSettings, seed: int, device: str, changes: dict[str, Any]) -> DPOConfig:
     from trl import DPOConfig
 
-    rows = rows_that_fit(
-        model.config, settings.length, settings.checkpointing, device, settings.launch.sharding == "fsdp"
-    )
-    parts = split(settings.batch_size, settings.micro_batch or max(1, rows // 2), "dpo.batch_size")
+    fit = settings.micro_batch or rows_that_fit(model.config, settings, device)
+    parts = split(settings.batch_size, fit, "dpo.batch_size")
     ours = dict(
         output_dir=str(work / "checkpoints"),
         num_train_epochs=settings.passes,

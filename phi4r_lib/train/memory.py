@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from phi4r_lib.train.settings import GrpoSettings, LaunchSettings, SftSettings
+from phi4r_lib.train.settings import DpoSettings, GrpoSettings, LaunchSettings, SftSettings
 
 HEADROOM = 0.9  # share of a device's memory that training plans with; ours
 HEAD_CHUNK = 256  # tokens whose logits the fused LM head holds at a time, about TRL's own
@@ -119,6 +119,15 @@ def sft_parts(shape: Shape, settings: SftSettings, ranks: int) -> dict[str, int]
     return _states(shape, settings.launch, ranks) | _passes(shape, rows * settings.block, settings.checkpointing)
 
 
+def dpo_parts(shape: Shape, settings: DpoSettings, ranks: int) -> dict[str, int]:
+    """{what: bytes} on one of `ranks` processes of DPO: the reference model comes on top, a pair is two rows."""
+    every, _ = parameters(shape)
+    reference = WIDE * every // (ranks if settings.launch.sharding == "fsdp" else 1)
+    pairs = min(settings.micro_batch or 1, max(1, settings.batch_size // ranks))
+    states = _states(shape, settings.launch, ranks) | {"reference model": reference}
+    return states | _passes(shape, 2 * pairs * settings.length, settings.checkpointing)
+
+
 def grpo_parts(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0, device: int = 0) -> dict[str, int]:
     """{what: bytes} on one of `ranks` processes of GRPO; prompts of `prompt` tokens, all completions at the length limit.
 
@@ -180,11 +189,12 @@ def fault(what: str, parts: Mapping[str, int], device: int, advice: str) -> str 
     )
 
 
-def sft_advice(settings: SftSettings) -> str:
-    """What makes a fine-tuning smaller, the cheapest first."""
-    ways = [] if settings.checkpointing is True else ["set sft.checkpointing: true"]
-    ways += [] if settings.launch.sharding == "fsdp" else ["set sft.launch.sharding: fsdp"]
-    return ", ".join([*ways, "take more processes (sft.launch), or a shorter sft.block"])
+def advice(settings: SftSettings | DpoSettings) -> str:
+    """What makes a fine-tuning or DPO smaller, the cheapest first."""
+    name, length = ("sft", "block") if isinstance(settings, SftSettings) else ("dpo", "length")
+    ways = [] if settings.checkpointing is True else [f"set {name}.checkpointing: true"]
+    ways += [] if settings.launch.sharding == "fsdp" else [f"set {name}.launch.sharding: fsdp"]
+    return ", ".join([*ways, f"take more processes ({name}.launch), or a shorter {name}.{length}"])
 
 
 def grpo_advice(settings: GrpoSettings) -> str:

@@ -17,7 +17,7 @@ from phi4r_lib.train.memory import (
     sft_parts,
     state_bytes,
 )
-from phi4r_lib.train.settings import GrpoSettings, LaunchSettings, SamplerSettings, SftSettings
+from phi4r_lib.train.settings import DpoSettings, GrpoSettings, LaunchSettings, SamplerSettings, SftSettings
 
 PHI4 = Phi3Config(
     vocab_size=100_352, hidden_size=5120, intermediate_size=17_920, num_hidden_layers=40, num_attention_heads=40,
@@ -84,7 +84,11 @@ def test_a_cpu_takes_whole_batches_and_a_gpu_says_what_does_not_fit(monkeypatch)
         rows_that_fit(PHI4, SFT, "cuda")
     with pytest.raises(ValueError, match=r"GRPO needs .*reference model 58\.6.*raise grpo.micro_batches"):
         check_grpo(PHI4, GRPO, 1024, "cuda")
+    dpo = DpoSettings(checkpointing=True)
+    with pytest.raises(ValueError, match=r"DPO needs .*reference model 58\.6.*a shorter dpo\.length"):
+        rows_that_fit(PHI4, dpo, "cuda")
     monkeypatch.setenv("WORLD_SIZE", "32")
+    assert rows_that_fit(PHI4, dpo.model_copy(update={"launch": SHARED}), "cuda") >= 1
     assert rows_that_fit(PHI4, SFT.model_copy(update={"launch": SHARED}), "cuda") >= 1
     shared = GRPO.model_copy(update={"launch": SHARED, "vllm": True, "micro_batches": 16})
     check_grpo(PHI4, shared.model_copy(update={"sampler": SamplerSettings(sleep=True)}), 1024, "cuda")

@@ -93,9 +93,16 @@ class Run:
         A stage's only model has the name of the stage, one of several that of its part too (07_mini/2_sft: "mini_sft").
         Raises MissingArtefact when nothing is trained yet.
         """
-        names = RunFolder(self.out, self.settings).model_names()
+        folder = RunFolder(self.out, self.settings)
+        names = folder.model_names()
         if not names:
-            raise MissingArtefact(f"{shown(self.out)} holds no trained model; run notebooks/03_sft.ipynb first")
+            stale = RunFolder(folder.varies, self.settings).changed("03") if folder.varies else []
+            why = (
+                f" (that of {shown(folder.varies)} is out of date: {'; '.join(stale)})"
+                if folder.varies and stale
+                else ""
+            )
+            raise MissingArtefact(f"{shown(self.out)} holds no trained model{why}; run notebooks/03_sft.ipynb first")
         bare = {
             name: "_".join(part.lstrip("0123456789").lstrip("_") for part in name.split("/")[:-1]) for name in names
         }

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phi4r_lib.cookbook.profile import UserError, home, load_profile
 from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.sweep import Cell, place_of
 from phi4r_lib.curate.pool import problem_of
 from phi4r_lib.models.engine import EngineSpec, SamplingSettings, open_engine
 from phi4r_lib.models.thinking import parse_thinking
@@ -24,9 +26,6 @@ from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, load_problems
 from phi4r_lib.problems.verify import verify_samples
-
-if TYPE_CHECKING:
-    from phi4r_lib.cookbook.sweep import Cell
 
 THINK = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
 OTHER_SYSTEMS = ("You are an assistant.", "Answer the question.", "Please help with this problem.", "")
@@ -36,12 +35,16 @@ class Options(BaseModel):
     """The options of an arm, on top of profile settings in `set`.
 
     files: JSONL files of training rows below the start folder. where: {field: value or list} that rows must match.
-    tokens: training tokens per pass at the most, counted over whole rows (None takes all). rows: most rows.
+    tokens: training tokens per pass at the most, counted over whole rows (None takes all). rows: most rows. each: these
+    budgets hold for every file by itself, so that an arm of two files trains on the rows of the two arms of one file.
+    repeat: {file: times} that the rows of a file appear per pass.
     system: keep the rows' system message, drop it, or draw another one per row. think: keep the thoughts or only answers.
     model: the model to start from: "base", or a folder below the start folder. average: instead of training, the mean of
     the weights of these cells (same seed). sft, grpo: which stages train. own: instead of `files`, train on the right answers
     of the model itself to `prompts`, sampled until about so many tokens are generated (rejection sampling). prompts: JSONL
-    of prompts below the start folder, `prompts_where` as `where`. benchmarks: {name: problems file}; runs: answers per problem; seed: of those answers.
+    of prompts below the start folder, `prompts_where` as `where`. benchmarks: {name: problems file, below the start folder or
+    the repository's root}; runs: answers per problem; seed: of those
+    answers. weights: keep the trained model (averages need it) or only what it answered.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +54,8 @@ class Options(BaseModel):
     where: dict[str, Any] = Field(default_factory=dict)
     tokens: int | None = Field(default=None, ge=1)
     rows: int | None = Field(default=None, ge=1)
+    each: bool = False
+    repeat: dict[str, int] = Field(default_factory=dict)
     system: Literal["keep", "none", "random"] = "keep"
     think: bool = True
     model: str = "base"
@@ -66,6 +71,7 @@ class Options(BaseModel):
     temperature: float = Field(default=0.8, gt=0)
     max_tokens: int = Field(default=160, ge=1)
     seed: int = 0
+    weights: bool = True
 
 
 def train(cell: Cell) -> dict[str, Any]:
@@ -87,7 +93,11 @@ def train(cell: Cell) -> dict[str, Any]:
         start, more = _grpo(cell, options, profile, start, system)
         facts |= more
     asked = None if options.system == "none" or not _trained(options) else system
-    return facts | _measure(cell, options, start, asked) | {"model": str(start)}
+    facts |= _measure(cell, options, start, asked)
+    if not options.weights:
+        for folder in (cell.folder / "model", cell.folder / "grpo" / "model"):
+            shutil.rmtree(folder, ignore_errors=True)
+    return facts
 
 
 def _trained(options: Options) -> bool:
@@ -110,11 +120,24 @@ def _start_model(cell: Cell, options: Options, profile: Profile) -> Path:
 
 
 def _sft(cell: Cell, options: Options, profile: Profile, start: Path) -> tuple[Path, dict[str, Any]]:
-    size = _token_counter(start)
-    rows = choose(_read([cell.start / name for name in options.files]), options, cell.seed, size)
+    rows = training_rows(cell, options, _token_counter(start))
     if not rows:
         raise UserError(f"arm '{cell.arm}': no training row matches {options.where}")
     return _fine_tune(cell, profile, start, rows)
+
+
+Size = Callable[[Sequence[Mapping[str, str]]], int]  # tokens of a conversation as it will be trained on
+
+
+def training_rows(cell: Cell, options: Options, size: Size) -> list[dict[str, Any]]:
+    """The training rows of a cell, from its files, within its budgets; see Options."""
+    unknown = sorted(set(options.repeat) - set(options.files))
+    if unknown:
+        raise UserError(f"arm '{cell.arm}': 'repeat' names {unknown[0]}, which is not among its files")
+    read = {name: [row | {"file": name} for row in _read([cell.start / name])] for name in options.files}
+    groups = read.values() if options.each else [[row for rows in read.values() for row in rows]]
+    chosen = [row for rows in groups for row in choose(rows, options, cell.seed, size)]
+    return [row for row in chosen for _ in range(options.repeat.get(row["file"], 1))]
 
 
 def _fine_tune(
@@ -134,20 +157,15 @@ def _fine_tune(
     }
 
 
-def _token_counter(model: Path) -> Callable[[Sequence[Mapping[str, str]]], int]:
+def _token_counter(model: Path) -> Size:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     return lambda messages: len(tokenizer(tokenizer.apply_chat_template(list(messages), tokenize=False))["input_ids"])
 
 
-def choose(
-    rows: Sequence[Mapping[str, Any]], options: Options, seed: int, size: Callable[[Sequence[Mapping[str, str]]], int]
-) -> list[dict[str, Any]]:
-    """The training rows of an arm: those that match, in an order drawn from the seed, up to the budget of tokens or rows.
-
-    `size` counts the tokens of a conversation as it will be trained on, so that arms of equal `tokens` are equal.
-    """
+def choose(rows: Sequence[Mapping[str, Any]], options: Options, seed: int, size: Size) -> list[dict[str, Any]]:
+    """Those rows that match, in an order drawn from the seed, up to the budget of tokens or rows."""
     rng = random.Random(seed)
     fitting = [dict(row) for row in rows if matches(row, options.where)]
     chosen, used = [], 0
@@ -244,8 +262,6 @@ def average_weights(folders: Sequence[Path], out: Path) -> Path:
 
     Raises UserError when a model is missing: its cells have to run first.
     """
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     missing = [str(folder) for folder in folders if not (folder / "model.safetensors").is_file()]
@@ -266,7 +282,7 @@ def _measure(cell: Cell, options: Options, model: Path, system: str | None) -> d
     settings = SamplingSettings(temperature=options.temperature, max_tokens=options.max_tokens, seed=options.seed)
     facts: dict[str, Any] = {}
     for name, file in options.benchmarks.items():
-        problems: list[Problem] = load_problems(home() / file)[: options.limit]
+        problems: list[Problem] = load_problems(place_of(cell.start, file))[: options.limit]
         answers = evaluate(engine, problems, options.runs, settings, cell.folder / "answers" / name)
         answers.to_parquet(cell.folder / f"{name}-answers.parquet")
         rates = answers.groupby("problem", sort=False).agg(rate=("correct", "mean"), tokens=("tokens", "mean"))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping
@@ -44,6 +45,7 @@ class Reads:
         self.settings: set[str] = set()
         self.files: dict[str, str] = {}
         self.inputs: dict[str, str] = {}
+        self.code: set[Path] = set()  # source files that ran in other processes
 
     def file(self, path: Path) -> None:
         """Notes a file or folder of the repository, or elsewhere."""
@@ -87,7 +89,7 @@ def lineage_of(reads: Reads, settings: Mapping[str, Any], cells: list[str], pack
         "data": reads.files | model_marks(settings, reads.settings),
         "inputs": reads.inputs,
         "notebook": {"cells": mark(cells)},
-        "code": {_code_key(file): code_mark(file) for file in (*files, *beside)},
+        "code": {_code_key(file): code_mark(file) for file in sorted({*files, *beside, *reads.code})},
         "packages": versions_of(names) | {name: version for name in packages if (version := _version(name))},
     }
 
@@ -213,6 +215,20 @@ def workers(path: Path) -> set[Path]:
     files = {path.with_name(text) for text in texts if text.endswith(".py") and "/" not in text}
     modules = {PACKAGE_ROOT / f"{text.replace('.', '/')}.py" for text in texts if text.startswith("phi4r_lib.")}
     return {file for file in files | modules if file.is_file() and not _code_key(file).startswith("phi4r_lib/cookbook")}
+
+
+def reached(module: str) -> list[Path]:
+    """Source files of a module and of what it imports from the library, over any number of imports, the driver left out."""
+    spec = importlib.util.find_spec(module)
+    found: set[Path] = set()
+    todo = [Path(spec.origin)] if spec and spec.origin else []
+    while todo:
+        path = todo.pop()
+        found.add(path)
+        names = {name for name in imports(path, "") if name.startswith("phi4r_lib.")}
+        files = {PACKAGE_ROOT / f"{name.replace('.', '/')}.py" for name in names} | workers(path)
+        todo += [file for file in files - found if file.is_file() and file.parent.name != "cookbook"]
+    return sorted(found)
 
 
 def _reach(names: Iterable[str], modules: Mapping[str, Path]) -> set[str]:

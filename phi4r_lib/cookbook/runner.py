@@ -157,7 +157,9 @@ def run_notebooks(
 
 
 def forget_training(folder: Path) -> None:
-    """Takes away the notes of finished trainings, which would be taken as they are; a killed one still goes on."""
+    """Takes away the notes of finished trainings and cells, which would be taken as they are; a killed one still goes on."""
+    for results in folder.glob("cells/*/results.json"):
+        results.unlink()
     for note in folder.rglob("training.json"):
         with contextlib.suppress(UserError):  # a torn note of a killed training counts as none anyway
             if note.parent.name != "training" or state.read_json(note).get("report"):

@@ -11,9 +11,10 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -25,18 +26,23 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.home import UserError, resolve_out
+from phi4r_lib.cookbook.home import UserError, home, resolve_out
+from phi4r_lib.cookbook.lineage import code_mark, digest, reached
 from phi4r_lib.cookbook.profile import load_profile, read_yaml
+from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.problems.named import named_class
 
 CELLS = {"train": "phi4r_lib.cookbook.cells:train"}
+# What every training loads: seconds, once per sweep and not once per worker.
+PRELOADED = ("datasets", "phi4r_lib.train.sft", "phi4r_lib.train.grpo", "phi4r_lib.measure.evaluate")
 
 
 class Sweep(BaseModel):
     """One sweep file. An arm is what it changes: `set` holds profile settings, everything else goes to the cell.
 
     `common` holds for every arm; an arm's own entries win. `seeds` is a count (1, 2, ...) or a list. `start` names the run
-    folder whose artefacts the cells read. `cell` is a name of CELLS or the import path of a function of one Cell.
+    folder whose artefacts the cells read. `cell` is a name of CELLS or the import path of a function of one Cell. A cell is
+    trained anew when its settings change, a file or folder that its options name, the base model, or the code behind it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +86,11 @@ class Cell:
         """`ARM-SEED`, also the name of the folder."""
         return f"{self.arm}-{self.seed}"
 
+    @property
+    def needs(self) -> set[str]:
+        """Keys of the cells whose models it averages: they have to be done first."""
+        return {f"{arm}-{self.seed}" for arm in self.options.get("average", ())}
+
 
 def load_sweep(path: str | Path) -> Sweep:
     """The sweep in a YAML file; raises UserError naming file and field."""
@@ -110,17 +121,29 @@ def cells_of(sweep: Sweep, out: Path) -> list[Cell]:
     if not start.is_dir():
         raise UserError(f"sweep '{sweep.name}' starts from {sweep.start}, which does not exist; run the recipe first")
     options = {arm: _merged(sweep.common, change) for arm, change in sweep.arms.items()}
+    profiles: dict[str, Profile] = {}  # arms share most settings, and reading a profile takes its time
     for arm, chosen in options.items():
         try:
-            load_profile(sweep.profile, chosen.get("set"))
+            if (key := _short(chosen.get("set"))) not in profiles:
+                profiles[key] = load_profile(sweep.profile, chosen.get("set"))
         except UserError as error:
             raise UserError(f"arm '{arm}': {error}") from None
-    inputs = _inputs(start)
+    marks = {arm: _mark(sweep, chosen, start, profiles[_short(chosen.get("set"))]) for arm, chosen in options.items()}
+    for arm, chosen in options.items():  # an average changes with its parts
+        marks[arm] += "".join(marks.get(part, part) for part in chosen.get("average", ()))
     return [
-        Cell(sweep.name, arm, seed, out / "cells" / f"{arm}-{seed}", start, sweep.profile, chosen, mark)
+        Cell(
+            sweep.name,
+            arm,
+            seed,
+            out / "cells" / f"{arm}-{seed}",
+            start,
+            sweep.profile,
+            chosen,
+            _short(marks[arm], seed),
+        )
         for seed in sweep.seeds
         for arm, chosen in options.items()
-        for mark in [_mark(sweep, chosen, seed, inputs)]
     ]
 
 
@@ -131,14 +154,36 @@ def _merged(common: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _inputs(start: Path) -> dict[str, str]:
-    files = sorted(start.glob("0[1-4]_*/results.json"))
-    return {file.parent.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def _mark(sweep: Sweep, options: Mapping[str, Any], start: Path, profile: Profile) -> str:
+    """A fingerprint of all that decides the cells of an arm: settings, the files that its options name, models, code."""
+    sections = {"sft", "grpo", "verifiers", "prompts"} if sweep.cell in CELLS else None
+    settings = profile.model_dump(mode="json", include=sections)
+    named = [profile.models.base.model, profile.prompts, profile.data.validation, *_texts(options)]
+    inputs = {text: digest(path) for text in named for path in [place_of(start, text)] if path.exists()}
+    code = sorted(code_mark(path) for path in code_of_cells(sweep))
+    return _short(sweep.cell, settings, options, inputs, code)
 
 
-def _mark(sweep: Sweep, options: Mapping[str, Any], seed: int, inputs: Mapping[str, str]) -> str:
-    profile = load_profile(sweep.profile, options.get("set")).model_dump(mode="json")
-    content = [sweep.cell, profile, options, seed, inputs]
+def place_of(start: Path, name: str) -> Path:
+    """A file or folder that an option names: below the start folder, else below the repository's root."""
+    return start / name if (start / name).exists() else home() / name
+
+
+def code_of_cells(sweep: Sweep) -> list[Path]:
+    """Source files that the results of a sweep's cells come from."""
+    return reached(CELLS.get(sweep.cell, sweep.cell).partition(":")[0])
+
+
+def _texts(options: Any) -> list[str]:
+    """Every text among the options, except those of `set`: some of them name files."""
+    if isinstance(options, Mapping):
+        return [text for key, value in options.items() if key != "set" for text in _texts(value)]
+    if isinstance(options, (list, tuple)):
+        return [text for value in options for text in _texts(value)]
+    return [options] if isinstance(options, str) and options else []
+
+
+def _short(*content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -179,7 +224,7 @@ def run_sweep(
         left = (time.monotonic() - began) / (done - len(cells) + len(todo)) * (len(cells) - done)
         tell(done, len(cells), f"{cell.key}: {fault or 'done'}, about {left:.0f} s left")
     found = table(sweep, out)
-    state.write_json(out / "table.json", found.to_dict("records"))
+    state.write_json(out / f"table-{sweep.name}.json", found.to_dict("records"))
     return found
 
 
@@ -187,14 +232,17 @@ def _execute(todo: Sequence[Cell], function: str, processes: int, threads: int):
     """Yields (cell, reason of failure or None); a process that dies takes only its own cells with it."""
     waiting = list(todo)
     while waiting:
-        context = multiprocessing.get_context("spawn")  # forks of a process with torch threads hang
-        with ProcessPoolExecutor(processes, context, initializer=_worker, initargs=(threads, os.getpid())) as pool:
+        # Workers are forks of a server that only imports: quick to start, and no fork of a process with torch threads,
+        # which would hang.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([*PRELOADED, CELLS.get(function, function).partition(":")[0]])
+        with ProcessPoolExecutor(processes, context, initializer=_worker, initargs=(threads,)) as pool:
             running: dict[Future, Cell] = {}
             try:
                 while waiting or running:
-                    while waiting and len(running) < processes:
-                        running[pool.submit(_one, waiting[0], function)] = waiting[0]
-                        waiting.pop(0)
+                    while len(running) < processes and (cell := _next(waiting, running.values())):
+                        waiting.remove(cell)
+                        running[pool.submit(_one, cell, function)] = cell
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         fault = future.result()
                         yield running.pop(future), fault
@@ -205,18 +253,29 @@ def _execute(todo: Sequence[Cell], function: str, processes: int, threads: int):
                     yield cell, reason
 
 
-def _worker(threads: int, parent: int) -> None:
-    """Once per worker process: its share of the cores, no telemetry, and an end when the parent is gone."""
+def _next(waiting: Sequence[Cell], running: Iterable[Cell]) -> Cell | None:
+    """The first waiting cell that needs none of the unfinished ones."""
+    unfinished = {cell.key for cell in (*waiting, *running)}
+    return next((cell for cell in waiting if not cell.needs & unfinished), None)
+
+
+def _worker(threads: int) -> None:
+    """Once per worker process: its share of the cores, no progress bars, and an end when the sweep's process is gone."""
     import datasets
     import torch
     from transformers.utils import logging
 
-    from phi4r_lib.cookbook.processes import end_with_parent
-
     torch.set_num_threads(threads)
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
-    end_with_parent(parent)
+    threading.Thread(target=_end_with_sweep, daemon=True).start()
+
+
+def _end_with_sweep() -> None:
+    sweep = multiprocessing.parent_process()
+    if sweep is not None:
+        sweep.join()
+        os._exit(1)
 
 
 def _one(cell: Cell, function: str) -> str | None:
@@ -226,7 +285,13 @@ def _one(cell: Cell, function: str) -> str | None:
     began = time.monotonic()
     try:
         results = named_class(function, CELLS, "cell")(cell)
-        about = {"arm": cell.arm, "seed": cell.seed, "mark": cell.mark, "seconds": round(time.monotonic() - began, 1)}
+        about = {
+            "sweep": cell.sweep,
+            "arm": cell.arm,
+            "seed": cell.seed,
+            "mark": cell.mark,
+            "seconds": round(time.monotonic() - began, 1),
+        }
         state.write_json(cell.folder / "results.json", about | results)
         return None
     except Exception as error:  # whatever a cell raises is its result: the other cells go on

@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.home import UserError, shown
 from phi4r_lib.cookbook.run import Run
 from phi4r_lib.cookbook.sections import Count, Section
-from phi4r_lib.cookbook.sweep import Sweep, Tell, cells_of, pass_rates, run_sweep, sweep_of
-from phi4r_lib.measure.tables import majority
-from phi4r_lib.measure.trial import ArmDifference, compare_arms
+from phi4r_lib.cookbook.sweep import Sweep, Tell, cells_of, code_of_cells, pass_rates, run_sweep, sweep_of
+from phi4r_lib.measure.trial import ArmDifference, compare_arms, sentence
+
+Seeds = Field(ge=2)
 
 
 class Settings(Section):
@@ -29,20 +32,25 @@ class Settings(Section):
     passes: float = Field(gt=0)
     batch_size: int = Count  # packed blocks per step
     learning_rate: float = Field(gt=0)
-    edge_seeds: int = Field(ge=2)
-    grpo_seeds: int = Field(ge=2)
+    edge_seeds: int = Seeds
+    prompts: int = Count  # prompts for GRPO that the fine-tuned model rates
+    grpo_seeds: int = Seeds
     grpo_steps: int = Count
     grpo_prompts: int = Count  # prompts per step
-    domain_seeds: int = Field(ge=2)
-    domain_passes: list[float] = Field(min_length=1)
-    ablation_seeds: int = Field(ge=2)
-    explore_seeds: int = Field(ge=2)
+    grpo_learning_rate: float = Field(gt=0)
+    domain_seeds: int = Seeds
+    domain_tokens: int = Count  # training tokens per pass and domain
+    domain_passes: list[int] = Field(min_length=1)  # multiples of the first
+    ablation_seeds: int = Seeds
+    votes: int = Field(ge=2)  # answers per problem for majority voting
+    first_look: int = Seeds  # seeds before the rule decides for the first time
+    explore_seeds: int = Seeds  # most seeds of a short run
     scale: int = Field(ge=2)  # how many times larger the second phase is
-    scale_seeds: int = Field(ge=2)
-    problems: int = Count  # benchmark problems per cell
-    runs: int = Count  # answers per problem and cell
-    gain: float = Field(gt=0)  # smallest worthwhile gain, a share of 1
-    margin: float = Field(gt=0)  # loss that counts as none, a share of 1
+    scale_seeds: int = Seeds
+    problems: int = Field(ge=2)  # benchmark problems per cell
+    runs: int = Field(ge=2)  # answers per problem and cell
+    gain: float = Field(gt=0)  # smallest worthwhile gain, a fraction of 1
+    margin: float = Field(gt=0)  # interaction that counts as none, a fraction of 1
 
 
 @dataclass(frozen=True)
@@ -54,20 +62,6 @@ class Trial:
     cells: pd.DataFrame
     rates: dict[str, np.ndarray]
     comparisons: list[ArmDifference]
-
-    def frame(self) -> pd.DataFrame:
-        """Differences for figures.intervals: label, mean, low, high (fractions of 1), with p_holm and verdict."""
-        return pd.DataFrame(
-            {
-                "label": one.arm,
-                "mean": one.difference,
-                "low": one.low,
-                "high": one.high,
-                "p_holm": one.p_holm,
-                "verdict": one.verdict,
-            }
-            for one in self.comparisons
-        )
 
     def means(self, column: str = "accuracy_benchmark") -> pd.Series:
         """Mean of one column of the cells by arm, in the order of the arms."""
@@ -85,25 +79,22 @@ class Trial:
             [table.pivot(index="problem", columns="run", values="correct").to_numpy(float) for table in tables]
         )
 
-    def votes(self, arm: str, most: int = 16, benchmark: str = "benchmark") -> pd.Series:
-        """Accuracy of majority voting over 1, 2, 4, ... answers of an arm's first model, indexed by tokens per problem."""
-        cell = next(cell for cell in cells_of(self.sweep, self.out) if cell.arm == arm)
-        table = pd.read_parquet(cell.folder / f"{benchmark}-answers.parquet")
-        limit = min(most, table["run"].nunique())
-        sizes = [2**power for power in range(limit.bit_length()) if 2**power <= limit]
-        curve = majority(table, sizes)["mean"].to_numpy()
-        return pd.Series(curve, index=[size * table["tokens"].mean() for size in sizes], name="majority")
-
     def sentences(self) -> str:
-        """One line per arm: its score, the paired difference with its interval, and what follows."""
+        """A line for the reference and one per other arm, as measure.trial.sentence has it."""
         reference = self.sweep.reference
         lines = [f"{reference}: {self.rates[reference].mean():.3f} (the reference)"] if reference else []
-        for one in self.comparisons:
-            points = f"{100 * one.difference:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}] points"
-            lines.append(
-                f"{one.arm}: {one.mean:.3f}, {points}: {one.verdict} (Holm p {one.p_holm:.3f}, {one.seeds} seeds)"
+        return "\n".join([*lines, *map(sentence, self.comparisons)])
+
+
+def refuse_other_trainings(sweep: Sweep, out: Path) -> None:
+    """Raises UserError where another trial has a cell of the same name with other settings: it would be overwritten."""
+    for cell in cells_of(sweep, out):
+        kept = state.read_json(cell.folder / "results.json")
+        if kept and kept.get("sweep") != sweep.name and kept.get("mark") != cell.mark:
+            other = f"trial '{kept.get('sweep')}' trained an arm '{cell.arm}' with other settings"
+            raise UserError(
+                f"{other}; give the arm of trial '{sweep.name}' another name, or remove {shown(cell.folder)}"
             )
-        return "\n".join(lines)
 
 
 def run_trial(
@@ -119,16 +110,22 @@ def run_trial(
     processes: int = 1,
     tell: Tell = lambda *facts: None,
 ) -> Trial:
-    """Runs the cells that are not there yet in the run's folder 06_trial/NAME and compares the arms.
+    """Runs the cells that are not there yet in the run's folder 06_trial/cells and compares the arms.
 
-    Raises UserError for arms that cannot run; a failed cell raises RuntimeError with its reason, the others are kept.
+    All trials of a run share that folder: arms of one name are one training, made once. `tell` hears after every cell.
+    Raises UserError for arms that cannot run, or that another trial trained otherwise under the same name; a failed cell
+    raises RuntimeError with its reason, the others are kept.
     """
+    common = dict(common or {})
+    common["set"] = state.read_json(run.out / "run.json").get("overrides", {}) | common.get("set", {})
     raw = {
         "name": name, "profile": run.source, "start": str(run.out), "reference": reference, "equal": equal,
-        "seeds": seeds if isinstance(seeds, int) else list(seeds), "common": dict(common or {}), "arms": dict(arms),
+        "seeds": seeds if isinstance(seeds, int) else list(seeds), "common": common, "arms": dict(arms),
     }  # fmt: skip
     sweep = sweep_of(raw, f"trial '{name}'")
-    out = run.folder("06_trial") / name
+    out = run.folder("06_trial")
+    run.reads.code |= set(code_of_cells(sweep))
+    refuse_other_trainings(sweep, out)
     cells = run_sweep(sweep, out, processes=processes, tell=tell)
     failed = cells[cells["state"] != "done"]
     if len(failed):

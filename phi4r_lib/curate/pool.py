@@ -37,11 +37,11 @@ class Pool:
 
 
 def training_pool(edge: Path, rewrite: Path, out: Path, system: str | None) -> Pool:
-    """One training row per mathematics problem, in four files below `out`.
+    """One training row per mathematics problem, in five files below `out`.
 
     math.jsonl: seeds with their kept trace and `decision` of notebook 01. mixed.jsonl: these and the made problems.
-    high.jsonl: the problems that were also solved at high effort. unfiltered.jsonl: the teacher's first well-formed trace of
-    every problem in mixed.jsonl, right or wrong. `edge` is the file or folder of notebook 01, `rewrite` the folder of 02.
+    high.jsonl, medium.jsonl: the problems that were solved at both efforts. unfiltered.jsonl: the teacher's first well-formed trace of
+    every problem in mixed.jsonl, right or wrong (`grade`). `edge` is the file or folder of notebook 01, `rewrite` the folder of 02.
     """
     file = edge if edge.is_file() else edge / "edge.jsonl"
     made = [RewriteRow.model_validate(row) for row in _rows(rewrite / "rewrites.jsonl")]
@@ -53,10 +53,12 @@ def training_pool(edge: Path, rewrite: Path, out: Path, system: str | None) -> P
     chosen = {
         "math": [trace for key, trace in kept.items() if lessons[key].kind == "seed"],
         "mixed": list(kept.values()),
-        "high": list(high.values()),
+        "high": [trace for key, trace in high.items() if key in kept],
+        "medium": [kept[key] for key in high if key in kept],
         "unfiltered": [first[key] for key in kept],
     }
-    rows = {name: [sft_row(t, lessons[t.problem_id], system) for t in some] for name, some in chosen.items()}
+    row = lambda trace: sft_row(trace, lessons[trace.problem_id], system) | {"grade": trace.grade}  # noqa: E731
+    rows = {name: [row(trace) for trace in some] for name, some in chosen.items()}
     files = {name: write_rows(out / f"{name}.jsonl", some) for name, some in rows.items()}
     counts = {
         name: pd.Series([row["decision"] for row in some], dtype=object).value_counts() for name, some in rows.items()
@@ -82,6 +84,7 @@ def prompt_pool(
     out: Path,
     system: str | None,
     *,
+    limit: int | None = None,
     answers: int = 8,
     temperature: float = 1.0,
     max_tokens: int = 128,
@@ -90,7 +93,7 @@ def prompt_pool(
 ) -> Pool:
     """Prompts for GRPO with the class that the *current* model gives them, as prompts.jsonl below `out`.
 
-    The prompts of notebook 02 and the seeds that the base model could solve are answered `answers` times each; at most one in
+    The prompts of notebook 02 and the seeds with an answer, at most `limit` of them (drawn from `seed`), are answered `answers` times each; at most one in
     eight right is "hard", at least seven in eight "easy", the rest "edge" (a fixed rule, ours: cheap and the same for all).
     """
     file = edge if edge.is_file() else edge / "edge.jsonl"
@@ -99,6 +102,7 @@ def prompt_pool(
     rows += [
         _prompt(one, system) for one in seed_lessons(load_edge(file)) if one.id not in known and one.domain == "math"
     ]
+    rows = random.Random(seed).sample(rows, min(limit or len(rows), len(rows)))
     settings = SamplingSettings(n=answers, temperature=temperature, max_tokens=max_tokens, seed=seed)
     drawn = draw(model, [(row["id"], row["prompt"]) for row in rows], settings, out / "pass_rates", progress)
     rates = [_rate(row, samples) for row, samples in zip(rows, drawn, strict=True)]

@@ -9,10 +9,11 @@ several points, so one training per arm proves nothing. Not here: the decision t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from phi4r_lib.measure.comparison import holm
@@ -42,9 +43,14 @@ class SeedDecomposition:
     se_recipe: float
     se_population: float
 
-    def shares(self) -> dict[str, float]:
-        """Share of each source in the variance of the mean, negative components counted as 0; they add up to 1."""
-        t, n, k = self.seeds, self.problems, self.runs
+    def shares(
+        self, seeds: int | None = None, problems: int | None = None, runs: int | None = None
+    ) -> dict[str, float]:
+        """Share of each source in the variance of the mean, negative components counted as 0; they add up to 1.
+
+        Other sizes than those measured may be given: what would the shares be with one training and fifty runs?
+        """
+        t, n, k = seeds or self.seeds, problems or self.problems, runs or self.runs
         parts = {
             "training seed": self.seed / t,
             "problem": self.problem / n,
@@ -116,7 +122,7 @@ class ArmDifference:
 
     `low` and `high` bound the difference for trainings and problems like these (t with min(seeds, problems) - 1 degrees of
     freedom, a cautious choice); `seed_low` and `seed_high` speak about these problems only. `p_holm` is the p-value
-    after Holm's correction over all arms of the table. `verdict` is "better", "worse" or "within noise".
+    after Holm's correction over all arms of the table. `verdict` is "better", "worse", "within noise" or "same scores".
     """
 
     arm: str
@@ -139,7 +145,9 @@ class ArmDifference:
 def paired_difference(arm: np.ndarray, reference: np.ndarray, *, level: float = 0.95, name: str = "") -> ArmDifference:
     """Difference of two arms that share seeds and problems; each is a seeds x problems array of pass rates.
 
-    Raises ValueError for shapes that differ, missing scores, fewer than two seeds or problems, or arms that never differ.
+    Arms with the same score in every place (the same rows, or both at zero) have a difference of 0, p 1 and the verdict "same
+    scores". Raises ValueError for shapes that differ, missing scores, fewer than two seeds or problems, or arms that differ
+    by one amount everywhere, which leaves no spread to judge by.
     """
     a, b = (np.asarray(cells, dtype=float) for cells in (arm, reference))
     if a.shape != b.shape or a.ndim != 2 or min(a.shape) < 2:
@@ -149,16 +157,14 @@ def paired_difference(arm: np.ndarray, reference: np.ndarray, *, level: float = 
     d = a - b
     if not np.isfinite(d).all():
         raise ValueError("a score is missing; finish the cell, or leave its seed out of both arms")
-    if np.ptp(d) < 1e-12:
-        raise ValueError(
-            f"arm '{name}' differs from its reference by the same amount everywhere: is it another training?"
-        )
+    if np.ptp(d) < 1e-12 and d.any():
+        raise ValueError(f"arm '{name}' differs from its reference by one amount everywhere: no spread to judge by")
     se, df = two_way_se(d), min(d.shape) - 1
     half = float(stats.t.ppf((1 + level) / 2, df)) * se
     by_seed = d.mean(axis=1)
     narrow = float(stats.t.ppf((1 + level) / 2, len(d) - 1)) * float(by_seed.std(ddof=1)) / math.sqrt(len(d))
     mean = float(d.mean())
-    p_value = float(2 * stats.t.sf(abs(mean) / se, df))
+    p_value = float(2 * stats.t.sf(abs(mean) / se, df)) if d.any() else 1.0
     return ArmDifference(
         arm=name,
         mean=float(a.mean()),
@@ -174,11 +180,13 @@ def paired_difference(arm: np.ndarray, reference: np.ndarray, *, level: float = 
         p_holm=p_value,
         seeds=len(d),
         problems=d.shape[1],
-        verdict=_verdict(mean, p_value, level),
+        verdict=_verdict(mean, se, p_value, level),
     )
 
 
-def _verdict(difference: float, p_value: float, level: float) -> str:
+def _verdict(difference: float, se: float, p_value: float, level: float) -> str:
+    if se == 0:
+        return "same scores"
     if p_value >= 1 - level:
         return "within noise"
     return "better" if difference > 0 else "worse"
@@ -199,9 +207,36 @@ def compare_arms(arms: Mapping[str, np.ndarray], reference: str, *, level: float
     names = [name for name in arms if name != reference]
     if not names:
         raise ValueError("needs at least one arm besides the reference")
-    found = [paired_difference(arms[name], arms[reference], level=level, name=name) for name in names]
+    return compare_pairs({name: (arms[name], arms[reference]) for name in names}, level=level)
+
+
+def compare_pairs(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], *, level: float = 0.95) -> list[ArmDifference]:
+    """Each pair (arm, its own reference) compared, in the order given; verdicts hold for all pairs together (Holm).
+
+    A pair shares seeds and problems; pairs may differ in both. Raises ValueError as `paired_difference`.
+    """
+    found = [paired_difference(arm, reference, level=level, name=name) for name, (arm, reference) in pairs.items()]
     adjusted = holm([one.p_value for one in found])
     return [
-        ArmDifference(**vars(one) | {"p_holm": float(p), "verdict": _verdict(one.difference, float(p), level)})
+        ArmDifference(**vars(one) | {"p_holm": float(p), "verdict": _verdict(one.difference, one.se, float(p), level)})
         for one, p in zip(found, adjusted, strict=True)
     ]
+
+
+def table(comparisons: Sequence[ArmDifference]) -> pd.DataFrame:
+    """Differences for figures.intervals: label, mean, low, high (fractions of 1), with p_holm and verdict."""
+    names = {
+        "arm": "label",
+        "difference": "mean",
+        "low": "low",
+        "high": "high",
+        "p_holm": "p_holm",
+        "verdict": "verdict",
+    }
+    return pd.DataFrame([{new: getattr(one, old) for old, new in names.items()} for one in comparisons])
+
+
+def sentence(one: ArmDifference) -> str:
+    """One comparison in words: score, paired difference with its interval in points, and what follows."""
+    points = f"{100 * one.difference:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}] points"
+    return f"{one.arm}: {one.mean:.3f}, {points}: {one.verdict} (Holm p {one.p_holm:.3f}, {one.seeds} seeds)"

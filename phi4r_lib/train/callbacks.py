@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -79,15 +79,20 @@ def best_row(journal: Journal) -> dict[str, Any]:
 
 
 def best_folder(journal: Journal) -> Path:
-    """Where the model of `best_row` is kept while training: named by its step, so that it is never another one's."""
-    return journal.path.with_name(f"best-{best_row(journal)['step']:05d}")
+    """Where the model of `best_row` is kept while training."""
+    return kept_folder(journal, best_row(journal)["step"])
+
+
+def kept_folder(journal: Journal, step: int) -> Path:
+    """Where the model of a step is kept while training: named by its step, so that it is never another one's."""
+    return journal.path.with_name(f"best-{step:05d}")
 
 
 class ValidationCallback(TrainerCallback):
     """Samples the validation problems before the first step, every `every` steps and at the end.
 
-    With `keep_best` the model of the highest accuracy so far is kept (see `best_folder`), which is how a checkpoint is
-    chosen without touching the benchmark.
+    With `keep` "best" the model of the highest accuracy so far is kept (see `best_folder`), which is how a checkpoint is
+    chosen without touching the benchmark; with "last" that of the last step.
     """
 
     def __init__(
@@ -98,11 +103,11 @@ class ValidationCallback(TrainerCallback):
         sampling: SamplingSettings,
         every: int,
         system: str | None = None,
-        keep_best: bool = False,
+        keep: Literal["best", "last"] | None = None,
         verifiers: Verifiers | None = None,
     ):
         self.journal, self.tokenizer, self.problems, self.sampling = journal, tokenizer, list(problems), sampling
-        self.every, self.system, self.keep_best, self.verifiers = every, system, keep_best, verifiers
+        self.every, self.system, self.keep, self.verifiers = every, system, keep, verifiers
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         if state.global_step == 0:
@@ -110,15 +115,16 @@ class ValidationCallback(TrainerCallback):
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
         if state.global_step % self.every == 0 or state.global_step == state.max_steps:
-            self._validate(model, state.global_step)
+            self._validate(model, state.global_step, state.global_step == state.max_steps)
 
-    def _validate(self, model: PreTrainedModel, step: int) -> None:
+    def _validate(self, model: PreTrainedModel, step: int, last: bool = False) -> None:
         weights, sampler = whole_weights(model), gathered(model)
 
         def work() -> None:
             values = validate(sampler, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)
-            if self.keep_best and values["accuracy"] > best_row(self.journal)["accuracy"]:
-                save_model(model, self.tokenizer, self.journal.path.with_name(f"best-{step:05d}"), weights)
+            better = values["accuracy"] > best_row(self.journal)["accuracy"]
+            if (self.keep == "best" and better) or (self.keep == "last" and last):
+                save_model(model, self.tokenizer, kept_folder(self.journal, step), weights)
             self.journal.write("validation", step, values)
 
         on_first(work)

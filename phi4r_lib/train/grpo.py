@@ -24,7 +24,7 @@ from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.batching import check_grpo
-from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_folder, best_row
+from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_row, kept_folder
 from phi4r_lib.train.grpo_arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.pairs import problem_of
@@ -121,7 +121,7 @@ def run_grpo(
     )
     problems = list(validation)[: settings.eval_problems]
     every = settings.eval_every
-    watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, True, verifiers)
+    watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, settings.keep, verifiers)
     if where == "cuda":
         bf16_activations(model)
     if settings.launch.sharding == "fsdp" and settings.fast and not settings.vllm:
@@ -144,7 +144,7 @@ def run_grpo(
     trainer.write_rollouts()
     facts = {
         "steps": trainer.state.global_step,
-        "chosen_step": best_row(journal)["step"],
+        "chosen_step": _chosen(journal, settings)["step"],
         "seconds": time.perf_counter() - started,
         "resumed": session.checkpoint is not None,
     }
@@ -153,12 +153,17 @@ def run_grpo(
 
 
 def _finish(session: Session, model_dir, settings: GrpoSettings, journal: Journal, facts: dict[str, Any]) -> None:
-    """The best checkpoint becomes the model."""
+    """The chosen checkpoint becomes the model."""
     model = session.work / "model"
     shutil.rmtree(model, ignore_errors=True)
-    shutil.copytree(best_folder(journal), model)
+    shutil.copytree(kept_folder(journal, facts["chosen_step"]), model)
     _card(model, model_dir, settings, journal, facts["steps"])
     session.finish(facts)
+
+
+def _chosen(journal: Journal, settings: GrpoSettings) -> dict[str, Any]:
+    """The validation of the checkpoint that becomes the model."""
+    return journal.rows("validation")[-1] if settings.keep == "last" else best_row(journal)
 
 
 def _report(out: Path, facts: Mapping[str, Any]) -> GrpoReport:
@@ -201,11 +206,13 @@ def _check(model_dir, tokenizer, validation: Sequence[Problem], settings: GrpoSe
 
 
 def _card(folder: Path, model_dir, settings: GrpoSettings, journal: Journal, steps: int) -> None:
-    chosen = best_row(journal)
+    chosen = _chosen(journal, settings)
+    looks = f"the best of {len(journal.rows('validation'))} looks, so an optimistic figure"
+    why = "is the last one" if settings.keep == "last" else "was chosen"
     lines = [
         f"GRPO from `{Path(model_dir).name}`: {steps} steps of {settings.prompts} prompts x {settings.group} "
         "completions, length-aware reward.",
-        f"The checkpoint of step {chosen['step']} was chosen on {settings.eval_problems} validation problems, accuracy "
-        f"{chosen['accuracy']:.1%} there: the best of {len(journal.rows('validation'))} looks, so an optimistic figure.",
+        f"The checkpoint of step {chosen['step']} {why}; accuracy {chosen['accuracy']:.1%} on {settings.eval_problems} "
+        f"validation problems: {'no choice was made' if settings.keep == 'last' else looks}.",
     ]
     write_card(folder, "GRPO model", Path(model_dir).name, lines, settings)

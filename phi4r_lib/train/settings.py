@@ -156,3 +156,4 @@ class GrpoSettings(_Settings):
     eval_samples: int = Field(default=1, ge=1)
     eval_temperature: float = Field(default=0.8, ge=0)
     eval_max_tokens: int | None = Field(default=None, ge=1)  # None: max_tokens
+    keep: Literal["best", "last"] = "best"  # which checkpoint becomes the model: best on validation, or the last

@@ -1,12 +1,16 @@
 """A house of its own for every test: profiles, tiny data files and notebooks built on the spot."""
 
+import re
 import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from phi4r_lib.cookbook.sections import Profile
+
 ROOT = Path(__file__).parents[2]
+KNOWN = {"extends", *Profile.model_fields}
 PARAMETERS = 'profile = "cpu"\nout = "runs/cpu"\noverrides = {}'
 OPEN = "from phi4r_lib.cookbook.run import open_run\nrun = open_run(profile, out, overrides)"
 
@@ -17,6 +21,12 @@ class House:
     def __init__(self, root: Path) -> None:
         self.root = root
         shutil.copytree(ROOT / "notebooks" / "profiles", root / "notebooks" / "profiles")
+        for path in (root / "notebooks" / "profiles").glob(
+            "*.yaml"
+        ):  # settings of notebooks that are not in this house
+            sections = re.split(r"^(?=\w)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            ours = [text for text in sections if (name := text.partition(":")[0]) in KNOWN or not name.isidentifier()]
+            path.write_text("".join(ours), encoding="utf-8")
         (root / "data").mkdir()
         row = '{"id": "a", "domain": "math", "prompt": "1+1?", "source": "test", "licence": "MIT"}\n'
         (root / "data" / "seeds.jsonl").write_text(row)

@@ -7,9 +7,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from phi4r_lib.cookbook.cells import OTHER_SYSTEMS, Options, average_weights, choose, matches, train
+from phi4r_lib.cookbook.cells import OTHER_SYSTEMS, Options, average_weights, choose, matches, train, training_rows
 from phi4r_lib.cookbook.profile import UserError
 from phi4r_lib.cookbook.sweep import Cell
+from phi4r_lib.problems.rows import write_rows
 
 BENCHMARK = {"benchmark": "data/benchmarks/contest.jsonl"}
 ROWS = [
@@ -45,6 +46,19 @@ def test_rows_follow_the_condition_and_the_budget():
 def test_the_seed_decides_which_rows_and_their_order():
     first, again, other = (choose(ROWS, options(rows=8), seed, words) for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_an_arm_of_two_files_trains_on_the_rows_of_the_two_arms_of_one(tmp_path):
+    write_rows(tmp_path / "a.jsonl", ROWS[:10])
+    write_rows(tmp_path / "b.jsonl", ROWS[10:])
+    ids = lambda **changes: [row["id"] for row in training_rows(cell(tmp_path), options(tokens=30, **changes), words)]  # noqa: E731
+    a, b = ids(files=["a.jsonl"]), ids(files=["b.jsonl"])
+    assert a and b and ids(files=["a.jsonl", "b.jsonl"], each=True) == a + b
+    assert len(ids(files=["a.jsonl", "b.jsonl"])) <= max(len(a), len(b)) + 1  # one budget for both
+    twice = ids(files=["a.jsonl", "b.jsonl"], each=True, repeat={"b.jsonl": 2})
+    assert sorted(twice) == sorted(a + b + b)
+    with pytest.raises(UserError, match=r"'repeat' names c\.jsonl"):
+        ids(files=["a.jsonl"], repeat={"c.jsonl": 2})
 
 
 def test_a_list_of_values_matches_any_of_them():

@@ -23,7 +23,7 @@ import pandas as pd
 
 def measure(cell):
     """A cell without training: says what it saw, and fails, dies or waits where its options ask for it."""
-    log = Path(cell.options["log"])
+    log = cell.start.parent / "log"
     with log.open("a") as file:
         file.write(f"{cell.key} {os.getpid()}\\n")
     if cell.options.get("fail") == cell.seed:
@@ -55,14 +55,18 @@ def sweep(tmp_path, monkeypatch):
         "seeds": 3,
         "reference": "plain",
         "equal": "nothing",
-        "common": {"log": str(tmp_path / "log")},
+        "common": {},
         "arms": {"plain": None, "better": {"rate": 0.6}},
     }
     return raw, tmp_path / "out"
 
 
+def log_of(raw) -> Path:
+    return Path(raw["start"]).parent / "log"
+
+
 def calls(raw) -> list[str]:
-    log = Path(raw["common"]["log"])
+    log = log_of(raw)
     return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
 
 
@@ -84,9 +88,37 @@ def test_only_what_changed_runs_again(sweep):
     raw["seeds"] = 4
     run_sweep(sweep_of(raw), out)
     assert sorted(calls(raw)[6:]) == ["better-1", "better-2", "better-3", "better-4", "plain-4"]
-    inputs = Path(raw["start"]) / "01_edge" / "results.json"
-    inputs.write_text('{"other": 1}')
-    assert all(finished(cell) is None for cell in cells_of(sweep_of(raw), out))
+
+
+def test_a_cell_runs_again_when_a_file_that_it_names_or_its_code_changed(sweep):
+    raw, out = sweep
+    raw["arms"]["better"]["files"] = ["01_edge/edge.jsonl"]
+    rows = Path(raw["start"]) / "01_edge" / "edge.jsonl"
+    rows.write_text('{"id": "a"}')
+    run_sweep(sweep_of(raw), out)
+    done = lambda: {cell.arm for cell in cells_of(sweep_of(raw), out) if finished(cell)}  # noqa: E731
+    assert done() == {"plain", "better"}
+    (Path(raw["start"]) / "01_edge" / "results.json").write_text('{"seconds": 1}')
+    assert done() == {"plain", "better"}
+    rows.write_text('{"id": "b"}')
+    assert done() == {"plain"}
+    module = out.parent / "cell_module.py"
+    module.write_text("# a comment\n" + CELL)
+    assert done() == {"plain"}
+    module.write_text(CELL.replace("rate / 2", "rate / 3"))
+    assert done() == set()
+
+
+def test_an_average_waits_for_its_parts_and_changes_with_them(sweep):
+    raw, out = sweep
+    raw["arms"] = {"mean": {"average": ["slow", "plain"]}, "plain": {}, "slow": {"wait": 1.0}}
+    run_sweep(sweep_of(raw), out, processes=2)
+    order = calls(raw)
+    for seed in (1, 2, 3):
+        assert order.index(f"mean-{seed}") > max(order.index(f"slow-{seed}"), order.index(f"plain-{seed}"))
+    raw["arms"]["slow"]["wait"] = 0.5
+    undone = {cell.arm for cell in cells_of(sweep_of(raw), out) if finished(cell) is None}
+    assert undone == {"slow", "mean"}
 
 
 def test_a_failing_cell_is_written_down_and_the_others_go_on(sweep):
@@ -135,7 +167,7 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_stopped(sweep, tm
         deadline += 1
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    worker = int(Path(raw["common"]["log"]).read_text().splitlines()[-1].split()[1])
+    worker = int(log_of(raw).read_text().splitlines()[-1].split()[1])
     for _ in range(200):
         if not Path(f"/proc/{worker}").exists() and sys.platform == "linux":
             break

@@ -62,7 +62,11 @@ def test_each_file_holds_one_row_per_problem_with_its_class(tmp_path, monkeypatc
     folder = run_folder(tmp_path, monkeypatch)
     found = training_pool(folder, folder, tmp_path / "pool", "Think.")
     names = {name: [row["problem_id"] for row in rows_of(path)] for name, path in found.files.items()}
-    assert names == {"math": ["a", "b"], "mixed": ["a", "b", "made"], "high": ["a"], "unfiltered": ["a", "b", "made"]}
+    assert names == {
+        "math": ["a", "b"], "mixed": ["a", "b", "made"], "high": ["a"], "medium": ["a"], "unfiltered": ["a", "b", "made"]
+    }  # fmt: skip
+    efforts = {name: rows_of(found.files[name])[0]["messages"][-1]["content"] for name in ("medium", "high")}
+    assert "chosen as shortest 1" in efforts["medium"] and "chosen as shortest 2" in efforts["high"]
     assert [row["decision"] for row in rows_of(found.files["math"])] == ["edge", "hard"]
     assert found.table.loc["mixed"].to_dict() == {"edge": 1, "hard": 1, "new": 1}
 
@@ -108,6 +112,8 @@ def test_prompts_get_the_class_of_the_model_that_trains_next(tmp_path, monkeypat
         "p6": (0.75, "edge"), "p7": (0.875, "easy"), "p8": (1.0, "easy"),
     }  # fmt: skip
     assert found.table.loc["hard"].to_dict() == {"easy": 2, "edge": 2, "hard": 2}
+    few = prompt_pool(tmp_path / "rl.jsonl", tmp_path, Teller(), tmp_path / "few", None, limit=3)
+    assert len(rows_of(few.files["prompts"])) == 3
 
 
 def test_a_prompt_row_is_its_problem_again():

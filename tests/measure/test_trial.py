@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from phi4r_lib.measure.trial import compare_arms, decompose_seeds, paired_difference, two_way_se
+from phi4r_lib.measure.trial import compare_arms, compare_pairs, decompose_seeds, paired_difference, two_way_se
 
 
 def simulate(rng, seeds, problems, runs, seed_sd, problem_sd, both_sd, run_sd):
@@ -102,6 +102,26 @@ def test_no_arm_without_a_difference_is_called_better_too_often():
     assert false / 300 <= 0.08
 
 
+def test_pairs_with_references_of_their_own_share_one_error_rate():
+    rng = np.random.default_rng(3)
+    arms = {name: rng.random((4, 30)) for name in "abcd"}
+    pairs = {"a": (arms["a"], arms["b"]), "c": (arms["c"], arms["d"]), "short": (arms["a"][:2], arms["d"][:2])}
+    found = {row.arm: row for row in compare_pairs(pairs)}
+    alone = {name: paired_difference(*pair) for name, pair in pairs.items()}
+    assert all(found[name].difference == alone[name].difference for name in pairs)
+    first = min(alone, key=lambda name: alone[name].p_value)
+    assert found[first].p_holm == pytest.approx(min(1, 3 * alone[first].p_value))
+    assert found["short"].seeds == 2
+
+
+def test_shares_can_be_asked_for_another_design():
+    found = decompose_seeds(simulate(np.random.default_rng(4), 6, 40, 5, 0.1, 0.2, 0.1, 0.3))
+    assert found.shares(6, 40, 5) == found.shares()
+    assert found.shares(seeds=1)["training seed"] > found.shares()["training seed"]
+    assert found.shares(runs=500)["run"] < found.shares()["run"]
+    assert sum(found.shares(1, 240, 50).values()) == pytest.approx(1)
+
+
 def test_a_clear_gain_is_found_and_named():
     rng = np.random.default_rng(6)
     reference = 0.4 + rng.normal(0, 0.02, (8, 1)) + rng.normal(0, 0.1, (8, 60))
@@ -130,6 +150,14 @@ def test_one_of_anything_is_refused(shape):
         decompose_seeds(np.zeros(shape))
 
 
+def test_the_same_scores_everywhere_are_named_and_never_a_difference():
+    rng = np.random.default_rng(5)
+    arm = rng.random((3, 20))
+    same, other = compare_pairs({"copy": (arm, arm.copy()), "other": (arm + rng.random((3, 20)), arm)})
+    assert (same.difference, same.low, same.high, same.p_holm, same.verdict) == (0.0, 0.0, 0.0, 1.0, "same scores")
+    assert other.verdict == "better"
+
+
 def test_bad_input_is_named():
     holes = np.ones((3, 4, 2))
     holes[0, 0, 0] = np.nan
@@ -137,8 +165,8 @@ def test_bad_input_is_named():
         decompose_seeds(holes)
     with pytest.raises(ValueError, match="one seeds x problems shape"):
         paired_difference(np.ones((3, 4)), np.ones((3, 5)))
-    with pytest.raises(ValueError, match="another training"):
-        paired_difference(np.ones((3, 4)), np.ones((3, 4)), name="copy")
+    with pytest.raises(ValueError, match="arm 'all' differs from its reference by one amount"):
+        paired_difference(np.ones((3, 4)), np.zeros((3, 4)), name="all")
     with pytest.raises(ValueError, match="no arm 'x'; arms are a, b"):
         compare_arms({"a": np.ones((2, 2)), "b": np.ones((2, 2))}, "x")
     with pytest.raises(ValueError, match="besides the reference"):

@@ -6,6 +6,7 @@ import math
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.problems.schema import Problem
@@ -158,6 +159,16 @@ def test_run_logs_resumes_and_chooses_a_checkpoint(start, tmp_path):
     pd.testing.assert_series_equal(table["total"], expected, check_names=False)
     assert table["kept"].any() and f"step {report.chosen_step}" in (report.model / "README.md").read_text()
     AutoModelForCausalLM.from_pretrained(report.model)
+
+
+def test_the_last_checkpoint_is_kept_when_asked_for(start, tmp_path):
+    model, prompts = start
+    settings = SETTINGS.model_copy(update={"steps": 2, "keep": "last"})
+    report = run_grpo(model, prompts, tmp_path / "grpo", settings, validation=PROBLEMS, device="cpu")
+    assert report.chosen_step == report.steps == 2
+    assert "step 2 is the last one" in (report.model / "README.md").read_text()
+    before, after = (load_file(folder / "model.safetensors") for folder in (model, report.model))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
 def gradients(start, out, settings, monkeypatch):

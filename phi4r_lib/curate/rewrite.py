@@ -1,9 +1,9 @@
 """Seeds into checkable questions and into more questions: rewrites, paraphrases, other numbers, programs and back.
 
-A candidate is kept only if it parses, is no copy, has one answer when a strong model solves it again and again, and is
-not trivially easy for the student. The prompts are text files, so that a team edits text and not code. Not here: traces
-(teach.py), which rewrites go into training (mixture.py), overlap with benchmarks (decontaminate.py), what the checks are
-worth (rewrite_quality.py).
+A candidate is kept only if it parses, is no copy, still tells its parent's problem (acceptance.py), has one answer when a
+strong model solves it again and again (the parent's, where its kind promises that), and is not trivially easy for the
+student. The prompts are text files, so that a team edits text and not code. Not here: traces (teach.py), which rewrites go
+into training (mixture.py), overlap with benchmarks (decontaminate.py), what the checks are worth (rewrite_quality.py).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from phi4r_lib.curate.acceptance import PRINTS, false_steps, fault, parse_program, parse_question
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.duplicates import jaccard, shingles
 from phi4r_lib.curate.rubric import load_prompt
 from phi4r_lib.curate.truth import UNCHECKABLE
 from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings
 from phi4r_lib.problems.answers import Grade, Plurality
-from phi4r_lib.problems.sandbox import run_python, sandbox_problem
+from phi4r_lib.problems.sandbox import SandboxResult, run_python, sandbox_problem
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import (
     NoEquality,
@@ -36,13 +37,8 @@ from phi4r_lib.problems.verify import (
 )
 
 Kind = Literal["rewrite", "paraphrase", "numbers", "puzzle", "program"]
-SAME_NUMBERS = ("rewrite", "paraphrase")  # kinds that must keep the numbers of their parent, and may add others
 SAME_ANSWER = ("rewrite", "paraphrase", "puzzle", "program")  # kinds that must keep the answer of their parent
 DOMAINS = {"program": "code", "puzzle": "math"}  # kinds that change the domain; the others keep that of their parent
-PRINTS = "What does it print?"
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_FENCE = re.compile(r"```(?:[a-z]*)\n(.*?)```", re.DOTALL)
-_LEAD = re.compile(r"^\s*(?:(?:new )?(?:problem|question)|rewritten \w+)\s*:\s*", re.IGNORECASE)
 
 
 class RewriteRow(Problem):
@@ -74,43 +70,6 @@ class RewriteRow(Problem):
 def load_task(folder: str | Path, kind: Kind) -> str:
     """The prompt of a kind of rewrite, from FOLDER/KIND.txt. Raises ValueError without exactly one {problem} in it."""
     return load_prompt(Path(folder) / f"{kind}.txt")
-
-
-def parse_question(text: str) -> str:
-    """The question in a model's reply: thinking, code fences and a leading "Problem:" taken off.
-
-    Raises ValueError with the reason where no question stands there: nothing, no question mark near the end, no number
-    to reckon with, or a reply that already holds a boxed answer.
-    """
-    text = _unwrapped(text)
-    text = " ".join(_LEAD.sub("", text).split())
-    if "\\boxed" in text:
-        raise ValueError("gives an answer instead of a question")
-    if not text.rstrip("\"'*_ )").endswith("?"):
-        raise ValueError("does not end with a question")
-    if not re.search(r"\d", text):
-        raise ValueError("names no number")
-    return text
-
-
-def parse_program(text: str) -> str:
-    """The program in a model's reply, with its question. Raises ValueError where it does not compile or prints nothing."""
-    source = _unwrapped(text).rstrip()
-    try:
-        compile(source, "program.py", "exec")
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(f"is no Python program ({type(error).__name__})") from None
-    if "print" not in source:
-        raise ValueError("prints nothing")
-    return f"{source}\n{PRINTS}"
-
-
-def _unwrapped(text: str) -> str:
-    visible = text.rpartition("</think>")[2]
-    if "<think>" in visible or not visible.strip():
-        raise ValueError("holds no reply")
-    fenced = _FENCE.search(visible)
-    return (fenced.group(1) if fenced else visible).strip()
 
 
 def propose(
@@ -196,8 +155,8 @@ def solve_again(
 ) -> list[RewriteRow]:
     """settings.n solutions of every open candidate; dropped unless `min_share` of them agree on one answer.
 
-    Agreement is the equality of the candidate's verifier; solutions without an answer count in the denominator. The
-    answer becomes the proxy truth. Where answers have no equality, a candidate that must keep its parent's answer is
+    Agreement is the equality of the candidate's verifier. A solution without an answer, or of mathematics with a step
+    that does not hold (`acceptance.false_steps`), has no vote and counts in the denominator. The answer becomes the proxy truth. Where answers have no equality, a candidate that must keep its parent's answer is
     checked like the parent, and `min_share` of the solutions must pass; any other is dropped. Method: report 2 names the
     plurality; the share, its threshold and the check of rewrites are ours.
     """
@@ -212,16 +171,21 @@ def solve_again(
 
 def _voted(row: RewriteRow, samples: Sequence[Sample], min_share: float, truth: str | None, verifiers) -> RewriteRow:
     answers = final_answers(row, samples, verifiers)
+    false = [false_steps(sample.text) if row.verifier == "math" else [] for sample in samples]
+    sound = [None if steps else answer for answer, steps in zip(answers, false, strict=True)]
     reason, agree = "", "agree"
     try:
-        found = vote(row, answers, verifiers)
+        found = vote(row, sound, verifiers)
     except NoEquality:
         agree = "pass the parent's check"
-        found = _passing(row.model_copy(update={"answer": truth}), answers, verifiers)
-    if found.answer is None:
-        reason = "no answer: none of the solutions states one that can be checked"
-    elif found.tied or found.share < min_share:
+        found = _passing(row.model_copy(update={"answer": truth}), sound, verifiers)
+    if found.answer is None or found.tied or found.share < min_share:
+        count, steps = sum(map(bool, false)), [step for one in false for step in one]
         reason = f"no single answer: {found.votes} of {len(samples)} solutions {agree}, {min_share:g} asked"
+        if count > (1 - min_share) * len(samples):
+            reason = f"false steps: in {count} of {len(samples)} solutions, such as {steps[0]}"
+        elif found.answer is None:
+            reason = "no answer: none of the solutions states one that can be checked"
     changes = {"answers": answers, "answer": found.answer, "vote_share": round(found.share, 4), "reason": reason}
     return row.model_copy(update=changes)
 
@@ -232,18 +196,31 @@ def _passing(checked: RewriteRow, answers: Sequence[str | None], verifiers) -> P
     return Plurality(checked.answer, right, right / len(answers))
 
 
-def drop_lost_numbers(rows: Sequence[RewriteRow], parents: Iterable[Problem]) -> list[RewriteRow]:
-    """Drops open rewrites and paraphrases in which a number of the parent is gone: they lost the problem, and may still
-    have one answer. Numbers may be added (a proof needs concrete values). Numbers in words are not seen. Ours."""
-    numbers = {parent.id: Counter(_NUMBER.findall(parent.prompt)) for parent in parents}
+def drop_unfaithful(rows: Sequence[RewriteRow], parents: Iterable[Problem], strict: bool = True) -> list[RewriteRow]:
+    """Drops open candidates whose text no longer tells the parent's problem (`acceptance.fault`). Ours."""
+    texts = {parent.id: parent.prompt for parent in parents}
     result = []
     for row in rows:
-        if row.open and row.kind in SAME_NUMBERS:
-            lost = numbers.get(row.parent_id, Counter()) - Counter(_NUMBER.findall(row.prompt))
-            if lost:
-                row = row.model_copy(update={"reason": f"lost numbers: {', '.join(sorted(lost.elements()))}"})
+        if row.open and row.parent_id in texts:
+            row = row.model_copy(update={"reason": fault(row.kind, texts[row.parent_id], row.prompt, strict)})
         result.append(row)
     return result
+
+
+def drop_other_answers(
+    rows: Sequence[RewriteRow], parents: Iterable[Problem], verifiers: Verifiers | None = None
+) -> list[RewriteRow]:
+    """Drops open candidates that must keep their parent's answer and have another; only parents with an answer count."""
+    truths = {parent.id: parent.answer for parent in parents if parent.answer is not None}
+    asked = [row for row in rows if row.open and row.kind in SAME_ANSWER and row.parent_id in truths]
+    said = [row.model_copy(update={"answer": truths[row.parent_id]}) for row in asked]
+    verdicts = judge(said, [row.answer for row in asked], verifiers)
+    other = {
+        row.id: row.model_copy(update={"reason": f"another answer: {row.answer}, not {truths[row.parent_id]}"})
+        for row, verdict in zip(asked, verdicts, strict=True)
+        if verdict.grade is not Grade.RIGHT
+    }
+    return [other.get(row.id, row) for row in rows]
 
 
 def drop_easy(
@@ -299,12 +276,24 @@ def run_programs(rows: Sequence[RewriteRow], **limits: Any) -> list[RewriteRow]:
 
 
 def _ran(row: RewriteRow, limits: Mapping[str, Any]) -> RewriteRow:
-    result = run_python(row.prompt.removesuffix(f"\n{PRINTS}"), **limits)
-    printed = result.stdout.strip() if result.status == "ok" else None
-    if judge([row], [printed])[0].grade is Grade.RIGHT:
+    result = _run(row, limits)
+    said = result.stdout.strip() if result.status == "ok" else None
+    if judge([row], [said])[0].grade is Grade.RIGHT:
         return row.model_copy(update={"reason": f"{row.reason}; the program prints it"})
-    said = f"prints {printed[:40]!r}" if printed is not None else f"ends with status '{result.status}'"
-    return row.model_copy(update={"kept": False, "reason": f"wrong program: {said}, the solutions say {row.answer}"})
+    did = f"prints {said[:40]!r}" if said is not None else f"ends with status '{result.status}'"
+    return row.model_copy(update={"kept": False, "reason": f"wrong program: {did}, the solutions say {row.answer}"})
+
+
+def _run(row: RewriteRow, limits: Mapping[str, Any]) -> SandboxResult:
+    return run_python(row.prompt.removesuffix(f"\n{PRINTS}"), **limits)
+
+
+def printed(row: RewriteRow) -> str | None:
+    """What a program that parses prints in the sandbox; None where it fails or nothing can be run on this machine."""
+    if row.reason.startswith("does not parse") or sandbox_problem():
+        return None
+    result = _run(row, {})
+    return result.stdout.strip() if result.status == "ok" else None
 
 
 def check(
@@ -318,21 +307,22 @@ def check(
     min_share: float,
     easy: float,
     known: Iterable[str] = (),
+    strict: bool = True,
     verifiers: Verifiers | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[RewriteRow]:
     """All checks in order of their price; every row comes back, kept or dropped with its reason.
 
-    Repeats of `known` texts go; `solve.n` solutions of the teacher must agree in a share of `min_share`; no number of the
-    parent may be lost; the student may not answer more than a share `easy` of `tries.n` direct tries right; programs must
-    print the answer. The order puts the solutions before the numbers, so that the notebook can show what each is worth.
+    Repeats of `known` texts go, and texts that no longer tell their parent's problem; `solve.n` solutions of the teacher
+    must agree in a share of `min_share`, and on the answer of the parent where there is one to keep; the student may not
+    answer more than a share `easy` of `tries.n` direct tries right; programs must print the answer.
     """
-    rows = drop_repeats(rows, known)
     options = {"verifiers": verifiers, "folder": folder}
+    rows = drop_unfaithful(drop_repeats(rows, known), parents, strict)
     rows = solve_again(rows, teacher, solve, min_share=min_share, parents=parents, progress=progress, **options)
-    rows = drop_easy(drop_lost_numbers(rows, parents), student, tries, easy=easy, **options)
-    return run_programs(rows)
+    rows = drop_other_answers(rows, parents, verifiers)
+    return run_programs(drop_easy(rows, student, tries, easy=easy, **options))
 
 
 def reasons(rows: Iterable[RewriteRow]) -> dict[str, int]:

@@ -1,59 +1,60 @@
-"""What the checks of rewrites are worth, measured against the gold answers of their parents; nothing feeds back.
+"""What the checks of made problems are worth, measured by somebody who knows; nothing feeds back into the pipeline.
 
-Not here: the checks themselves (rewrite.py).
+Not here: the checks themselves (rewrite.py, acceptance.py), and who knows (for our worlds: worlds/reading.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import pandas as pd
 
 from phi4r_lib.curate.quality import Estimate, proportion
-from phi4r_lib.curate.rewrite import SAME_ANSWER, RewriteRow
-from phi4r_lib.problems.answers import Grade
-from phi4r_lib.problems.verify import Verifiers, judge
+from phi4r_lib.curate.rewrite import RewriteRow, printed
+from phi4r_lib.problems.schema import Problem
+
+STAGES = ("as written", "text checks passed", "kept")
+Judge = Callable[[str, str, str | None, Problem, str | None], bool | None]
 
 
-def precision(
-    rows: Sequence[RewriteRow], gold: Mapping[str, str], verifiers: Verifiers | None = None
-) -> dict[str, Estimate]:
-    """Share of candidates whose answer is the parent's gold, with 95% Wilson intervals: what the checks are worth.
+def judged(
+    rows: Sequence[RewriteRow], parents: Iterable[Problem], gold: Mapping[str, str], judge: Judge
+) -> pd.DataFrame:
+    """One line per candidate that the judge can judge: id, kind, faithful, reason (first words), and how far it came.
 
-    "unchecked" takes every candidate with the answer of its first solution (no question, no solution: wrong); "one
-    answer" those whose solutions agreed, with the plurality; "kept" those that passed every check. Only kinds that must
-    keep their parent's answer count, and only parents with gold; a group without any is left out.
+    `judge(kind, text, answer, parent, gold of the parent)` says whether a candidate is what its kind promises, None where
+    it cannot know. `answer` is the one kept with the candidate, None where it never got one; of a program it is what the
+    program prints. What does not parse is not faithful. `stage` is the last of STAGES that it reached.
     """
-    known = [row for row in rows if row.kind in SAME_ANSWER and row.parent_id in gold]
-    agreed = [row for row in known if row.answers and not row.reason.startswith("no ")]
-    groups = {
-        "unchecked": [(row.answers[0] if row.answers else None, row) for row in known],
-        "one answer": [(row.answer, row) for row in agreed],
-        "kept": [(row.answer, row) for row in known if row.kept],
-    }
-    found = {}
-    for name, pairs in groups.items():
-        if pairs:
-            right = _against_gold([row for _, row in pairs], [answer for answer, _ in pairs], gold, verifiers)
-            found[name] = proportion(sum(right), len(pairs))
+    known = {parent.id: parent for parent in parents}
+    lines = []
+    for row in (row for row in rows if row.parent_id in known):
+        answer = printed(row) if row.kind == "program" else row.answer
+        parsed = not row.reason.startswith("does not parse")
+        faithful = parsed and judge(row.kind, row.prompt, answer, known[row.parent_id], gold.get(row.parent_id))
+        stage = STAGES[2] if row.kept else STAGES[1] if row.answers else STAGES[0]
+        lines.append((row.id, row.kind, faithful, "kept" if row.kept else row.reason.split(":")[0], stage))
+    table = pd.DataFrame(lines, columns=["id", "kind", "faithful", "reason", "stage"])
+    return table[table["faithful"].notna()].assign(faithful=lambda known: known["faithful"].astype(bool))
+
+
+def by_stage(table: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
+    """Kind -> stage -> share of faithful ones among the candidates that came so far (95% Wilson), from `judged`."""
+    found: dict[str, dict[str, Estimate]] = {}
+    for kind, some in table.groupby("kind", sort=False):
+        for place, stage in enumerate(STAGES):
+            far = some[some["stage"].map(STAGES.index) >= place]["faithful"]
+            if len(far):
+                found.setdefault(str(kind), {})[stage] = proportion(int(far.sum()), len(far))
     return found
 
 
-def _against_gold(rows: Sequence[RewriteRow], answers, gold: Mapping[str, str], verifiers) -> list[bool]:
-    asked = [row.model_copy(update={"answer": gold[row.parent_id]}) for row in rows]
-    return [one.grade is Grade.RIGHT for one in judge(asked, answers, verifiers)]
+def by_reason(table: pd.DataFrame) -> dict[str, Estimate]:
+    """Reason -> share of *unfaithful* ones among the candidates that it removed (95% Wilson), all candidates first.
 
-
-def removals(
-    rows: Sequence[RewriteRow], gold: Mapping[str, str], verifiers: Verifiers | None = None
-) -> dict[str, Estimate]:
-    """For each reason to drop a candidate: share of the dropped whose answer was not the parent's gold (Wilson).
-
-    The counterpart of `precision`: a check is worth its price where this share is well above that of all candidates
-    ("all candidates", the first entry). Same candidates as there; the answer is the plurality, else none (wrong).
+    A check is worth its price where this share is well above that of all candidates.
     """
-    known = [row for row in rows if row.kind in SAME_ANSWER and row.parent_id in gold]
-    wrong = [not right for right in _against_gold(known, [row.answer for row in known], gold, verifiers)]
-    groups: dict[str, list[bool]] = {"all candidates": wrong}
-    for row, bad in zip(known, wrong, strict=True):
-        if not row.kept:
-            groups.setdefault(row.reason.split(":")[0], []).append(bad)
-    return {name: proportion(sum(wrong), len(wrong)) for name, wrong in groups.items() if wrong}
+    groups = {"all candidates": table} | dict(iter(table[table["reason"] != "kept"].groupby("reason", sort=False)))
+    return {
+        str(name): proportion(int((~some["faithful"]).sum()), len(some)) for name, some in groups.items() if len(some)
+    }

@@ -122,10 +122,11 @@ def test_rewrites_that_lost_a_number_go_even_with_one_answer():
     rows = rewrite.solve_again(proposed(2), AddingEngine(), FOUR, min_share=0.75)
     rows[0] = rows[0].model_copy(update={"prompt": "Ann has 7 nuts. What is the sum?"})
     rows[1] = rows[1].model_copy(update={"prompt": "Ann has 2 nuts, Bob 6, Cem 0. What is the sum?"})
-    checked = rewrite.drop_lost_numbers(rows, seeds(2))
+    checked = rewrite.drop_unfaithful(rows, seeds(2), strict=False)
     assert [row.reason for row in checked] == ["lost numbers: 1, 5", ""]
     variants = [row.model_copy(update={"kind": "numbers"}) for row in rows]
-    assert all(row.open for row in rewrite.drop_lost_numbers(variants, seeds(2)))
+    assert all(row.open for row in rewrite.drop_unfaithful(variants, seeds(2), strict=False))
+    assert all(row.reason.startswith("other words") for row in rewrite.drop_unfaithful(variants, seeds(2)))
 
 
 def test_trivially_easy_candidates_go_and_the_rest_is_kept_with_its_votes():

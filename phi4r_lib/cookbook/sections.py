@@ -72,6 +72,7 @@ class Edge(Section):
     lo: float = Share
     hi: float = Share
     error: float = Field(gt=0, lt=0.5)
+    keep_error: float = Field(gt=0, lt=0.5)
     max_samples: int = Count
     pilot: int = Count
     batch: int = Count
@@ -96,11 +97,13 @@ class Rewrite(Section):
     samples: int = Count
     paraphrases: int = Field(ge=0)
     variants: int = Field(ge=0)
+    variant_samples: int = Count
     puzzles: int = Field(ge=0)
     programs: int = Field(ge=0)
     resolves: int = Count
     min_share: float = Share
     max_similarity: float = Share
+    strict: bool
     easy: float = Share
     easy_tries: int = Count
     temperature: float = Field(ge=0)

@@ -43,6 +43,7 @@ _BOTH_SIDES = re.compile(r"\b(the \w+ \w+|\w+) (?:.*\W)?(?:to|from|than|and) \1\
 _EQUATION = re.compile(
     r"(?<![\w.=<>])(-?\d[\d.]*(?: ?[-+*/] ?\d[\d.]*)*) ?([=<>]) ?(-?\d+(?:\.\d+)?)(?![\w%/*^]| ?[-+*/=] ?\d)"
 )
+PART_OF_MORE = tuple("=+-*/^(")  # signs before a number that make it a part of something longer
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
@@ -183,7 +184,8 @@ def false_steps(solution: str) -> list[str]:
     not looked at, so an empty list does not mean that the solution is right.
     """
     text = re.sub(r"\\times|\\cdot|×|·", "*", solution).replace("\\div", "/").replace("÷", "/").replace("−", "-")
-    return [match[0] for match in _EQUATION.finditer(text) if not _holds(match[1], match[2], match[3])]
+    whole = [match for match in _EQUATION.finditer(text) if text[: match.start()].rstrip()[-1:] not in PART_OF_MORE]
+    return [match[0] for match in whole if not _holds(match[1], match[2], match[3])]
 
 
 def _holds(left: str, sign: str, right: str) -> bool:

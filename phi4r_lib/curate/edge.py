@@ -23,7 +23,7 @@ from phi4r_lib.curate.stopping import (
     BetaPrior,
     class_posterior,
     fit_prior,
-    posterior_stop,
+    limits,
     samples_until_decision,
 )
 from phi4r_lib.curate.truth import Truth, conflicts, find_truth
@@ -37,7 +37,7 @@ LEAST_PILOT = 32  # seeds; a prior fitted on fewer says little (ours)
 
 
 def classify(successes: int, samples: int, rule: EdgeRule) -> str:
-    """The class whose posterior probability reaches 1 - rule.error: "hard", "edge", "easy", else "undecided".
+    """The class whose posterior probability reaches 1 - rule.error ("edge": 1 - rule.keep_error), else "undecided".
 
     `successes` right answers of `samples`; truncated answers belong in neither. Raises ValueError for counts that
     cannot be (successes negative or above samples).
@@ -46,7 +46,11 @@ def classify(successes: int, samples: int, rule: EdgeRule) -> str:
         raise ValueError(f"need 0 <= successes <= samples, got {successes} of {samples}")
     chance = class_posterior(successes, samples, rule.lo, rule.hi, rule.prior or BetaPrior())
     best = int(chance.argmax())
-    return DECISIONS[best] if samples and chance[best] >= 1 - rule.error else DECISIONS[UNDECIDED]
+    return (
+        DECISIONS[best]
+        if samples and chance[best] >= 1 - limits(rule.error, rule.keep_error)[best]
+        else DECISIONS[UNDECIDED]
+    )
 
 
 def find_edge(
@@ -123,7 +127,7 @@ def _run_rounds(states, rule, sampler, wanted, progress) -> tuple[EdgeRule, list
         rounds.append({"seeds": len(first), "samples": drawn})
         rule = replace(rule, prior=_pilot_prior(live, rule.pilot))
     prior = rule.prior or BetaPrior()
-    policy = posterior_stop(rule.lo, rule.hi, rule.error, rule.max_samples, prior, rule.price)
+    policy = rule.policy()
     while True:
         _settle(live, policy, rule)
         going = [state for state in live if not state.decision]

@@ -13,12 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 from scipy import stats
 
 from phi4r_lib.curate.edge_sampling import SeedState
-from phi4r_lib.curate.stopping import DECISIONS, BetaPrior, class_posterior
+from phi4r_lib.curate.stopping import DECISIONS, BetaPrior, class_posterior, posterior_stop
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.problems.rows import ProblemFileError, read_rows, write_rows
 from phi4r_lib.problems.schema import Problem
@@ -30,7 +31,8 @@ Decision = Literal["hard", "edge", "easy", "undecided", "no_truth"]
 class EdgeRule:
     """When a seed is hard (pass rate <= lo), easy (>= hi) or at the edge (between), and how sure to be.
 
-    `error` is the largest posterior probability of a wrong class that a decision may have; `max_samples` the most
+    `error` is the largest posterior probability of a wrong class that a decision may have, `keep_error` the same for the
+    decision "edge" (None: as `error`): a seed kept in vain costs some answers in GRPO, one dropped is lost. `max_samples` are the most
     answers of the weak model a seed gets. `prior` None means: Jeffreys' prior in `classify`, in `find_edge` a Beta
     fitted on the first `pilot` answers of every seed (with fewer than LEAST_PILOT seeds Jeffreys' too). `batch` is the least number of answers a seed gets per round.
     `price` (in wrong decisions per answer, 0 = off) gives a seed up early, as undecided, when further answers are not
@@ -45,16 +47,23 @@ class EdgeRule:
     pilot: int = 4
     batch: int = 1
     price: float = 0.0
+    keep_error: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lo < self.hi <= 1:
             raise ValueError(f"need 0 <= lo < hi <= 1, got lo={self.lo}, hi={self.hi}")
-        if not 0 < self.error < 0.5:
-            raise ValueError(f"error must lie between 0 and 0.5, got {self.error}")
+        for name, value in (("error", self.error), ("keep_error", self.keep_error)):
+            if value is not None and not 0 < value < 0.5:
+                raise ValueError(f"{name} must lie between 0 and 0.5, got {value}")
         if not 0 <= self.price < 1:
             raise ValueError(f"price is a share of a wrong decision, between 0 and 1, got {self.price}")
         if min(self.max_samples, self.pilot, self.batch) < 1:
             raise ValueError("max_samples, pilot and batch must be at least 1")
+
+    def policy(self, forced: bool = False, first: int = 0) -> np.ndarray:
+        """The rule as a table of states (see stopping); `forced` decides every seed, `first` answers come before any look."""
+        prior, keep = self.prior or BetaPrior(), self.keep_error
+        return posterior_stop(self.lo, self.hi, self.error, self.max_samples, prior, self.price, forced, keep, first)
 
 
 class EdgeRow(Problem):

@@ -23,19 +23,24 @@ def judged(
     """One line per candidate that the judge can judge: id, kind, faithful, reason (first words), and how far it came.
 
     `judge(kind, text, answer, parent, gold of the parent)` says whether a candidate is what its kind promises, None where
-    it cannot know. `answer` is the one kept with the candidate, None where it never got one; of a program it is what the
-    program prints. What does not parse is not faithful. `stage` is the last of STAGES that it reached.
+    it cannot know. `answer` is the one kept with the candidate, else that of its first solution, None where nobody solved
+    it; of a program it is what the program prints. What does not parse is not faithful. `stage` is the last of STAGES that
+    it reached.
     """
     known = {parent.id: parent for parent in parents}
     lines = []
     for row in (row for row in rows if row.parent_id in known):
-        answer = printed(row) if row.kind == "program" else row.answer
+        answer = printed(row) if row.kind == "program" else _answer(row)
         parsed = not row.reason.startswith("does not parse")
         faithful = parsed and judge(row.kind, row.prompt, answer, known[row.parent_id], gold.get(row.parent_id))
         stage = STAGES[2] if row.kept else STAGES[1] if row.answers else STAGES[0]
         lines.append((row.id, row.kind, faithful, "kept" if row.kept else row.reason.split(":")[0], stage))
     table = pd.DataFrame(lines, columns=["id", "kind", "faithful", "reason", "stage"])
     return table[table["faithful"].notna()].assign(faithful=lambda known: known["faithful"].astype(bool))
+
+
+def _answer(row: RewriteRow) -> str | None:
+    return row.answer if row.kept or not row.answers else row.answers[0] or "none"
 
 
 def by_stage(table: pd.DataFrame) -> dict[str, dict[str, Estimate]]:

@@ -91,6 +91,14 @@ def fixed_plugin(size: int, lo: float, hi: float) -> np.ndarray:
     return fixed(size, np.where(rate <= lo, HARD, np.where(rate >= hi, EASY, EDGE)))
 
 
+def one_sided(size: int, hi: float) -> np.ndarray:
+    """A filter that only drops what is easy, more than `hi` right of `size` answers, and keeps the rest, hopeless or not.
+
+    OLMo 3 does so before reinforcement learning, with 8 answers and .625.
+    """
+    return fixed(size, np.where(np.arange(size + 1) / size > hi, EASY, EDGE))
+
+
 def fixed_mode(size: int, lo: float, hi: float, prior: BetaPrior = BetaPrior()) -> np.ndarray:  # noqa: B008
     """`size` samples, then the class with the largest posterior."""
     return fixed(size, class_posterior(np.arange(size + 1), size, lo, hi, prior).argmax(-1))
@@ -120,22 +128,32 @@ def posterior_stop(
     prior: BetaPrior = BetaPrior(),  # noqa: B008
     price: float = 0.0,
     forced: bool = False,
+    keep_error: float | None = None,
+    first: int = 0,
 ) -> np.ndarray:
     """Stops as soon as one class has posterior probability >= 1 - error, at the latest at max_samples.
 
-    A decision is then wrong with probability at most `error` (over problems drawn from the prior). With a `price` a
+    A decision is then wrong with probability at most `error` (over problems drawn from the prior); for the class "edge" that
+    limit is `keep_error`, None the same. The first `first` answers are drawn before any look. With a `price` a
     problem is also given up as soon as the Bayes-optimal policy (`optimal`) finds that more samples are not worth that
     price each, in units of a wrong decision (this combination is ours). What is given up or still open at max_samples
     is "undecided", or, with `forced`, the class with the largest posterior.
     """
     chance = _chances(max_samples, lo, hi, BetaPrior(*prior))
-    policy = np.where(chance.max(-1) >= 1 - error, chance.argmax(-1), GO_ON)
+    policy = np.where(chance.max(-1) >= 1 - limits(error, keep_error)[chance.argmax(-1)], chance.argmax(-1), GO_ON)
     if price > 0:
         ends = optimal(lo, hi, price, max_samples, prior) != GO_ON
     else:
         ends = np.arange(max_samples + 1)[:, None] == max_samples
     left = chance.argmax(-1) if forced else UNDECIDED
-    return _only_states(np.where((policy == GO_ON) & ends, left, policy))
+    policy = np.where((policy == GO_ON) & ends, left, policy)
+    policy[: min(first, max_samples)] = GO_ON
+    return _only_states(policy)
+
+
+def limits(error: float, keep_error: float | None = None) -> np.ndarray:
+    """The largest posterior probability of a wrong class for a decision, by position in DECISIONS: hard, edge, easy."""
+    return np.array([error, error if keep_error is None else keep_error, error])
 
 
 def in_batches(policy: np.ndarray, batch: int) -> np.ndarray:

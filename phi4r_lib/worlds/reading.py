@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.worlds.steps import applied
@@ -64,6 +65,7 @@ def _pattern(form: str) -> re.Pattern[str]:
     return re.compile("".join(HOLES[part] if i % 2 else re.escape(part) for i, part in enumerate(parts)))
 
 
+@cache
 def _forms() -> list[tuple[str, str, re.Pattern[str]]]:
     kinds = [("open", "", OPENINGS), ("groups", "groups", GROUP_OPENINGS), ("give", "give", GIVING)]
     kinds += [("get", "give", GETTING), ("aside", "", (ASIDE,))]
@@ -72,16 +74,17 @@ def _forms() -> list[tuple[str, str, re.Pattern[str]]]:
     return [(kind, skill, _pattern(form)) for kind, skill, forms in kinds for form in forms]
 
 
-FORMS = _forms()
-ASKS = [(ask, _pattern(form)) for ask, form in QUESTIONS.items()]
+@cache
+def _asks() -> list[tuple[str, str, re.Pattern[str]]]:
+    return [(ask, "", _pattern(form)) for ask, form in QUESTIONS.items()]
 
 
 def read_story(text: str) -> Told | None:
     """The story of a text that ends with its question; None where the text is no sound problem of this world."""
     sentences = re.findall(r"[^.?]+[.?]", text)
     *told, last = [sentence.strip() for sentence in sentences] or [""]
-    question = _read(last, [(ask, "", pattern) for ask, pattern in ASKS])
-    events = [_read(sentence, FORMS) for sentence in told]
+    question = _read(last, _asks())
+    events = [_read(sentence, _forms()) for sentence in told]
     if question is None or not events or None in events or "".join(sentences).strip() != text.strip():
         return None
     return _story(events, question)
@@ -90,11 +93,8 @@ def read_story(text: str) -> Told | None:
 def _read(sentence: str, forms) -> tuple[str, str, dict[str, str]] | None:
     for kind, skill, pattern in forms:
         if found := pattern.fullmatch(sentence):
-            return (
-                kind,
-                skill,
-                {name: value.lower() if name in "Ssr" else value for name, value in found.groupdict().items()},
-            )
+            parts = {name: value.lower() if name in "Ssr" else value for name, value in found.groupdict().items()}
+            return kind, skill, parts
     return None
 
 

@@ -152,35 +152,65 @@ def test_dropped_candidates_cost_no_solutions():
     assert Counting.calls == 3
 
 
-def test_precision_rises_with_the_check():
+def by_gold(kind, text, answer, parent, gold):
+    return None if gold is None else answer in (None, gold)
+
+
+def measured(rows, gold):
+    return rewrite_quality.judged(rows, seeds(80), gold, by_gold)
+
+
+def test_the_share_of_right_ones_rises_with_the_vote():
     shaky = AddingEngine("shaky", rate=0.75)
     rows = rewrite.solve_again(proposed(80), shaky, FOUR, min_share=0.75)
     rows = rewrite.drop_easy(rows, AddingEngine("base", rate=0.0), ONE, easy=0.8)
-    gold = {f"p{i}": str(2 * i + 6) for i in range(80)}
-    worth = rewrite_quality.precision(rows, gold)
-    assert worth["one answer"].n == worth["kept"].n
-    assert worth["unchecked"].n == 80 and 0.6 < worth["unchecked"].value < 0.9
-    assert worth["kept"].value == 1.0 and worth["kept"].n < 80
-    assert worth["kept"].low > worth["unchecked"].value
+    worth = rewrite_quality.by_stage(measured(rows, {f"p{i}": str(2 * i + 6) for i in range(80)}))["rewrite"]
+    assert worth["as written"].n == worth["text checks passed"].n == 80 > worth["kept"].n
+    assert worth["kept"].value == 1.0 and worth["kept"].low > worth["as written"].value
 
 
 def test_what_each_check_removed_is_measured():
     rows = proposed(4)
     changes = [
-        {"kept": True, "answer": "6"},
-        {"reason": "too easy: x", "answer": "8"},
-        {"reason": "no single answer: x", "answer": "3"},
+        {"kept": True, "answer": "6", "answers": ["6"]},
+        {"reason": "too easy: x", "answer": "8", "answers": ["8"]},
+        {"reason": "no single answer: x", "answer": "3", "answers": ["3", "4"]},
         {"reason": "does not parse: x"},
     ]
     rows = [row.model_copy(update=change) for row, change in zip(rows, changes, strict=True)]
-    found = rewrite_quality.removals(rows, {f"p{i}": str(2 * i + 6) for i in range(4)})
-    assert {name: (one.value, one.n) for name, one in found.items()} == {
+    table = measured(rows, {f"p{i}": str(2 * i + 6) for i in range(4)})
+    assert {name: (one.value, one.n) for name, one in rewrite_quality.by_reason(table).items()} == {
         "all candidates": (0.5, 4),
         "too easy": (0.0, 1),
         "no single answer": (1.0, 1),
         "does not parse": (1.0, 1),
     }
-    assert rewrite_quality.removals(rows, {}) == {}
+    assert table["stage"].tolist() == ["kept", "text checks passed", "text checks passed", "as written"]
+    nothing = measured(rows[:3], {})
+    assert rewrite_quality.by_reason(nothing) == rewrite_quality.by_stage(nothing) == {}
+
+
+def test_a_solution_with_a_false_step_has_no_vote():
+    class Slips(AddingEngine):
+        def _one(self, prompt, index):
+            total = sum(map(int, re.findall(r"\d+", prompt)))
+            step = "7 + 5 = 13" if index < self.rate else "7 + 5 = 12"
+            return Sample(text=f"<think> {step} </think> \\boxed{{{total}}}", tokens=5, index=index)
+
+    one, two = (rewrite.solve_again(proposed(1), Slips(rate=n), FOUR, min_share=0.75)[0] for n in (1, 2))
+    assert one.open and one.vote_share == 0.75 and one.answers == ["6"] * 4
+    assert two.reason == "false steps: in 2 of 4 solutions, such as 7 + 5 = 13"
+
+
+def test_who_must_keep_the_answer_of_the_parent_does():
+    parents = [
+        one.model_copy(update={"answer": answer}) for one, answer in zip(seeds(3), ("6", "9", None), strict=True)
+    ]
+    rows = rewrite.solve_again(proposed(3), AddingEngine(), FOUR, min_share=0.75)
+    found = rewrite.drop_other_answers(rows, parents)
+    assert [row.reason for row in found] == ["", "another answer: 8, not 9", ""]
+    variants = [row.model_copy(update={"kind": "numbers"}) for row in rows]
+    assert all(row.open for row in rewrite.drop_other_answers(variants, parents))
 
 
 def test_programs_are_run_against_the_answer_agreed_on():

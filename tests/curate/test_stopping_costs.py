@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from phi4r_lib.curate import stopping_costs as costs
-from phi4r_lib.curate.stopping import BetaPrior, evaluate, fixed_plugin, optimal, posterior_stop
+from phi4r_lib.curate.stopping import BetaPrior, evaluate, fixed_plugin, one_sided, optimal, posterior_stop
 
 LO, HI = 0.3, 0.8
 
@@ -65,3 +65,37 @@ def test_bad_input_is_refused():
     for rates, tokens in (([], []), ([0.5], [1.0, 2.0])):
         with pytest.raises(ValueError, match="one pass rate"):
             costs.at_equal_error(policy, rates, tokens, LO, HI)
+
+
+def test_merits_of_a_fixed_filter_are_those_of_the_binomial():
+    rates = [0.1, 0.5, 0.5, 0.9]
+    found = costs.merits(fixed_plugin(4, LO, HI), rates, LO, HI)
+    kept = [stats.binom.pmf([2, 3], 4, rate).sum() for rate in rates]
+    assert found["answers"].value == 4
+    assert found["recall"].value == pytest.approx(kept[1])
+    assert found["precision"].value == pytest.approx(2 * kept[1] / sum(kept))
+    gain = [abs(rate * (1 - rate) - LO * (1 - LO)) for rate in rates]
+    assert found["regret"].value == pytest.approx(
+        np.mean([gain[0] * kept[0], *[gain[1] * (1 - kept[1])] * 2, gain[3] * kept[3]])
+    )
+
+
+def test_a_one_sided_filter_keeps_the_hopeless_and_loses_some_of_the_middle():
+    samples, shares = costs.outcomes(one_sided(8, 0.625), [0.0, 0.5, 0.75])
+    assert samples.tolist() == [8, 8, 8] and shares[0, 1] == 1
+    assert shares[1:, 2] == pytest.approx(
+        [0.145, 1 - 0.321], abs=0.001
+    )  # .5 dropped in 14.5% of draws, .75 kept in 32%
+
+
+def test_a_looser_limit_for_keeping_raises_the_recall_at_hardly_more_answers():
+    rates = stats.beta(0.15, 0.5).rvs(400, random_state=2)
+    prior, answers, recall = BetaPrior(0.15, 0.5), [], []
+    for keep_error in (None, 0.2):
+        found = costs.merits(
+            posterior_stop(0.1, 0.8, 0.05, 32, prior, 0.002, keep_error=keep_error, first=4), rates, 0.1, 0.8
+        )
+        answers.append(found["answers"].value)
+        recall.append(found["recall"].value)
+        assert found["precision"].value > 0.7
+    assert recall[1] > recall[0] + 0.1 and answers[1] < answers[0] + 0.5

@@ -23,7 +23,8 @@ from zlib import crc32
 
 from phi4r_lib.curate.decontaminate import build_index
 from phi4r_lib.curate.edge import EdgeRule, find_edge, iter_edge
-from phi4r_lib.curate.mixture import compose, overlapping, repeating, rl_rows, sft_row
+from phi4r_lib.curate.mixture import compose, rl_rows, sft_row
+from phi4r_lib.curate.screen import Screen, repeating
 from phi4r_lib.curate.teach import Lesson, TraceRow, seed_lessons
 from phi4r_lib.curate.truth import find_truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
@@ -103,7 +104,7 @@ def decontaminate(folder: Path) -> str:
     benchmark = list(rows(BENCHMARK, seed=1))
     index = build_index([item.prompt for item in benchmark])
     seeds = load_problems(folder / "seeds.jsonl")
-    found = overlapping([(seed.id, seed.prompt, None) for seed in seeds], index, benchmark, "seed")
+    found = Screen(benchmark, index, index.settings).met([(seed.id, seed.prompt, None) for seed in seeds], "seed")
     same = repeating([(seed.id, seed.prompt) for seed in seeds], 0.9, "duplicate")
     return f"{len(found):,} overlaps, {len(same):,} near-duplicates"
 

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from phi4r_lib.cookbook.run_folder import RunFolder, as_text, choose_folder
 from phi4r_lib.cookbook.sections import Files, Profile
 from phi4r_lib.cookbook.stages import PARAMETERS, code_of, stages
 from phi4r_lib.models.engine import Engine, open_engine
-from phi4r_lib.problems.rows import plain
+from phi4r_lib.problems.rows import plain, write_rows
 from phi4r_lib.problems.schema import Problem, ProblemFileError, load_gold, load_problems
 
 if TYPE_CHECKING:
@@ -156,6 +156,11 @@ class Run:
         values = values if isinstance(values, dict) else {section: values}
         rows = [(key, value, notes.get(f"{section}.{key}", "default")) for key, value in values.items()]
         return pd.DataFrame(rows, columns=["setting", "value", "unit and origin"], dtype=object).set_index("setting")
+
+    def write_rows(self, name: str, rows: Iterable[Any]) -> Path:
+        """Writes an artefact of the run, such as "02_rewrite/rl.jsonl", one JSON object per line, atomically."""
+        path = self.folder(name.partition("/")[0]) / name.partition("/")[2]
+        return write_rows(path, rows)
 
     def write_results(self, folder: str, results: Mapping[str, Any]) -> Path:
         """Writes FOLDER/results.json atomically: the notebook's last act, and the proof that it succeeded.

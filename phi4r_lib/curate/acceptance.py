@@ -13,6 +13,8 @@ import re
 from collections import Counter
 from fractions import Fraction
 
+from phi4r_lib.curate.fingerprints import tokens as word_tokens
+
 # Small words, which carry neither a person nor a thing. Numbers in words are counted as numbers.
 SMALL = frozenset(
     re.findall(
@@ -33,6 +35,7 @@ IN_WORDS = {
     "three": "3",
 }
 IN_WORDS |= {"thrice": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
+GUIDELINE_WORDS = 4  # a run of so many words of the guidelines counts as a leak
 PRINTS = "What does it print?"
 _FENCE = re.compile(r"```(?:[a-z]*)\n(.*?)```", re.DOTALL)
 _LEAD = re.compile(r"^\s*(?:(?:new )?(?:problem|question)|rewritten \w+)\s*:\s*", re.IGNORECASE)
@@ -205,3 +208,22 @@ def _value(node: ast.expr) -> Fraction:
     if isinstance(node, ast.UnaryOp):
         return -_value(node.operand)
     return Fraction(str(ast.literal_eval(node)))
+
+
+def repeated_share(text: str, n: int = 5) -> float:
+    """Share of the n-grams of white-space separated, lower-cased words that occurred before; 0 for a text under n words."""
+    words = text.lower().split()
+    grams = list(zip(*(words[i:] for i in range(n)), strict=False))
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def leaks(text: str, guidelines: str, size: int = GUIDELINE_WORDS) -> bool:
+    """Whether a text speaks of the guidelines: the word itself, or a run of `size` words of them. Ours."""
+    if re.search(r"\bguidelines?\b", text, re.IGNORECASE):
+        return True
+    return bool(_runs(text, size) & _runs(guidelines, size))
+
+
+def _runs(text: str, size: int) -> set[tuple[str, ...]]:
+    words = [word for word in word_tokens(text.lower()) if word.isalpha()]
+    return set(zip(*(words[i:] for i in range(size)), strict=False))

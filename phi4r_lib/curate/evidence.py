@@ -21,6 +21,11 @@ from phi4r_lib.curate.wording import Kind
 READERS: dict[Kind, Callable[[str], list[str]]] = {"prose": wording.prose, "code": wording.code}
 WINDOWS: dict[Kind, int] = {"prose": 80, "code": 600}  # features; windows overlap by half
 STRAY = 0.02
+# Recall at the shipped thresholds on public rephrasings, as benchmarks/decontamination.py --rephrased prints it (goal: .8).
+MEASURED: dict[Kind, str] = {
+    "prose": "0.57 to 0.79 of rephrased questions were found in tests, less than the goal of 0.8",
+    "code": "0.58 to 0.66 of functions rewritten by a language model were found in tests, less than the goal of 0.8",
+}
 QUESTION = 4  # content words from which on the last line of a longer item counts as an item of its own
 
 
@@ -138,6 +143,15 @@ def uncovered(texts: Sequence[str], settings: DecontaminationSettings) -> dict[s
         elif kind != "word problem" and settings.templates == "allow":
             found.setdefault(f"{kind}, which is not looked at where templates are allowed", []).append(place)
     return found
+
+
+def weakly_covered(texts: Sequence[str], settings: DecontaminationSettings) -> dict[str, list[int]]:
+    """Texts of a kind whose rephrasings are found less often than the goal of .8: reason with what was measured -> places."""
+    if settings.templates == "allow":
+        return {}
+    kinds = [wording.kind_of(text) for text in texts]
+    places = {kind: [place for place, one in enumerate(kinds) if one == kind] for kind in MEASURED}
+    return {f"{kind}: {MEASURED[kind]}": found for kind, found in places.items() if found}
 
 
 def _parts(text: str, kind: Kind) -> list[str]:

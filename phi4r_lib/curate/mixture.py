@@ -15,11 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from phi4r_lib.curate.decontaminate import BenchmarkIndex, scan
-from phi4r_lib.curate.duplicates import remove_duplicates
 from phi4r_lib.curate.teach import Lesson, TraceRow, conversation
 from phi4r_lib.models.engine import as_messages
-from phi4r_lib.problems.schema import Problem
 
 EXTREMES = (0.2, 0.95)  # shares of original problems below and above which we warn; ours
 CLASSES = ("edge", "undecided", "hard", "easy")  # order in which seeds are taken
@@ -210,32 +207,3 @@ def where_used(lessons: Sequence[Lesson], taught: Iterable[str], prompts: Iterab
     return counts.sort_index(level="class", key=lambda names: names.map(order)).sort_index(
         level="source", ascending=False, sort_remaining=False
     )
-
-
-def overlapping(
-    items: Sequence[tuple[str, str, str | None]], index: BenchmarkIndex, benchmark: Sequence[Problem], stage: str
-) -> list[dict[str, Any]]:
-    """One row for every (id, text, answer) that meets a benchmark item: the best rule, its score, the item.
-
-    `benchmark` are the problems that `index` was built from, in order.
-    """
-    texts, answers = [text for _, text, _ in items], [answer for *_, answer in items]
-    found: dict[int, dict[str, Any]] = {}
-    for match in scan(index, texts, answers):
-        item = benchmark[match.eval_index]
-        row = {"id": items[match.train_index][0], "stage": stage, "rule": match.rule, "score": round(match.score, 4)}
-        row |= {"item": item.id, "text": texts[match.train_index], "item_text": item.prompt}
-        found.setdefault(match.train_index, row)  # the first match of a text is its best
-    return list(found.values())
-
-
-def repeating(items: Sequence[tuple[str, str]], threshold: float, stage: str, seed: int = 0) -> list[dict[str, Any]]:
-    """One row for every (id, text) that is a near-duplicate of an earlier one, which `item` names."""
-    found = remove_duplicates([text for _, text in items], threshold=threshold, seed=seed).removed
-    return [
-        {
-            "id": items[one.removed][0], "stage": stage, "rule": "near-duplicate", "score": round(one.similarity, 4),
-            "item": items[one.kept][0], "text": items[one.removed][1], "item_text": items[one.kept][1],
-        }
-        for one in found
-    ]  # fmt: skip

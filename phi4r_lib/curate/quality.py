@@ -17,7 +17,7 @@ from scipy import stats
 from scipy.special import gammaln
 
 from phi4r_lib.curate.draws import draw
-from phi4r_lib.curate.stopping import EASY, EDGE, HARD
+from phi4r_lib.curate.stopping import EDGE, classes, outcomes
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
 from phi4r_lib.problems.answers import Grade
@@ -148,8 +148,7 @@ def label_problems(
 
 def label(pass_rate: np.ndarray, lo: float, hi: float) -> np.ndarray:
     """Class names of pass rates: hard p <= lo, easy p >= hi, edge between."""
-    p = np.asarray(pass_rate, float)
-    return np.array(CLASSES)[np.where(p <= lo, HARD, np.where(p >= hi, EASY, EDGE))]
+    return np.array(CLASSES)[classes(np.asarray(pass_rate, float), lo, hi)]
 
 
 def confusion(decisions: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
@@ -242,6 +241,33 @@ def filter_quality(
         regret=mean(_regret(p, kept, lo), seed),
         rank=_rank(pass_rates, p, seed),
     )
+
+
+def merits(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: float, seed: int = 0) -> dict[str, Estimate]:
+    """What a policy costs and what its kept seeds are worth, on problems of known pass rate.
+
+    answers: expected per problem; precision: share of edge problems among the kept; recall: share of the edge problems
+    that is kept; regret as in FilterQuality. Expectations over the policy's answers, with 95% intervals over
+    problems (percentile bootstrap). Where nothing is kept, or no problem is at the edge, a figure is left out.
+    """
+    rates = np.asarray(pass_rates, float)
+    samples, shares = outcomes(policy, rates)
+    kept, edge = shares[:, EDGE], classes(rates, lo, hi) == EDGE
+    gain = rates * (1 - rates) - lo * (1 - lo)
+    lost = np.where(gain > 0, 1 - kept, kept) * np.abs(gain)
+    ratios = {
+        "answers": (samples, np.ones(len(rates))),
+        "precision": (kept * edge, kept),
+        "recall": (kept * edge, edge * 1.0),
+        "regret": (lost, np.ones(len(rates))),
+    }
+    return {name: _ratio(*pair, seed) for name, pair in ratios.items() if pair[1].sum() > 0}
+
+
+def _ratio(above: np.ndarray, below: np.ndarray, seed: int) -> Estimate:
+    value = float(above.sum() / below.sum())
+    low, high = bootstrap(lambda rows: above[rows].sum() / max(below[rows].sum(), 1e-12), len(above), seed=seed)
+    return _estimate(value, low, high, len(above))
 
 
 def _share(flags: np.ndarray) -> Estimate | None:

@@ -248,3 +248,23 @@ def evaluate(policy: np.ndarray, lo: float, hi: float, pass_rate: BetaPrior | fl
     shares = {name: float(ends[policy == code].sum()) for code, name in enumerate(DECISIONS)}
     samples = float(ends.sum(axis=1) @ np.arange(size + 1))
     return Evaluation(samples, float((decided * (1 - right)).sum()), shares["undecided"], shares)
+
+
+def classes(pass_rates: np.ndarray, lo: float, hi: float) -> np.ndarray:
+    """Positions in DECISIONS of known pass rates: hard p <= lo, easy p >= hi, edge between."""
+    return np.where(pass_rates <= lo, HARD, np.where(pass_rates >= hi, EASY, EDGE))
+
+
+def outcomes(policy: np.ndarray, pass_rates: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Expected samples (problems,) and P(each of DECISIONS) (problems, 4) of a policy, by path counting."""
+    p, back = np.unique(np.asarray(pass_rates, float), return_inverse=True)
+    p, chance = p[:, None], np.ones((len(p), 1))
+    samples, shares = np.zeros(len(p)), np.zeros((len(p), len(DECISIONS)))
+    for n in range(len(policy)):
+        row = policy[n, : n + 1]
+        ends = np.where(row != GO_ON, chance, 0.0)
+        samples += n * ends.sum(1)
+        shares += np.stack([np.where(row == code, ends, 0.0).sum(1) for code in range(len(DECISIONS))], axis=1)
+        going = chance - ends
+        chance = np.pad(going * (1 - p), ((0, 0), (0, 1))) + np.pad(going * p, ((0, 0), (1, 0)))
+    return samples[back], shares[back]

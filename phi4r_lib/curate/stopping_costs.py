@@ -12,31 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from phi4r_lib.curate.quality import Estimate, bootstrap
-from phi4r_lib.curate.stopping import DECISIONS, EASY, EDGE, GO_ON, HARD, UNDECIDED, BetaPrior, fixed_plugin, optimal
+from phi4r_lib.curate.quality import Estimate
+from phi4r_lib.curate.stopping import UNDECIDED, BetaPrior, classes, fixed_plugin, optimal, outcomes
 
 FIGURES = ("answers", "tokens", "wrong")
 PRICES = np.geomspace(2e-5, 0.1, 40)  # wrong decisions per answer, of the optimal policies that are tried (ours)
 SIZES = (*range(1, 33), *range(34, 65, 2), *range(68, 129, 4))  # of the fixed filters that are tried (ours)
-
-
-def outcomes(policy: np.ndarray, pass_rates: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Expected samples (problems,) and P(each of DECISIONS) (problems, 4) of a policy, by path counting."""
-    p, back = np.unique(np.asarray(pass_rates, float), return_inverse=True)
-    p, chance = p[:, None], np.ones((len(p), 1))
-    samples, shares = np.zeros(len(p)), np.zeros((len(p), len(DECISIONS)))
-    for n in range(len(policy)):
-        row = policy[n, : n + 1]
-        ends = np.where(row != GO_ON, chance, 0.0)
-        samples += n * ends.sum(1)
-        shares += np.stack([np.where(row == code, ends, 0.0).sum(1) for code in range(len(DECISIONS))], axis=1)
-        going = chance - ends
-        chance = np.pad(going * (1 - p), ((0, 0), (0, 1))) + np.pad(going * p, ((0, 0), (1, 0)))
-    return samples[back], shares[back]
-
-
-def _classes(pass_rates: np.ndarray, lo: float, hi: float) -> np.ndarray:
-    return np.where(pass_rates <= lo, HARD, np.where(pass_rates >= hi, EASY, EDGE))
 
 
 def over_rates(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: float) -> tuple[np.ndarray, np.ndarray]:
@@ -47,35 +28,8 @@ def over_rates(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: f
     """
     rates = np.asarray(pass_rates, float)
     samples, shares = outcomes(policy, rates)
-    right = np.take_along_axis(shares, _classes(rates, lo, hi)[:, None], axis=1)[:, 0]
+    right = np.take_along_axis(shares, classes(rates, lo, hi)[:, None], axis=1)[:, 0]
     return samples, 1 - shares[:, UNDECIDED] - right
-
-
-def merits(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: float, seed: int = 0) -> dict[str, Estimate]:
-    """What a policy costs and what its kept seeds are worth, on problems of known pass rate.
-
-    answers: expected per problem; precision: share of edge problems among the kept; recall: share of the edge problems
-    that is kept; regret as in quality.FilterQuality. Expectations over the policy's answers, with 95% intervals over
-    problems (percentile bootstrap). Where nothing is kept, or no problem is at the edge, a figure is left out.
-    """
-    rates = np.asarray(pass_rates, float)
-    samples, shares = outcomes(policy, rates)
-    kept, edge = shares[:, EDGE], _classes(rates, lo, hi) == EDGE
-    gain = rates * (1 - rates) - lo * (1 - lo)
-    lost = np.where(gain > 0, 1 - kept, kept) * np.abs(gain)
-    ratios = {
-        "answers": (samples, np.ones(len(rates))),
-        "precision": (kept * edge, kept),
-        "recall": (kept * edge, edge * 1.0),
-        "regret": (lost, np.ones(len(rates))),
-    }
-    return {name: _ratio(*pair, seed) for name, pair in ratios.items() if pair[1].sum() > 0}
-
-
-def _ratio(above: np.ndarray, below: np.ndarray, seed: int) -> Estimate:
-    value = float(above.sum() / below.sum())
-    low, high = bootstrap(lambda rows: above[rows].sum() / max(below[rows].sum(), 1e-12), len(above), seed=seed)
-    return Estimate(value, min(low, value), max(high, value), len(above))
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,22 @@ truth are traces already, so nothing is sampled twice. Not here: which problems,
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from phi4r_lib.curate.acceptance import false_steps, leaks, repeated_share
 from phi4r_lib.curate.draws import draw
-from phi4r_lib.curate.edge import EdgeRow
-from phi4r_lib.curate.fingerprints import tokens as word_tokens
+from phi4r_lib.curate.edge import EdgeRow, iter_edge
 from phi4r_lib.curate.quality import Estimate, proportion
 from phi4r_lib.curate.rewrite import RewriteRow
-from phi4r_lib.curate.truth import Truth
+from phi4r_lib.curate.truth import Truth, find_truth
 from phi4r_lib.models.engine import Engine, Message, Progress, Prompt, SamplingSettings, as_messages
 from phi4r_lib.models.index import numbers_of
-from phi4r_lib.models.store import Store, prompt_hash
+from phi4r_lib.models.store import Store, prompt_hash, read_samples
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem, compact
@@ -32,7 +31,6 @@ from phi4r_lib.problems.verify import Verdict, Verifiers, judge, verify
 
 Prefer = Literal["shortest", "median", "longest"]
 LESSONS = 4096  # problems whose stored answers are read at once; ours
-GUIDELINE_WORDS = 4  # a run of so many words of the guidelines counts as a leak; ours
 
 
 class Lesson(Problem):
@@ -80,10 +78,21 @@ class TraceRow(BaseModel):
         """Still in the running: neither kept nor dropped."""
         return not self.kept and not self.reason
 
+    @property
+    def solution(self) -> str:
+        """What stands after the thought."""
+        return parse_thinking(self.text).solution
+
 
 def seed_lessons(rows: Iterable[EdgeRow]) -> list[Lesson]:
     """The seeds of notebook 01 that have a proxy truth."""
     return [_lesson(r, r.vote_share, r.decision) for r in rows if r.answer is not None]
+
+
+def edge_lessons(file: str | Path) -> list[Lesson]:
+    """The lessons of an edge.jsonl, edge seeds first, then undecided, hard and easy ones."""
+    rank = ("edge", "undecided", "hard", "easy")
+    return sorted(seed_lessons(iter_edge(file)), key=lambda lesson: rank.index(lesson.decision))
 
 
 def truth_lessons(problems: Sequence[Problem], truths: Sequence[Truth]) -> list[Lesson]:
@@ -92,6 +101,13 @@ def truth_lessons(problems: Sequence[Problem], truths: Sequence[Truth]) -> list[
     return [
         _lesson(p.model_copy(update={"answer": t.answer}), t.share, "new") for p, t in pairs if t.answer is not None
     ]
+
+
+def solved_lessons(
+    problems: Sequence[Problem], teacher: Engine, settings: SamplingSettings, **options: Any
+) -> list[Lesson]:
+    """Problems with the plurality of `settings.n` solutions as their answer; `options` as for `truth.find_truth`."""
+    return truth_lessons(problems, find_truth(problems, teacher, settings, **options))
 
 
 def rewrite_lessons(rows: Iterable[RewriteRow]) -> list[Lesson]:
@@ -187,8 +203,8 @@ def reject(rows: Sequence[TraceRow], *, max_repeats: float = 0.3, guidelines: st
     """Drops, with the reason, every trace that must not be learned from; the others stay open.
 
     In this order: engine fault, length budget used up, not exactly one think pair in front, text of the guidelines, a
-    share of repeated 5-grams above `max_repeats`, no answer or another answer than the truth (where there is one), the
-    same text as an earlier trace of the problem. Rejection sampling against the answer: report 2; the rest is ours.
+    share of repeated 5-grams above `max_repeats`, no answer or another answer than the truth (where there is one), a step
+    of arithmetic that does not hold, the same text as an earlier trace of the problem. Rejection sampling against the answer: report 2; the rest is ours.
     Traces without a verdict (made by hand) are judged here.
     """
     seen: set[tuple[str, str]] = set()
@@ -230,30 +246,14 @@ def _fault(row: TraceRow, max_repeats: float, guidelines: str) -> str:
 
 
 def _wrong(row: TraceRow) -> str:
-    if row.truth is None or row.grade == "right":
+    if row.truth is None:
         return ""
+    if row.grade == "right":
+        false = false_steps(row.text) if row.verifier == "math" else []
+        return f"false step: {false[0]}, and yet the right answer" if false else ""
     if row.grade == "failed":
         return f"ungraded: {row.why}"
     return "no answer: the solution states none" if row.found is None else f"wrong answer: {row.why}"
-
-
-def repeated_share(text: str, n: int = 5) -> float:
-    """Share of the n-grams of white-space separated, lower-cased words that occurred before; 0 for a text under n words."""
-    words = text.lower().split()
-    grams = list(zip(*(words[i:] for i in range(n)), strict=False))
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
-
-
-def leaks(text: str, guidelines: str, size: int = GUIDELINE_WORDS) -> bool:
-    """Whether a text speaks of the guidelines: the word itself, or a run of `size` words of them. Ours."""
-    if re.search(r"\bguidelines?\b", text, re.IGNORECASE):
-        return True
-    return bool(_runs(text, size) & _runs(guidelines, size))
-
-
-def _runs(text: str, size: int) -> set[tuple[str, ...]]:
-    words = [word for word in word_tokens(text.lower()) if word.isalpha()]
-    return set(zip(*(words[i:] for i in range(size)), strict=False))
 
 
 def drop_disagreeing(rows: Sequence[TraceRow], min_share: float) -> list[TraceRow]:
@@ -274,7 +274,13 @@ def drop_disagreeing(rows: Sequence[TraceRow], min_share: float) -> list[TraceRo
 
 
 def _reply(row: TraceRow) -> str:
-    return " ".join(parse_thinking(row.text).solution.lower().split())
+    return " ".join(row.solution.lower().split())
+
+
+def fitting(rows: Iterable[TraceRow], gold: Mapping[str, str], kind_of: Callable[[str], str]) -> Estimate | None:
+    """Share of the replies whose kind is the gold one (95% Wilson), for measuring only; None where no gold is known."""
+    fits = [kind_of(row.solution) == gold[row.problem_id] for row in rows if row.problem_id in gold]
+    return proportion(sum(fits), len(fits)) if fits else None
 
 
 def pick(rows: Sequence[TraceRow], keep: int, prefer: Prefer = "shortest") -> list[TraceRow]:
@@ -328,6 +334,11 @@ def trace_precision(
     known = [row for row in rows if row.kept and row.problem_id in asked]
     verdicts = judge([asked[row.problem_id] for row in known], [row.found for row in known], verifiers)
     return proportion(sum(one.grade is Grade.RIGHT for one in verdicts), len(known)) if known else None
+
+
+def tokens_spent(folder: str | Path) -> dict[str, int]:
+    """Completion tokens of all samples in a folder, by model."""
+    return read_samples(folder, ["model", "tokens"]).groupby("model")["tokens"].sum().to_dict()
 
 
 def conversation(prompt: str, completion: str, system: str | None) -> list[Message]:

@@ -17,7 +17,7 @@ class DecontaminationSettings:
     """Thresholds of the cascade; ours.
 
     `words`, `evidence` and `evidence_alone` are exactly what benchmarks/decontamination.py fits on one half (even rows) of
-    GSM8K test, paraphrases and train; `prose_evidence` and `code_evidence` what it fits with --kind on one half of rephrased MMLU
+    GSM8K test, paraphrases and train; `prose_evidence` and `code_evidence` what it fits with --rephrased on one half of rephrased MMLU
     questions and HumanEval functions. The rest were set by hand. Other domains may need another fit.
 
     templates: "flag" counts the same words with other numbers as contamination (right for public data); "allow" demands

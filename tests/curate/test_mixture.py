@@ -6,6 +6,7 @@ import pytest
 
 from phi4r_lib.curate import mixture
 from phi4r_lib.curate.decontaminate import build_index
+from phi4r_lib.curate.screen import Screen, repeating
 from phi4r_lib.curate.teach import Lesson, TraceRow
 from phi4r_lib.problems.schema import Problem
 
@@ -121,15 +122,13 @@ def test_leaks_name_rule_score_and_item():
     index = build_index([ITEM], ["16"])
     items = [("clean", "A train runs 3 hours. How far does it go?", None), ("leak", ITEM.upper(), "16")]
     trace = ("trace", f"<think> {ITEM} So 12 - 5 = 7. </think>", None)
-    rows = mixture.overlapping([*items, trace], index, benchmark, "seed")
+    rows = Screen(benchmark, index, index.settings).met([*items, trace], "seed")
     assert [(row["id"], row["item"], row["stage"]) for row in rows] == [("leak", "b7", "seed"), ("trace", "b7", "seed")]
     assert all(row["rule"] and 0 < row["score"] <= 1 and row["item_text"] == ITEM for row in rows)
 
 
 def test_repeats_name_what_they_repeat():
-    rows = mixture.repeating(
-        [("a", ITEM), ("b", "Quite another text, of other words."), ("c", ITEM.lower())], 0.9, "duplicate"
-    )
+    rows = repeating([("a", ITEM), ("b", "Quite another text, of other words."), ("c", ITEM.lower())], 0.9, "duplicate")
     assert [(row["id"], row["item"], row["rule"]) for row in rows] == [("c", "a", "near-duplicate")]
 
 

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from phi4r_lib.curate import stopping_costs as costs
-from phi4r_lib.curate.stopping import BetaPrior, evaluate, fixed_plugin, one_sided, optimal, posterior_stop
+from phi4r_lib.curate.quality import merits
+from phi4r_lib.curate.stopping import BetaPrior, evaluate, fixed_plugin, one_sided, optimal, outcomes, posterior_stop
 
 LO, HI = 0.3, 0.8
 
@@ -69,7 +70,7 @@ def test_bad_input_is_refused():
 
 def test_merits_of_a_fixed_filter_are_those_of_the_binomial():
     rates = [0.1, 0.5, 0.5, 0.9]
-    found = costs.merits(fixed_plugin(4, LO, HI), rates, LO, HI)
+    found = merits(fixed_plugin(4, LO, HI), rates, LO, HI)
     kept = [stats.binom.pmf([2, 3], 4, rate).sum() for rate in rates]
     assert found["answers"].value == 4
     assert found["recall"].value == pytest.approx(kept[1])
@@ -81,7 +82,7 @@ def test_merits_of_a_fixed_filter_are_those_of_the_binomial():
 
 
 def test_a_one_sided_filter_keeps_the_hopeless_and_loses_some_of_the_middle():
-    samples, shares = costs.outcomes(one_sided(8, 0.625), [0.0, 0.5, 0.75])
+    samples, shares = outcomes(one_sided(8, 0.625), [0.0, 0.5, 0.75])
     assert samples.tolist() == [8, 8, 8] and shares[0, 1] == 1
     assert shares[1:, 2] == pytest.approx(
         [0.145, 1 - 0.321], abs=0.001
@@ -92,7 +93,7 @@ def test_a_looser_limit_for_keeping_raises_the_recall_at_hardly_more_answers():
     rates = stats.beta(0.15, 0.5).rvs(400, random_state=2)
     prior, answers, recall = BetaPrior(0.15, 0.5), [], []
     for keep_error in (None, 0.2):
-        found = costs.merits(
+        found = merits(
             posterior_stop(0.1, 0.8, 0.05, 32, prior, 0.002, keep_error=keep_error, first=4), rates, 0.1, 0.8
         )
         answers.append(found["answers"].value)

@@ -18,7 +18,6 @@ import pandas as pd
 from pydantic import Field
 from scipy import stats
 
-from phi4r_lib.curate.edge_sampling import SeedState
 from phi4r_lib.curate.stopping import DECISIONS, BetaPrior, class_posterior, posterior_stop
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.problems.rows import ProblemFileError, read_rows, write_rows
@@ -64,6 +63,29 @@ class EdgeRule:
         """The rule as a table of states (see stopping); `forced` decides every seed, `first` answers come before any look."""
         prior, keep = self.prior or BetaPrior(), self.keep_error
         return posterior_stop(self.lo, self.hi, self.error, self.max_samples, prior, self.price, forced, keep, first)
+
+
+@dataclass(slots=True)
+class SeedState:
+    """What is known about one seed so far; `drawn` counts all samples, judged or not."""
+
+    problem: Problem
+    truth: Truth
+    right: int = 0
+    judged: int = 0
+    truncated: int = 0
+    faults: int = 0
+    ungraded: int = 0
+    tokens: int = 0
+    drawn: int = 0
+    rounds: int = 0
+    decision: str = ""
+    note: str = ""
+
+    def asked(self) -> Problem:
+        """The problem with the truth that answers are judged by."""
+        same = self.problem.answer == self.truth.answer
+        return self.problem if same else self.problem.model_copy(update={"answer": self.truth.answer})
 
 
 class EdgeRow(Problem):

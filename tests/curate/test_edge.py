@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from phi4r_lib.curate import draws, edge_rows, edge_sampling
+from phi4r_lib.curate import draws, edge, edge_rows
 from phi4r_lib.curate.edge import EdgeRule, classify, find_edge, iter_edge, load_edge
 from phi4r_lib.curate.stopping import BetaPrior
 from phi4r_lib.curate.truth import conflicts, find_truth
@@ -333,7 +333,7 @@ def test_requests_come_in_bounded_windows_and_change_nothing(monkeypatch):
 
     whole = find_edge(seeds(60), CoinEngine("weak", graded), RULE, teacher=teacher())
     monkeypatch.setattr(draws, "WINDOW", 32)
-    monkeypatch.setattr(edge_sampling, "WINDOW", 32)
+    monkeypatch.setattr(edge, "WINDOW", 32)
     weak, calls = Widest("weak", graded), []
     truths = find_truth(seeds(60), teacher(), SamplingSettings(n=8), progress=lambda *one: calls.append(one))
     parts = find_edge(seeds(60), weak, RULE, truths=truths)

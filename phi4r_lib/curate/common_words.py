@@ -3,6 +3,7 @@
 Counts of ours on public texts (words as `wording.prose` and `wording.code` give them): every second question of the MMLU test
 set (MIT) outside the two subjects that benchmarks/decontamination.py measures on, and every second function of MBPP
 (CC BY 4.0) and TheAlgorithms/Python (MIT). A word that is not listed stands in less than the last share.
+benchmarks/common_words.py rebuilds the tables from those files.
 """
 
 from __future__ import annotations

@@ -1,14 +1,20 @@
 """Prose and code said again in other words. All texts and their rewordings were written for these tests."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from phi4r_lib.curate.attacks import ngram_rule
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, find_contamination
-from phi4r_lib.curate.evidence import uncovered, windows
+from phi4r_lib.curate.evidence import uncovered, weakly_covered, windows
 from phi4r_lib.curate.wording import kind_of, meaning, weight
+from phi4r_lib.problems.rows import write_rows
+
+ROOT = Path(__file__).parents[2]
 
 PROSE = {
     "Which process lets a glacier carve a U-shaped valley out of bedrock?": (
@@ -163,3 +169,28 @@ def test_close_rewordings_go_to_the_judge():
     assert find_contamination([close], ITEMS) == []
     assert asked == [ITEMS[0]] and [m.rule for m in found] == ["judge"]
     assert find_contamination([close], ITEMS, embed=lambda texts: np.ones((len(texts), 2)))[0].rule == "embedding"
+
+
+def test_the_tables_of_common_words_can_be_rebuilt(tmp_path):
+    rows = [
+        {"subject": "logic", "question": f"Ann argues about {thing}"} for thing in ("pears", "x", "trees", "x", "pears")
+    ]
+    rows += [{"subject": "sociology", "question": "left out"}] * 2
+    write_rows(tmp_path / "questions.jsonl", rows)
+    command = [sys.executable, "benchmarks/common_words.py", "--prose", str(tmp_path / "questions.jsonl")]
+    done = subprocess.run([*command, "--without", "sociology"], capture_output=True, text=True, check=True, cwd=ROOT)
+    found = {}
+    exec(done.stdout, found)
+    assert {step: "".join(words).split() for step, words in found["PROSE"].items()} == {
+        1: ["ann", "argu", "pear"],
+        2: ["tree"],
+    }
+
+
+def test_rows_of_kinds_that_are_found_too_seldom_are_named_with_the_measured_recall():
+    texts = [*PROSE, "Ann has 3 apples and gets 4 more. How many apples does she have?", "def f(a):\n    return a + 1"]
+    found = weakly_covered(texts, DecontaminationSettings())
+    assert [reason.split(":")[0] for reason in found] == ["prose", "code"]
+    assert list(found.values()) == [list(range(len(PROSE))), [len(PROSE) + 1]]
+    assert all("0.8" in reason for reason in found)
+    assert weakly_covered(texts, DecontaminationSettings(templates="allow")) == {}

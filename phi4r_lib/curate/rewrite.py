@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from phi4r_lib.curate.acceptance import PRINTS, false_steps, fault, parse_program, parse_question
+from phi4r_lib.curate.acceptance import PRINTS, false_steps, fault, parse_program, parse_question, reckons
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.duplicates import jaccard, shingles
 from phi4r_lib.curate.rubric import load_prompt
@@ -171,7 +171,7 @@ def solve_again(
 
 def _voted(row: RewriteRow, samples: Sequence[Sample], min_share: float, truth: str | None, verifiers) -> RewriteRow:
     answers = final_answers(row, samples, verifiers)
-    false = [false_steps(sample.text) if row.verifier == "math" else [] for sample in samples]
+    false = [false_steps(sample.text) if reckons(row.domain, row.verifier) else [] for sample in samples]
     sound = [None if steps else answer for answer, steps in zip(answers, false, strict=True)]
     reason, agree = "", "agree"
     try:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from phi4r_lib.curate.acceptance import false_steps, leaks, repeated_share
+from phi4r_lib.curate.acceptance import false_steps, leaks, reckons, repeated_share
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.edge import EdgeRow, iter_edge
 from phi4r_lib.curate.quality import Estimate, proportion
@@ -249,7 +249,7 @@ def _wrong(row: TraceRow) -> str:
     if row.truth is None:
         return ""
     if row.grade == "right":
-        false = false_steps(row.text) if row.verifier == "math" else []
+        false = false_steps(row.text) if reckons(row.domain, row.verifier) else []
         return f"false step: {false[0]}, and yet the right answer" if false else ""
     if row.grade == "failed":
         return f"ungraded: {row.why}"

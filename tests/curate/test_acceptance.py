@@ -48,6 +48,16 @@ def test_words_for_numbers_count():
     assert acceptance.lost_numbers("Zoe has half of 12.", "Zoe has 12.", in_words=False) == ""
 
 
+def test_a_step_without_a_digit_does_not_move_to_somebody_else():
+    seed = "Zoe has 32 figs. Zoe gives away half of the figs. Max has 6 figs. How many figs do Zoe and Max have?"
+    assert acceptance.fault("paraphrase", seed, seed.replace("Zoe gives", "Max gives")).startswith("moved numbers: 1/2")
+
+
+def test_division_of_code_is_no_false_step():
+    assert acceptance.reckons("math", "math") and acceptance.reckons("sums", "math")
+    assert not acceptance.reckons("code", "math") and not acceptance.reckons("chemistry", "molecule")
+
+
 def test_of_a_variant_only_the_numbers_change():
     assert acceptance.fault("numbers", "Zoe has 14 figs. How many?", "Zoe has 3 figs. How many?") == ""
     assert acceptance.fault("numbers", "Zoe has 14 figs. How many?", "Max has 3 figs. How many?").startswith(

@@ -9,9 +9,9 @@ import pytest
 from books import NOTEBOOKS, cells, exercises, source
 
 # Until these have exercises with a check (phi4r_lib/cookbook/exercises.py); take a name out when it does.
-OLD_EXERCISES = {"01_edge", "02_rewrite", "03_sft", "04_grpo"}
+OLD_EXERCISES = {"03_sft", "04_grpo"}
 # Until these show their figures with `show` (phi4r_lib/cookbook/pictures.py); take a name out when it does.
-OLD_FIGURES = {"01_edge", "02_rewrite", "03_sft", "04_grpo"}
+OLD_FIGURES = {"03_sft", "04_grpo"}
 # Headings in the order in which they must come; a notebook may have others between them.
 ORDER = [
     "you will learn",

@@ -139,17 +139,25 @@ def same_on_both_sides(parent: str, text: str) -> str:
 
 
 def moved_numbers(parent: str, text: str) -> str:
-    """A number that now stands beside another name: its sentence names somebody new and lacks somebody of the parent's."""
+    """A number that now stands beside another name: its sentence names somebody new and lacks somebody of the parent's.
+
+    "Half" and "twice" are looked at too, apart from 2 in digits.
+    """
     names, homes = _names(parent), {}
     for sentence in _sentences(parent):
-        for number in _numbers(sentence, in_words=True):
+        for number in _amounts(sentence):
             homes.setdefault(number, []).append(set(_words(sentence)) & (names | _capitals(sentence)))
     for sentence in _sentences(text):
         here = set(_words(sentence))
-        for number in _numbers(sentence, in_words=True):
+        for number in _amounts(sentence):
             if number in homes and all(here & names - home and home - here for home in homes[number]):
                 return f"moved numbers: {number} in '{sentence.strip()[:60]}'"
     return ""
+
+
+def _amounts(sentence: str) -> list[str]:
+    said = [f"times {IN_WORDS[word]}" for word in _words(sentence) if word in IN_WORDS]
+    return NUMBER.findall(sentence) + said
 
 
 def other_words(parent: str, text: str) -> str:

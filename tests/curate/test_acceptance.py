@@ -50,7 +50,16 @@ def test_words_for_numbers_count():
 
 def test_a_step_without_a_digit_does_not_move_to_somebody_else():
     seed = "Zoe has 32 figs. Zoe gives away half of the figs. Max has 6 figs. How many figs do Zoe and Max have?"
-    assert acceptance.fault("paraphrase", seed, seed.replace("Zoe gives", "Max gives")).startswith("moved numbers: 1/2")
+    assert acceptance.fault("paraphrase", seed, seed.replace("Zoe gives", "Max gives")).startswith(
+        "moved numbers: times 1/2"
+    )
+
+
+def test_a_digit_and_a_word_of_the_same_value_are_told_apart():
+    seed = (
+        "Zoe has 9 figs. Zoe loses 2 figs. Max has 5 figs. The figs of Max double. How many figs do Zoe and Max have?"
+    )
+    assert acceptance.fault("rewrite", seed, seed.replace("Zoe loses 2", "Max loses 2")).startswith("moved numbers: 2")
 
 
 def test_division_of_code_is_no_false_step():

@@ -64,7 +64,7 @@ class Edge(Section):
     """Notebook 01: which seeds lie at the edge of the base model's ability."""
 
     limit: int | None = Field(ge=1)
-    wanted: int | None = Field(ge=1)
+    wanted: int | None = Field(None, ge=1)
     teacher_samples: int = Count
     teacher_temperature: float = Field(ge=0)
     teacher_max_tokens: int = Count
@@ -97,13 +97,13 @@ class Rewrite(Section):
     samples: int = Count
     paraphrases: int = Field(ge=0)
     variants: int = Field(ge=0)
-    variant_samples: int = Count
+    variant_samples: int = Field(1, ge=1)
     puzzles: int = Field(ge=0)
     programs: int = Field(ge=0)
     resolves: int = Count
     min_share: float = Share
     max_similarity: float = Share
-    strict: bool
+    strict: bool = True
     easy: float = Share
     easy_tries: int = Count
     temperature: float = Field(ge=0)

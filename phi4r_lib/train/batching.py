@@ -11,11 +11,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PretrainedConfig
 
-<<<<<<< Updated upstream
 from phi4r_lib.train.memory import HEADROOM, advice, dpo_parts, fault, grpo_advice, grpo_parts, sft_parts
-=======
-from phi4r_lib.train.memory import HEADROOM, dpo_parts, fault, grpo_advice, grpo_parts, sft_advice, sft_parts
->>>>>>> Stashed changes
 from phi4r_lib.train.ranks import processes
 from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
 
@@ -52,19 +48,6 @@ def rows_that_fit(config: PretrainedConfig, settings: SftSettings | DpoSettings,
     tuning = isinstance(settings, SftSettings)
     parts = sft_parts(config, one, processes()) if tuning else dpo_parts(config, one, processes())
     reason = fault("fine-tuning" if tuning else "DPO", parts, total, advice(settings))
-    if reason:
-        raise ValueError(f"training does not fit this GPU: {reason}")
-    return 1 + int(total * HEADROOM - sum(parts.values())) // parts["activations"]
-
-
-def pairs_that_fit(config: PretrainedConfig, settings: DpoSettings, device: str) -> int:
-    """Pairs of completions that one forward and backward pass of DPO can hold, as `rows_that_fit`."""
-    if device != "cuda":
-        return 1 << 30
-    total = torch.cuda.get_device_properties(0).total_memory
-    parts = dpo_parts(config, settings.model_copy(update={"micro_batch": 1}), processes())
-    advice = "set dpo.checkpointing, dpo.launch.sharding: fsdp with more processes, or a smaller dpo.length"
-    reason = fault("DPO", parts, total, advice)
     if reason:
         raise ValueError(f"training does not fit this GPU: {reason}")
     return 1 + int(total * HEADROOM - sum(parts.values())) // parts["activations"]

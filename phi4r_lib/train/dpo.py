@@ -23,7 +23,7 @@ from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
-from phi4r_lib.train.batching import pairs_that_fit, split
+from phi4r_lib.train.batching import rows_that_fit, split
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.packing import IGNORE, encode_conversation
@@ -218,16 +218,10 @@ def dpo_trainer(
     return trainer
 
 
-def _arguments(
-    model, work: Path | str, settings: DpoSettings, seed: int, device: str, changes: dict[str, Any]
-) -> DPOConfig:
+def _arguments(model, work: Path | str, settings: DpoSettings, seed: int, device: str, changes: dict[str, Any]) -> DPOConfig:
     from trl import DPOConfig
 
-<<<<<<< Updated upstream
     fit = settings.micro_batch or rows_that_fit(model.config, settings, device)
-=======
-    fit = settings.micro_batch or pairs_that_fit(model.config, settings, device)
->>>>>>> Stashed changes
     parts = split(settings.batch_size, fit, "dpo.batch_size")
     ours = dict(
         output_dir=str(Path(work) / "checkpoints"),

@@ -120,21 +120,12 @@ def sft_parts(shape: Shape, settings: SftSettings, ranks: int) -> dict[str, int]
 
 
 def dpo_parts(shape: Shape, settings: DpoSettings, ranks: int) -> dict[str, int]:
-<<<<<<< Updated upstream
     """{what: bytes} on one of `ranks` processes of DPO: the reference model comes on top, a pair is two rows."""
     every, _ = parameters(shape)
     reference = WIDE * every // (ranks if settings.launch.sharding == "fsdp" else 1)
     pairs = min(settings.micro_batch or 1, max(1, settings.batch_size // ranks))
     states = _states(shape, settings.launch, ranks) | {"reference model": reference}
     return states | _passes(shape, 2 * pairs * settings.length, settings.checkpointing)
-=======
-    """{what: bytes} on one of `ranks` processes of DPO: a forward pass holds both completions of a pair, at the length limit."""
-    every, _ = parameters(shape)
-    shared = ranks if settings.launch.sharding == "fsdp" else 1
-    pairs = min(settings.micro_batch or 1, max(1, settings.batch_size // ranks))
-    parts = _states(shape, settings.launch, ranks) | {"reference model": WIDE * every // shared}
-    return parts | _passes(shape, 2 * pairs * settings.length, settings.checkpointing)
->>>>>>> Stashed changes
 
 
 def grpo_parts(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0, device: int = 0) -> dict[str, int]:

@@ -13,7 +13,7 @@ from phi4r_lib.train.callbacks import Journal
 from phi4r_lib.train.dpo import dpo_trainer, encode_pairs, run_dpo
 from phi4r_lib.train.packing import IGNORE, encode_conversation
 from phi4r_lib.train.pairs import build_pairs
-from phi4r_lib.train.settings import DpoSettings
+from phi4r_lib.train.settings import DpoSettings, LaunchSettings
 
 SETTINGS = DpoSettings(
     passes=3.0, learning_rate=5e-3, length=128, batch_size=4, eval_every=2, eval_problems=2, eval_max_tokens=16
@@ -149,3 +149,19 @@ def test_bad_input_gets_one_clear_line(start, tmp_path):
     fails(json.dumps(good | {"rejected": [{"role": "user", "content": "b"}]}), r"row p1, rejected: the last message")
     fails(json.dumps(good | {"rejected": good["chosen"], "prompt": [{"role": "user", "content": "1 " * 200}]}),
           r"no pair fits 128 tokens")  # fmt: skip
+
+
+@pytest.mark.slow
+def test_dpo_in_two_processes_is_that_of_one(start, file, tmp_path):
+    common = {"validation": PROBLEMS, "system": "you are helpful", "device": "cpu"}
+    settings = SETTINGS.model_copy(update={"passes": 1.0})
+    groups = LaunchSettings(), LaunchSettings(processes=2)
+    one, two = (
+        run_dpo(start, file, tmp_path / str(n), settings.model_copy(update={"launch": launch}), **common)
+        for n, launch in enumerate(groups)
+    )
+    first, second = (Journal(report.metrics).rows("train") for report in (one, two))
+    assert [row["step"] for row in first] == [row["step"] for row in second] == [1, 2, 3]
+    for name in ("loss", "margin", "grad_norm"):
+        assert [row[name] for row in first] == pytest.approx([row[name] for row in second], rel=2e-2, abs=1e-3), name
+    assert (two.model / "model.safetensors").exists() and not list((tmp_path / "1/launch").glob("error-*"))

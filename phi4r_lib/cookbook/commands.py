@@ -30,7 +30,8 @@ EXAMPLES = """examples:
   phi4r run --all                               and the extra notebooks, 06 and on
   phi4r run --from 03 --set sft.passes=3        one setting changed, in a folder of its own beside runs/cpu
   phi4r run --only 01 --out runs/mine --seeds my.jsonl --map prompt=question --map answer=gold
-  phi4r plan --profile cpu                      what would run and what it would cost
+  phi4r plan --profile gpu --pilot 32           what would run and take: hours, money, memory; measured by a pilot
+  phi4r run --profile gpu --budget 8h           stop in order when it is spent
   phi4r validate my.jsonl --map prompt=question look at a problems file before a run
   phi4r status; phi4r report; phi4r doctor
 

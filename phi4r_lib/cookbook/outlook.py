@@ -27,7 +27,9 @@ def estimator(profile: Profile, costs_file: str | None = None, device: str | Non
 def lines(found: Estimator, chosen: set[str], recorded: Mapping[str, float]) -> list[str]:
     """Hours, GPU-hours and money of the stages `chosen`, with `recorded` seconds where nothing else is known; then memory."""
     stages = [stage for stage in found.stages() if stage.number in chosen]
-    text = [f"planned for {_where(found)}; best / expected / worst:"] if stages else []
+    if not stages:
+        return []
+    text = [f"planned for {_where(found)}; best / expected / worst:"]
     for stage in stages:
         seen = recorded.get(stage.number)
         if stage.seconds is None and seen is not None:

@@ -61,6 +61,10 @@ def rows_in(profile: Profile, key: str) -> int | None:
 
 
 def _lines(file: Path) -> int:
+    if file.suffix == ".parquet":
+        from pyarrow.parquet import ParquetFile
+
+        return ParquetFile(file).metadata.num_rows
     if file.suffix != ".jsonl":
         from phi4r_lib.problems.schema import iter_problems
 

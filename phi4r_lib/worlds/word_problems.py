@@ -50,9 +50,10 @@ def generate(size: int, seed: int, known: set[str]) -> list[tuple[Problem, str]]
 
 
 def problem(row: Row, family: str, name: str) -> Problem:
-    """A generator's row as a problem; `meta.steps` counts lines of the solution that compute something."""
+    """A generator's row as a problem; `meta` has its family and how many lines of the solution compute something."""
     steps = max(1, sum("=" in line for line in solution(row, family).splitlines()))
-    about = {"source": f"reasoning-gym {family}", "licence": LICENCE, "meta": {"steps": min(steps, 8)}}
+    kind = {"steps": min(steps, 8), "family": f"{family}/{min(steps, 8)} steps"}
+    about = {"source": f"reasoning-gym {family}", "licence": LICENCE, "meta": kind}
     return Problem(id=name, domain="math", prompt=row["question"].strip(), answer=str(row["answer"]), **about)
 
 

@@ -107,13 +107,18 @@ def check_needs(chosen: list[Stage], folder: RunFolder) -> None:
 
 @contextlib.contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Holds the run folder for one runner; raises UserError when another one is at work in it."""
+    """Holds the run folder for one runner; raises UserError when another one is at work in it. Never waits.
+
+    A shared disk that knows no locks gives none: then nothing keeps a second runner away, and a line says so.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise UserError(f"another `phi4r run` is at work in {shown(out)}; wait for it or use --out") from None
+        except OSError as error:
+            print(f"note: no lock on {shown(out)} ({error.strerror}): start no second run in it", file=sys.stderr)
         yield
 
 

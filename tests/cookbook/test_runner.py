@@ -226,3 +226,16 @@ def test_plain_log_gets_a_line_every_few_seconds_not_a_flood(house, capsys):
     tell(book, {"state": "done", "seconds": 3.0, "peak_mb": 4.0})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and "cell 1/50" in lines[0] and "done in 3 s" in lines[1]
+
+
+def test_a_disk_without_locks_holds_nobody_up(house, monkeypatch, capsys):
+    import errno
+
+    from phi4r_lib.cookbook import runner
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(runner.fcntl, "flock", none)
+    with runner.locked(house.root / "runs/cpu"):
+        assert "note: no lock on runs/cpu (No locks available): start no second run in it" in capsys.readouterr().err

@@ -12,6 +12,8 @@ from books import NOTEBOOKS, cells, exercises, source
 OLD_EXERCISES = {"03_sft", "04_grpo"}
 # Until these show their figures with `show` (phi4r_lib/cookbook/pictures.py); take a name out when it does.
 OLD_FIGURES = {"03_sft", "04_grpo"}
+# Recorded when pandas still cut tables; take a name out when it has been recorded anew.
+OLD_TABLES = {"03_sft", "04_grpo"}
 # Headings in the order in which they must come; a notebook may have others between them.
 ORDER = [
     "you will learn",
@@ -94,6 +96,17 @@ def test_every_plot_has_an_alternative_text_of_its_own(path):
     texts = [output["metadata"].get("image/png", {}).get("alt", "") for output in outs]
     assert all(len(text) >= 40 for text in texts), texts
     assert len(set(texts)) == len(texts)
+
+
+def test_no_table_is_cut(path):
+    """Neither columns nor the text of a cell: pandas marks both with three dots."""
+    if path.stem in OLD_TABLES:
+        pytest.skip("recorded when pandas still cut tables")
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            table = "".join(output.get("data", {}).get("text/html", ""))
+            cut = re.findall(r"<t[dh]>[^<]*\.\.\.</t[dh]>", table)
+            assert not cut, (source(cell)[:60], cut[:3])
 
 
 def test_every_plot_is_followed_by_what_to_see_in_it(path):

@@ -27,7 +27,7 @@ test: $(STAMP) ## all tests, the smoke profile included
 
 lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
-	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --FileContentsManager.pre_save_hook=phi4r_lib.cookbook.notebooks.before_saving
+	  --LabApp.app_settings_dir="$(CURDIR)/notebooks/profiles/jupyterlab" --FileContentsManager.pre_save_hook=phi4r_lib.cookbook.notebooks.before_saving
 
 models: $(STAMP) ## train the tiny models from nothing, into data/models (about an hour)
 	@$(BIN)/python -m phi4r_lib.worlds.build

@@ -4,6 +4,7 @@ A front only names things; what they do stands in their modules. Not here: anyth
 """
 
 from phi4r_lib.cookbook.exercises import check
+from phi4r_lib.cookbook.live import LiveTraining
 from phi4r_lib.cookbook.pictures import show
 from phi4r_lib.cookbook.plan import recorded, status_lines
 from phi4r_lib.cookbook.profile import ProfileError, load_profile

@@ -27,13 +27,13 @@ class ProgressBar:
     def __call__(self, done: int, total: int) -> None:
         """Shows the state when it is time to, and always at the end."""
         now = time.monotonic()
-        pause = 0.5 if _in_notebook() else self.every_s
+        pause = 0.5 if in_notebook() else self.every_s
         if done < total and now - self.last < pause:
             return
         self.last = now
         filled = round(20 * done / max(total, 1))
         line = f"{self.label} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}, {now - self.started:.0f} s"
-        if _in_notebook():
+        if in_notebook():
             self._renew(line)
         else:
             print(line, flush=True)
@@ -47,7 +47,7 @@ class ProgressBar:
             self.handle.update({"text/plain": line}, raw=True)
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether a Jupyter kernel runs this code (IPython is not imported to find out)."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None

@@ -142,10 +142,14 @@ class Run:
         name = self.profile.data.gold
         return (load_gold(self.path(name), problems) if name else {}) | own
 
-    def engine(self, name: str, model: str | os.PathLike[str] | None = None) -> Engine:
-        """Opens the engine `profile.models.<name>`; `model` puts another model folder (of this run, say) in its place."""
+    def engine(self, name: str, model: str | os.PathLike[str] | None = None, system: str | None = None) -> Engine:
+        """Opens the engine `profile.models.<name>`; `model` puts another model folder (of this run, say) in its place.
+
+        `system` is the system message of a model that was trained with one.
+        """
         spec = getattr(self.profile.models, name)
-        return open_engine(spec.model_copy(update={"model": str(model)}) if model else spec)
+        change = {key: value for key, value in (("model", model and str(model)), ("system", system)) if value}
+        return open_engine(spec.model_copy(update=change) if change else spec)
 
     def table(self, section: str) -> pd.DataFrame:
         """Settings of one profile section with their unit and origin, as a table to show in the notebook."""

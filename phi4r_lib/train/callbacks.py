@@ -19,6 +19,7 @@ from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import json_line, read_rows
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.shares import wilson
 from phi4r_lib.problems.verify import Verdict, Verifiers, right_share, verify_samples
 from phi4r_lib.train.ranks import gathered, on_first, wait, whole_weights
 from phi4r_lib.train.session import seal
@@ -141,7 +142,7 @@ def validate(
     """Accuracy and lengths of a model on problems with gold answers, one seed for every call.
 
     Returns:
-        accuracy (of the graded answers), valid (share with exactly one think block at the start) and truncated as
+        accuracy (of the graded answers) with its interval over problems, low and high; valid (share with exactly one think block at the start) and truncated as
         fractions of 1; tokens, tokens_right, tokens_wrong as mean completion tokens (None where there are none);
         failed: answers that could not be graded. Raises ValueError where none could be.
     """
@@ -154,7 +155,8 @@ def validate(
     model.train(training)
     samples = [sample for group in answers for sample in group]
     asked = [problem for problem, group in zip(problems, answers, strict=True) for _ in group]
-    return summarise(samples, verify_samples(asked, samples, verifiers))
+    verdicts = verify_samples(asked, samples, verifiers)
+    return summarise(samples, verdicts) | interval_over_problems(verdicts, sampling.n)
 
 
 def summarise(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> dict[str, float | None]:
@@ -173,6 +175,24 @@ def summarise(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> dict[st
         "truncated": mean([sample.truncated for sample in samples]),
         "failed": len(tokens[Grade.FAILED]),
     }
+
+
+def interval_over_problems(verdicts: Sequence[Verdict], n: int) -> dict[str, float]:
+    """`low` and `high` of the accuracy of `n` answers per problem, neighbours in `verdicts`: a 95% interval over problems.
+
+    Answers to one problem are alike, so problems count and not answers: Wilson's interval with as many trials as would give
+    the standard error over problems (a design effect; ours). Captures which problems were drawn and the sampling together.
+    """
+    groups = [
+        [v.grade is Grade.RIGHT for v in verdicts[i : i + n] if v.grade is not Grade.FAILED]
+        for i in range(0, len(verdicts), n)
+    ]
+    rates = [sum(group) / len(group) for group in groups if group]
+    share, count = sum(rates) / len(rates), len(rates)
+    spread = sum((rate - share) ** 2 for rate in rates) / max(count - 1, 1) / count
+    trials = share * (1 - share) / spread if spread else count
+    low, high = wilson(share * max(trials, 1), max(trials, 1))
+    return {"low": low, "high": high}
 
 
 def mean(values: Sequence[float]) -> float | None:

@@ -17,8 +17,11 @@ from phi4r_lib.train.reward import LengthReward, length_scaled_accuracy
 
 
 def journal_table(rows: Sequence[dict[str, Any]], kind: str) -> pd.DataFrame:
-    """The journal's rows of one kind ("train" or "validation") as a table indexed by step."""
-    return pd.DataFrame([row for row in rows if row["kind"] == kind]).set_index("step").drop(columns="kind")
+    """The journal's rows of one kind ("train" or "validation") as a table indexed by step; empty where there are none."""
+    found = [row for row in rows if row["kind"] == kind]
+    return (
+        pd.DataFrame(found or None, columns=None if found else ["step", "kind"]).set_index("step").drop(columns="kind")
+    )
 
 
 def sft_progress(train: pd.DataFrame, validation: pd.DataFrame) -> Figure:
@@ -52,60 +55,25 @@ def reward_shape(reward: LengthReward) -> Figure:
     return figure
 
 
-def reward_surface(reward: LengthReward, group: int = 8) -> Figure:
-    """Advantage of a right answer of each length, in a group whose other answers have a typical length (ours).
-
-    Rows are the number of right answers in the group, columns the length of the answer; the others are as long as
-    half of l_pos. Shows that rarity counts far more than length.
-    """
-    lengths = np.linspace(1, reward.l_max, 60).astype(int)
-    other = reward.l_pos // 2
-    surface = np.array(
-        [[_advantage(int(n), right, other, reward, group) for n in lengths] for right in range(1, group)]
-    )
-    figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
-    edges = (lengths[0], lengths[-1], 0.5, group - 0.5)
-    image = axis.imshow(surface, origin="lower", aspect="auto", extent=edges, cmap="RdBu", vmin=-3, vmax=3)
-    axis.set(xlabel="length of this right answer, tokens", ylabel=f"right answers of {group}", title="Its advantage")
-    figure.colorbar(image, ax=axis, label="advantage, standard deviations")
+def learning(train: pd.DataFrame, validation: pd.DataFrame) -> Figure:
+    """Three small panels for a run that is still going on: loss, reward, accuracy; either table may be empty."""
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    for axis, column in zip(figure.subplots(1, 3), ("loss", "total", "accuracy"), strict=True):
+        if column in train:
+            lines(axis, train, {column: "rollouts"}, column, "", ("#0072B2",))
+        if column in validation:
+            axis.plot(validation.index, validation[column], "ko-", ms=3, label="validation")
+            axis.legend(fontsize=7)
+        axis.set(title={"total": "reward"}.get(column, column), xlabel="step")
     return figure
 
 
-def _advantage(length: int, right: int, other: int, reward: LengthReward, group: int) -> float:
-    mine = length_scaled_accuracy(True, length, reward)
-    peers = [length_scaled_accuracy(True, other, reward)] * (right - 1)
-    values = np.array([mine, *peers, *[length_scaled_accuracy(False, other, reward)] * (group - right)])
-    return float((mine - values.mean()) / (values.std(ddof=1) + 1e-4))
-
-
-def grpo_dynamics(train: pd.DataFrame, validation: pd.DataFrame) -> Figure:
-    """Accuracy, reward components, lengths of right and wrong answers, groups, and KL with entropy along training."""
-    figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
-    (accuracy, parts, length), (groups, clipped, policy) = axes
-    _lines(accuracy, train, {"accuracy": "rollouts"}, "Accuracy", "share right")
-    accuracy.plot(validation.index, validation["accuracy"], "ko-", label="validation")
-    names = {"total": "total", "accuracy_term": "accuracy term", "length_term": "before overrides"}
-    _lines(parts, train, names | {"repetition": "repetition"}, "Reward components", "mean")
-    _lines(length, train, {"tokens_right": "right", "tokens_wrong": "wrong"}, "Length by outcome", "tokens")
-    names = {"groups_informative": "mixed", "groups_all_right": "all right", "groups_all_wrong": "all wrong"}
-    _lines(groups, train, names, "Groups", "share")
-    names = {"clipped": "cut off", "bad_think": "broken think block"}
-    _lines(clipped, train, names, "Format", "share of completions")
-    _lines(policy, train, {"entropy": "entropy"}, "Policy", "entropy, nats")
-    twin = policy.twinx()
-    if "kl" in train:  # absent with beta = 0
-        twin.plot(train.index, smooth(train["kl"]), color="tab:red", ls="--", label="KL (right axis)")
-    twin.set(ylim=(0, None))
-    policy.legend(handles=[*policy.lines[-1:], *twin.lines], fontsize=8)
-    for axis in (accuracy, parts, length, groups, clipped):
-        axis.legend(fontsize=8)
-    return figure
-
-
-def _lines(axis, table: pd.DataFrame, names: dict[str, str], title: str, unit: str) -> None:
-    for column, label in names.items():
+def lines(axis, table: pd.DataFrame, names: dict[str, str], title: str, unit: str, colours: Sequence[str] = ()) -> None:
+    """Each named column as a thin line of single steps and a thick moving mean."""
+    for number, (column, label) in enumerate(names.items()):
         if column in table:
-            raw = axis.plot(table.index, table[column], lw=0.8, alpha=0.3)[0]
+            colour = colours[number] if colours else None
+            raw = axis.plot(table.index, table[column], lw=0.8, alpha=0.3, color=colour)[0]
             axis.plot(table.index, smooth(table[column]), color=raw.get_color(), label=label)
     axis.set(title=title, xlabel="step", ylabel=unit)
 

@@ -218,7 +218,9 @@ def dpo_trainer(
     return trainer
 
 
-def _arguments(model, work: Path | str, settings: DpoSettings, seed: int, device: str, changes: dict[str, Any]) -> DPOConfig:
+def _arguments(
+    model, work: Path | str, settings: DpoSettings, seed: int, device: str, changes: dict[str, Any]
+) -> DPOConfig:
     from trl import DPOConfig
 
     fit = settings.micro_batch or rows_that_fit(model.config, settings, device)

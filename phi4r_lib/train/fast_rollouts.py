@@ -21,8 +21,8 @@ from phi4r_lib.models.fast.shared_prompts import (
     IGNORE,
     LONGEST,
     branches,
-    float32_attention,
     is_grouped,
+    row_attention,
     sees_all,
     share_prompts,
 )
@@ -104,7 +104,7 @@ class FastRolloutTrainer(RolloutTrainer):
 
     def _get_per_token_logps_and_entropies(self, model, input_ids, attention_mask, logits_to_keep, *args, **kwargs):
         """Log-probabilities (rows, C) and entropies of completions; groups share readings of their prompt."""
-        split, group = input_ids.size(1) - logits_to_keep, branches(self.num_generations)
+        split, group = input_ids.size(1) - logits_to_keep, branches(self.num_generations, input_ids.device.type)
         prompt = input_ids[:, :split], attention_mask[:, :split]
         completion = input_ids[:, split:], attention_mask[:, split:]
         plain = self.accelerator.unwrap_model(model)
@@ -114,7 +114,7 @@ class FastRolloutTrainer(RolloutTrainer):
                 model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
             )
         rows = share_prompts(*prompt, *completion, group)
-        with self.accelerator.autocast(), float32_attention(plain):
+        with self.accelerator.autocast(), row_attention(plain, rows):
             out = model(
                 input_ids=rows.input_ids,
                 attention_mask=rows.attention_mask,

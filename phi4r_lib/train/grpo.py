@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PrinterCallback
@@ -27,9 +27,9 @@ from phi4r_lib.train.batching import check_grpo
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_row, kept_folder
 from phi4r_lib.train.grpo_arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.launch import in_group
+from phi4r_lib.train.lengths import reward_of
 from phi4r_lib.train.pairs import problem_of
 from phi4r_lib.train.ranks import on_first, processes
-from phi4r_lib.train.reward import LengthReward
 from phi4r_lib.train.session import (
     Session,
     inputs_of,
@@ -41,6 +41,9 @@ from phi4r_lib.train.session import (
 )
 from phi4r_lib.train.settings import GrpoSettings
 from phi4r_lib.train.stopping import train_heeding
+
+if TYPE_CHECKING:
+    from phi4r_lib.train.rollouts import OwnReward
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,6 @@ class GrpoReport:
     resumed: bool
 
 
-def reward_of(settings: GrpoSettings) -> LengthReward:
-    """The reward's constants: the report's, scaled to the completion limit, unless the settings name lengths."""
-    given = {name: getattr(settings, name) for name in ("l_pos", "l_neg")}
-    changes = {name: value for name, value in given.items() if value is not None}
-    context = settings.reward_context or settings.max_tokens
-    changes |= {"precedence": settings.precedence, "partial_credit": settings.partial_credit}
-    return LengthReward.scaled(context, **changes)
-
-
 @in_group
 def run_grpo(
     model_dir: Path | str,
@@ -78,6 +72,7 @@ def run_grpo(
     device: str = "auto",
     progress: Progress | None = None,
     verifiers: Verifiers | None = None,
+    reward: OwnReward | None = None,
 ) -> GrpoReport:
     """Trains with GRPO and writes out/model, out/metrics.jsonl, out/rollouts-*.parquet; a killed call is continued.
 
@@ -92,11 +87,15 @@ def run_grpo(
         system: message put before validation prompts; the rows of `rl_file` bring their own.
         progress: called with (steps done, steps in all).
         verifiers: who judges which problem, as in `problems.verify.verify`.
+        reward: a reward function of your own in TRL's form instead of the length-aware one: called with `completions` (lists
+            of messages), `completion_ids` and the rows' columns (`answer`, `id`), it gives one number per completion. Its
+            source is part of what the training is; it runs in one process only.
 
     Raises:
         ValueError: rows or settings that cannot be trained with, with what to do.
         ClippedError: most completions of the first step hit the length limit.
     """
+    from phi4r_lib.train.rollouts import RewardFunction, source_of
     from phi4r_lib.train.stabilisers import reward_kind, trainer_kind
 
     no_telemetry()
@@ -104,9 +103,9 @@ def run_grpo(
     tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
     rows, asked = _rows(Path(rl_file), settings)
     _check(model_dir, tokenizer, validation, settings)
-    session = on_first(
-        lambda: open_session(out, settings, inputs_of(model_dir, [rl_file], validation, seed, system, verifiers))
-    )
+    inputs = inputs_of(model_dir, [rl_file], validation, seed, system, verifiers)
+    inputs |= {"reward": source_of(reward)} if reward else {}
+    session = on_first(lambda: open_session(out, settings, inputs))
     if session.report:
         return _report(out, session.report)
     where, prompt = training_device(device), longest_prompt(rows, tokenizer)
@@ -132,11 +131,14 @@ def run_grpo(
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[JournalCallback(journal, progress), watch],
-        rewards=reward_kind(settings)(reward_of(settings), [tokenizer.eos_token_id], asked, verifiers),
+        rewards=(RewardFunction if reward else reward_kind(settings))(
+            reward_of(settings), [tokenizer.eos_token_id], asked, verifiers, reward
+        ),
         filter_groups=settings.filter_groups,
         max_clipped=settings.max_clipped,
         max_mismatch=settings.sampler.max_mismatch,
         out=session.work,
+        schedule_steps=settings.schedule_steps,
     )
     trainer.remove_callback(PrinterCallback)
     with steady_attention(where):
@@ -172,8 +174,11 @@ def _report(out: Path, facts: Mapping[str, Any]) -> GrpoReport:
 
 
 def _rows(rl_file: Path, settings: GrpoSettings) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """The rows that TRL needs, and the problem of each for the verifiers; `place` leads from one to the other."""
-    full = read_rows([rl_file], "prompt")
+    """The rows that TRL needs, and the problem of each for the verifiers; `place` leads from one to the other.
+
+    Rows that `choose_prompts` did not take are left out.
+    """
+    full = [row for row in read_rows([rl_file], "prompt") if row.get("taken", True)]
     keys = ("id", "prompt", "answer")
     rows = [{key: row.get(key) for key in keys} | {"place": place} for place, row in enumerate(full)]
     unanswered = [row["id"] for row in rows if not row["answer"]]

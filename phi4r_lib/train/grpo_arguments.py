@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from trl import GRPOConfig
 
 
-def grpo_arguments(work: Path, settings: GrpoSettings, seed: int, device: str, prompt: int) -> GRPOConfig:
-    """TRL's arguments; `prompt` is the longest prompt in tokens."""
+def grpo_arguments(
+    work: Path, settings: GrpoSettings, seed: int, device: str, prompt: int, **changes: Any
+) -> GRPOConfig:
+    """TRL's arguments; `prompt` is the longest prompt in tokens, `changes` replace ours."""
     from trl import GRPOConfig
 
-    return GRPOConfig(
-        **sharding(settings, device),
+    ours = dict(
         output_dir=str(work / "checkpoints"),
         max_steps=settings.steps,
         per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // processes(),
@@ -45,7 +46,6 @@ def grpo_arguments(work: Path, settings: GrpoSettings, seed: int, device: str, p
         epsilon_high=settings.clip_high,
         loss_type={"token": "dapo", "sequence": "grpo"}[settings.loss],
         scale_rewards=settings.scale,
-        **sampler_arguments(settings, prompt),
         bf16=True,  # autocast: weights and optimizer stay in float32
         gradient_checkpointing=settings.checkpointing,
         logging_steps=1,
@@ -57,6 +57,7 @@ def grpo_arguments(work: Path, settings: GrpoSettings, seed: int, device: str, p
         report_to=settings.report_to,
         disable_tqdm=True,
     )
+    return GRPOConfig(**ours | sampler_arguments(settings, prompt) | sharding(settings, device) | changes)
 
 
 def sampler_arguments(settings: GrpoSettings, prompt: int) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class LengthReward(BaseModel):
     precedence: Precedence = "think_first"
     accuracy_weight: float = 8 / 13
     repetition_weight: float = 1 / 13
+    length_term: bool = (
+        True  # False: every right answer earns 1.0 and every wrong one costs 0.5, whatever its length (ours)
+    )
     ngram: int = Field(default=5, ge=1)  # words per n-gram of the repetition term
     ngram_repeats: int = Field(default=5, ge=1)  # an n-gram is repeated when it occurs more often than this
     partial_credit: float = Field(
@@ -82,7 +85,8 @@ def length_scaled_accuracy(correct: bool, n_tokens: int, reward: LengthReward | 
 
     Correct: rho = min(1, max(L - l_pos, 0) / (l_max - l_pos)), R = 0.5 + 0.25 (1 + cos(pi rho)).
     Wrong: rho = min(1, L / l_neg), R = -0.5 - 0.25 (1 + cos(pi rho)). L counts completion tokens and is clamped, so
-    the cosine never rises again. Source: report section 4.
+    the cosine never rises again. Without `reward.length_term` the two values are 1.0 and -0.5 (ours). Source: report
+    section 4.
 
     Raises:
         ValueError: negative length.
@@ -90,6 +94,8 @@ def length_scaled_accuracy(correct: bool, n_tokens: int, reward: LengthReward | 
     reward = reward or LengthReward()
     if n_tokens < 0:
         raise ValueError(f"n_tokens counts completion tokens and cannot be {n_tokens}")
+    if not reward.length_term:
+        return 1.0 if correct else -0.5
     if correct:
         rho = min(1.0, max(n_tokens - reward.l_pos, 0) / (reward.l_max - reward.l_pos))
         return 0.5 + 0.25 * (1 + cos(pi * rho))

@@ -7,7 +7,9 @@ formula (reward.py), what makes a step fast (fast_rollouts.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,15 @@ class NumericsError(RuntimeError):
     """Sampler and trainer give the same tokens other probabilities; the message says how far apart they are."""
 
 
+OwnReward = Callable[..., Sequence[float | None]]  # TRL's form: of completions and the columns of the prompts' rows
+
+
 class RewardFunction:
     """TRL's reward function: totals of `phi4_reward`, with the parts of the last batch kept in `parts`.
 
-    A completion that could not be graded gets None: TRL leaves it out of its group's mean and it teaches nothing.
+    A completion that could not be graded gets None: TRL leaves it out of its group's mean and it teaches nothing. With
+    `own`, a reward function in TRL's form, its values are the totals instead; verdicts, lengths and formats are still
+    noted.
     """
 
     __name__ = "phi4_reward"
@@ -47,8 +54,10 @@ class RewardFunction:
         eos: Sequence[int],
         problems: Sequence[Problem],
         verifiers: Verifiers | None = None,
+        own: OwnReward | None = None,
     ):
         self.reward, self.eos, self.problems, self.verifiers = reward, set(eos), problems, verifiers
+        self.own = own
         self.parts: list[RewardParts] = []
         self.texts: list[str] = []
 
@@ -62,7 +71,30 @@ class RewardFunction:
             phi4_reward(text, correct=right, n_tokens=len(ids), ended=end, reward=self.reward, score=verdict.score)
             for text, right, ids, end, verdict in zip(self.texts, rights, completion_ids, ended, verdicts, strict=True)
         ]
+        if self.own:
+            given = {"prompts": prompts, "completions": completions, "completion_ids": completion_ids, "place": place}
+            totals = checked_rewards(self.own(**given, **kwargs), len(completions))
+            self.parts = [part.model_copy(update={"total": t}) for part, t in zip(self.parts, totals, strict=True)]
         return [parts.total for parts in self.parts]
+
+
+def checked_rewards(values: Sequence[float | None], count: int) -> list[float | None]:
+    """The values of a reward function of one's own; raises ValueError for a wrong count and for what is no finite number."""
+    found = [None if value is None else float(value) for value in values]
+    if len(found) != count:
+        raise ValueError(f"the reward function gave {len(found)} values for {count} completions; it must give one each")
+    if any(value is not None and not math.isfinite(value) for value in found):
+        raise ValueError("the reward function gave a value that is no finite number; None leaves a completion out")
+    return found
+
+
+def source_of(function: Callable) -> str:
+    """What a function does, as text: its source where there is one, else its compiled code."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        return repr((code.co_code, code.co_consts, code.co_names)) if code else repr(function)
 
 
 def informative(correct: Sequence[float | None], group: int) -> list[bool]:
@@ -101,9 +133,11 @@ class RolloutTrainer(GRPOTrainer):
         max_clipped: float,
         out: Path,
         max_mismatch: float = 0.2,
+        schedule_steps: int | None = None,
         **kwargs,
     ):
         super().__init__(*args, reward_funcs=rewards, **kwargs)
+        self.schedule_steps = schedule_steps
         self.rewards, self.filter_groups, self.max_clipped, self.out = rewards, filter_groups, max_clipped, out
         self.max_mismatch = max_mismatch
         self._table: list[pd.DataFrame] = []
@@ -112,6 +146,10 @@ class RolloutTrainer(GRPOTrainer):
         sampler = super()._get_train_sampler(dataset)
         names = ("data_source", "mini_repeat_count", "batch_size", "repeat_count", "shuffle", "seed")
         return EpochSampler(**{name: getattr(sampler, name) for name in names})
+
+    def create_scheduler(self, num_training_steps, optimizer=None):
+        """The learning rate's course over `schedule_steps`, so that a short run repeats the beginning of a long one."""
+        return super().create_scheduler(self.schedule_steps or num_training_steps, optimizer)
 
     def _generate_and_score_completions(self, inputs):
         """TRL's samples, rewards and advantages; then masks take the groups out that teach nothing."""

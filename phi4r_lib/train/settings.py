@@ -49,6 +49,8 @@ class SftSettings(_Settings):
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
     limit: int | None = Field(default=None, ge=1)  # most training rows; None takes all
     double_rope: bool = True  # report 3
+    rope_steps: int = Field(default=0, ge=0)  # steps on long rows in notebook 03's comparison of RoPE bases; 0: none
+    rope_rows: int = Field(default=24, ge=2)  # long rows that it measures
     think_tokens: tuple[str, str] | None = None  # unused tokens to be renamed; None: Phi-4's two, else two are added
     think_init: Literal["mean", "keep"] = "mean"
     checkpointing: bool | Literal["selective"] = (
@@ -116,6 +118,10 @@ class GrpoSettings(_Settings):
     """Reinforcement learning with the length-aware reward. Lengths count completion tokens."""
 
     steps: int = Count
+    schedule_steps: int | None = Field(default=None, ge=1)  # steps that the learning rate's course spans; None: `steps`
+    select: Literal["informative", "edge", "all"] = "informative"  # which candidates become prompts (train/prompts.py)
+    take: int | None = Field(default=None, ge=1)  # most prompts that are selected; None: all that the rule allows
+    edge_samples: int = Field(default=12, ge=1)  # most answers of the fine-tuned model per candidate
     prompts: int = Count  # prompts per step, all devices together
     group: int = Field(ge=2)  # completions per prompt
     micro_batches: int = Field(default=4, ge=1)  # forward passes per step: more of them need less memory
@@ -139,10 +145,17 @@ class GrpoSettings(_Settings):
     fast: bool = True  # our sampler and shared prompts; false: TRL's own steps, slower, with the same gradients
     temperature: float = Field(gt=0)
     max_tokens: int = Count
+    lengths: Literal["scaled", "quantiles", "off"] = "scaled"  # where l_pos and l_neg come from (train/lengths.py)
+    right_quantile: float = Field(default=0.75, gt=0, lt=1)  # "quantiles": l_pos, of the right answers' lengths
+    wrong_quantile: float = Field(default=0.5, gt=0, lt=1)  # "quantiles": l_neg, of the wrong answers' lengths
     reward_context: int | None = Field(default=None, ge=1)  # l_max of the reward; None: max_tokens
-    l_pos: int | None = Field(default=None, ge=0)  # None: scaled from the report
-    l_neg: int | None = Field(default=None, ge=1)  # None: scaled from the report
+    l_pos: int | None = Field(default=None, ge=0)  # completion tokens; None: as `lengths` says
+    l_neg: int | None = Field(default=None, ge=1)  # completion tokens; None: as `lengths` says
     precedence: Precedence = "think_first"
+    arm_steps: int = Field(
+        default=0, ge=0
+    )  # steps of the short runs that notebook 04 compares with the long one; 0: none
+    own_steps: int = Field(default=0, ge=0)  # steps with a reward function of the reader's own in notebook 04; 0: none
     max_clipped: float = Field(default=0.5, gt=0, le=1)  # more truncated completions at the first step: stop
     partial_credit: float = Field(default=0.0, ge=0, le=1)  # weight of a wrong answer's score from its verifier; 0: off
     checkpointing: bool = False

@@ -11,4 +11,5 @@ from phi4r_lib.problems.verify import verify_samples
 from phi4r_lib.train.callbacks import Journal
 from phi4r_lib.train.curves import journal_table, sft_progress
 from phi4r_lib.train.packing import IGNORE, BlockCollator, encode_conversation, pack
-from phi4r_lib.train.sft import check_base, run_sft
+from phi4r_lib.train.positions import chain, rope_arms
+from phi4r_lib.train.sft import check_base, prepare_model, run_sft

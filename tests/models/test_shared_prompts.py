@@ -1,11 +1,13 @@
 """Completions behind one shared prompt are scored exactly as alone."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from phi4r_lib.models.fast.shared_prompts import IGNORE, branches, float32_attention, is_grouped, share_prompts
+from phi4r_lib.models.fast.shared_prompts import IGNORE, branches, is_grouped, row_attention, share_prompts
 
 
 @pytest.fixture
@@ -27,20 +29,22 @@ def alone(model, prompt, completion):
     return logits[len(prompt) - 1 : -1].gather(1, completion[:, None])[:, 0]
 
 
-def test_log_probabilities_are_those_of_separate_rows(base_dir, rows):
+@pytest.mark.parametrize("way", [row_attention, lambda model, rows: nullcontext()], ids=["part by part", "masked"])
+def test_log_probabilities_are_those_of_separate_rows(base_dir, rows, way):
     model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
     prompts, prompt_mask, completions, completion_mask = rows
     add_fused_lm_head(model, outputs=("log_probs", "entropy"))
     shared = share_prompts(*rows, 3)
     assert shared.input_ids.shape == (2, 4 + 11)  # prompt without its last token, then three branches
     with torch.no_grad():
-        out = model(
-            input_ids=shared.input_ids,
-            attention_mask=shared.attention_mask,
-            position_ids=shared.position_ids,
-            shift_labels=shared.labels,
-            fused_lm_head=True,
-        )
+        with way(model, shared):
+            out = model(
+                input_ids=shared.input_ids,
+                attention_mask=shared.attention_mask,
+                position_ids=shared.position_ids,
+                shift_labels=shared.labels,
+                fused_lm_head=True,
+            )
         found = torch.zeros(6, 6).masked_scatter(completion_mask.bool(), out.log_probs[shared.labels != IGNORE])
         for i in range(6):
             tokens = completions[i][completion_mask[i].bool()]
@@ -66,7 +70,8 @@ def test_rows_of_mixed_prompts_are_not_a_group(rows):
     assert not is_grouped(other, prompt_mask, 3)
 
 
-def test_gradients_are_those_of_separate_rows(base_dir, rows):
+@pytest.mark.parametrize("way", [row_attention, lambda model, rows: nullcontext()], ids=["part by part", "masked"])
+def test_gradients_are_those_of_separate_rows(base_dir, rows, way):
     model = AutoModelForCausalLM.from_pretrained(base_dir)
     prompts, prompt_mask, completions, completion_mask = rows
     weights = torch.arange(1.0, 7.0)  # as advantages: another one for each completion
@@ -77,13 +82,14 @@ def test_gradients_are_those_of_separate_rows(base_dir, rows):
     expected = torch.autograd.grad(total, model.parameters())
     add_fused_lm_head(model, outputs=("log_probs", "entropy"))
     shared = share_prompts(*rows, 3)
-    out = model(
-        input_ids=shared.input_ids,
-        attention_mask=shared.attention_mask,
-        position_ids=shared.position_ids,
-        shift_labels=shared.labels,
-        fused_lm_head=True,
-    )
+    with way(model, shared):
+        out = model(
+            input_ids=shared.input_ids,
+            attention_mask=shared.attention_mask,
+            position_ids=shared.position_ids,
+            shift_labels=shared.labels,
+            fused_lm_head=True,
+        )
     places = completion_mask.bool()
     found = out.log_probs.new_zeros(6, 6).masked_scatter(places, out.log_probs[shared.labels != IGNORE])
     for gradient, other in zip(
@@ -92,21 +98,45 @@ def test_gradients_are_those_of_separate_rows(base_dir, rows):
         torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-4)
 
 
-def test_rows_are_shared_by_four_completions_at_most():
-    assert [branches(group) for group in (1, 5, 6, 8, 16)] == [1, 1, 3, 4, 4]
+def test_a_cpu_shares_whole_groups_a_gpu_four_at_most():
+    assert [branches(group, "cuda") for group in (1, 5, 6, 8, 16)] == [1, 1, 3, 4, 4]
+    assert [branches(group) for group in (1, 5, 8, 16)] == [1, 5, 8, 16]
 
 
-def test_attention_is_in_float32_only_within(base_dir, rows):
+def test_attention_part_by_part_is_in_float32_and_only_within(base_dir, rows):
     model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
     assert model.config._attn_implementation == "sdpa"
     shared = share_prompts(*rows, 3)
-    inputs = {"input_ids": shared.input_ids, "position_ids": shared.position_ids}
-    exact = model(**inputs, attention_mask=shared.attention_mask).logits
+    inputs = {
+        "input_ids": shared.input_ids,
+        "position_ids": shared.position_ids,
+        "attention_mask": shared.attention_mask,
+    }
+    exact = model(**inputs).logits
+    real = shared.branch >= 0
+    with row_attention(model, shared):
+        torch.testing.assert_close(model(**inputs).logits[real], exact[real], rtol=1e-4, atol=1e-5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = model(**inputs, attention_mask=shared.attention_mask).logits.float()
-        with float32_attention(model):
-            assert model.config._attn_implementation == "float32_sdpa"
-            inside = model(**inputs, attention_mask=shared.attention_mask).logits.float()
+        rounded = model(**inputs).logits.float()
+        with row_attention(model, shared):
+            assert model.config._attn_implementation == "branch_sdpa"
+            inside = model(**inputs).logits.float()
     assert model.config._attn_implementation == "sdpa"
-    assert not torch.equal(inside, rounded)
-    assert (inside - exact).abs().max() < 0.05 * exact.abs().max()
+    assert not torch.equal(inside[real], rounded[real])
+    assert (inside - exact)[real].abs().max() < 0.05 * exact.abs().max()
+
+
+def test_empty_completions_and_prompts_of_one_token(base_dir):
+    model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
+    prompts, mask = torch.tensor([[0, 0, 7]] * 2 + [[8, 9, 11]] * 2), torch.tensor([[0, 0, 1]] * 2 + [[1, 1, 1]] * 2)
+    completions, lengths = torch.arange(20, 36).view(4, 4), torch.tensor([3, 0, 4, 1])
+    shared = share_prompts(prompts, mask, completions, (torch.arange(4) < lengths[:, None]).long(), 2)
+    inputs = {
+        "input_ids": shared.input_ids,
+        "position_ids": shared.position_ids,
+        "attention_mask": shared.attention_mask,
+    }
+    with torch.no_grad():
+        exact, real = model(**inputs).logits, shared.branch >= 0
+        with row_attention(model, shared):
+            torch.testing.assert_close(model(**inputs).logits[real], exact[real], rtol=1e-4, atol=1e-5)

@@ -8,12 +8,6 @@ import statistics
 import pytest
 from books import NOTEBOOKS, cells, exercises, source
 
-# Until these have exercises with a check (phi4r_lib/cookbook/exercises.py); take a name out when it does.
-OLD_EXERCISES = {"03_sft", "04_grpo"}
-# Until these show their figures with `show` (phi4r_lib/cookbook/pictures.py); take a name out when it does.
-OLD_FIGURES = {"03_sft", "04_grpo"}
-# Recorded when pandas still cut tables; take a name out when it has been recorded anew.
-OLD_TABLES = {"03_sft", "04_grpo"}
 # Headings in the order in which they must come; a notebook may have others between them.
 ORDER = [
     "you will learn",
@@ -50,7 +44,7 @@ def outputs(path):
 
 def test_forty_to_seventy_cells(path):
     """The four cells of each exercise come on top."""
-    of_exercises = 0 if path.stem in OLD_EXERCISES else 4 * len(exercises(path))
+    of_exercises = 4 * len(exercises(path))
     assert 40 <= len(cells(path)) - of_exercises <= 70
 
 
@@ -88,8 +82,6 @@ def test_at_least_one_plot_and_five_in_the_variance_notebook(path):
 
 def test_every_plot_has_an_alternative_text_of_its_own(path):
     """`show(figure, "what it shows")` writes one; it says more than a title does."""
-    if path.stem in OLD_FIGURES:
-        pytest.skip("its figures have no alternative texts yet")
     outs = [
         output for cell in cells(path, "code") for output in cell["outputs"] if "image/png" in output.get("data", {})
     ]
@@ -100,8 +92,6 @@ def test_every_plot_has_an_alternative_text_of_its_own(path):
 
 def test_no_table_is_cut(path):
     """Neither columns nor the text of a cell: pandas marks both with three dots."""
-    if path.stem in OLD_TABLES:
-        pytest.skip("recorded when pandas still cut tables")
     for cell in cells(path, "code"):
         for output in cell["outputs"]:
             table = "".join(output.get("data", {}).get("text/html", ""))
@@ -202,8 +192,6 @@ def test_box_says_what_it_needs_and_costs(path):
 def test_two_or_three_exercises_with_solutions(path):
     asked = {int(number) for number in re.findall(r"\*\*Exercise (\d)", prose(path))}
     assert 2 <= len(asked) <= 3
-    if path.stem in OLD_EXERCISES:
-        pytest.skip("its exercises have no check yet")
     assert [exercise.number for exercise in exercises(path)] == sorted(asked)
 
 

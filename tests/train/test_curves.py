@@ -4,7 +4,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,15 +32,12 @@ def test_figures_show_the_given_values(rows):
     train, checks = curves.journal_table(rows, "train"), curves.journal_table(rows, "validation")
     figure = curves.sft_progress(train, checks)
     assert figure.axes[1].lines[0].get_ydata().tolist() == checks["accuracy"].tolist()
-    figure = curves.grpo_dynamics(train.drop(columns="tokens_right"), checks)  # no right answer at all: no line
-    assert len(figure.axes[2].lines) == 2
+    figure = curves.learning(train, checks)
+    assert figure.axes[1].lines[0].get_ydata().tolist() == train["total"].tolist()
+    assert figure.axes[2].lines[-1].get_ydata().tolist() == checks["accuracy"].tolist()
+    nothing = curves.learning(curves.journal_table([], "train"), curves.journal_table([], "validation"))
+    assert not any(axis.lines for axis in nothing.axes)  # before the first step
     assert curves.reward_shape(LengthReward()).axes[0].lines[0].get_ydata().min() == 0.5
-
-
-def test_a_rare_right_answer_weighs_more_than_a_short_one():
-    image = curves.reward_surface(LengthReward()).axes[0].images[0].get_array()
-    assert np.all(np.diff(image[:, 0]) < 0) and image[0, 0] == pytest.approx(7 / np.sqrt(8), abs=1e-2)
-    assert np.all(np.diff(image, axis=1) <= 1e-9)
 
 
 def test_smoothing_keeps_the_ends():

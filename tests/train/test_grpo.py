@@ -10,11 +10,13 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.shares import wilson
 from phi4r_lib.problems.verify import Verdict
-from phi4r_lib.train.callbacks import save_model
+from phi4r_lib.train.callbacks import Journal, interval_over_problems, save_model
 from phi4r_lib.train.fast_rollouts import split_groups
-from phi4r_lib.train.grpo import reward_of, run_grpo
-from phi4r_lib.train.rollouts import ClippedError, RewardFunction, informative, step_figures
+from phi4r_lib.train.grpo import run_grpo
+from phi4r_lib.train.lengths import reward_of
+from phi4r_lib.train.rollouts import ClippedError, RewardFunction, checked_rewards, informative, step_figures
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 from phi4r_lib.train.sft import prepare_model, run_sft
 
@@ -203,6 +205,66 @@ def test_the_fast_path_gives_the_gradients_of_trls_own_steps(start, tmp_path, mo
     assert max(gradient.abs().max() for gradient in fast.values()) > 1e-4
     for name, gradient in fast.items():
         torch.testing.assert_close(gradient, plain[name], rtol=1e-3, atol=1e-5, msg=lambda text, name=name: name + text)
+
+
+def test_a_reward_of_ones_own_decides_what_is_paid(start, tmp_path):
+    def short(completions, answer, **columns):
+        assert len(answer) == len(completions) == len(columns["completion_ids"]) and answer[0].isdigit()
+        return [-len(messages[-1]["content"]) / 100 for messages in completions]
+
+    settings = SETTINGS.model_copy(update={"steps": 1, "filter_groups": False})
+    common = {"validation": PROBLEMS, "device": "cpu"}
+    report = run_grpo(start[0], start[1], tmp_path / "own", settings, reward=short, **common)
+    table = pd.concat([pd.read_parquet(path) for path in report.rollouts])
+    assert table["total"].tolist() == pytest.approx([-len(text) / 100 for text in table["text"]])
+    assert table["correct"].any() and set(table["format"]) <= {"ok", "bad_think", "no_end"}  # still noted
+    again = run_grpo(start[0], start[1], tmp_path / "own", settings, reward=short, **common)
+    assert again.seconds == report.seconds  # the same reward: the finished training is taken
+    other = run_grpo(
+        start[0], start[1], tmp_path / "own", settings, reward=lambda completions, **_: [0.0] * 16, **common
+    )
+    assert other.seconds != report.seconds and pd.read_parquet(other.rollouts[0])["total"].eq(0).all()
+
+
+def test_a_reward_that_gives_too_few_numbers_is_named():
+    with pytest.raises(ValueError, match="2 values for 3 completions"):
+        checked_rewards([1, 2], 3)
+    with pytest.raises(ValueError, match="no finite number"):
+        checked_rewards([float("nan")], 1)
+    assert checked_rewards([True, None], 2) == [1.0, None]
+
+
+def test_a_short_run_repeats_the_beginning_of_a_long_one(start, tmp_path):
+    common = {"validation": PROBLEMS, "device": "cpu"}
+    long = run_grpo(*start, tmp_path / "long", SETTINGS, **common)
+    brief = SETTINGS.model_copy(update={"steps": 2, "schedule_steps": SETTINGS.steps})
+    short = run_grpo(*start, tmp_path / "short", brief, **common)
+    rates = [[row["learning_rate"] for row in Journal(one.metrics).rows("train")] for one in (long, short)]
+    assert rates[1] == rates[0][:2] and rates[0][2] < rates[0][1]
+    texts = [pd.concat([pd.read_parquet(path) for path in one.rollouts]) for one in (long, short)]
+    assert texts[1]["text"].tolist() == texts[0][texts[0]["step"] <= 2]["text"].tolist()
+
+
+def test_prompts_that_were_not_taken_are_left_out(start, tmp_path):
+    rows = [json.loads(line) for line in start[1].read_text().splitlines()]
+    rows = [row | {"taken": number % 2 == 0} for number, row in enumerate(rows)]
+    start[1].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = SETTINGS.model_copy(update={"steps": 2})
+    report = run_grpo(*start, tmp_path / "out", settings, validation=PROBLEMS, device="cpu")
+    table = pd.concat([pd.read_parquet(path) for path in report.rollouts])
+    assert set(table["id"]) == {row["id"] for row in rows if row["taken"]}
+
+
+def test_validation_has_an_interval_over_problems():
+    right, wrong = Verdict.right("1"), Verdict.wrong("1", "no")
+    alike = interval_over_problems([right, right] * 8 + [wrong, wrong] * 8, 2)  # as good as 16 answers
+    assert (alike["low"], alike["high"]) == pytest.approx(tuple(wilson(7.5, 15)), abs=1e-9)
+    mixed = interval_over_problems(
+        [right, wrong] * 16, 2
+    )  # problems do not differ: nothing to be unsure of but their number
+    assert mixed["low"] < 0.5 < mixed["high"]
+    sure = interval_over_problems([right] * 20, 1)
+    assert sure["high"] == 1 and 0.8 < sure["low"] < 0.9
 
 
 def test_without_the_fast_path_trl_samples(start, tmp_path):

@@ -13,23 +13,26 @@ from dataclasses import dataclass
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from phi4r_lib.models.fast.attention import attending
+from phi4r_lib.models.fast.branch_attention import branch_attention
 
 IGNORE = -100
 LONGEST = 4096  # tokens per shared row: its mask grows with the square
-BRANCHES = 4  # completions per shared row at most: fewer read the prompt more often, more make the mask larger; ours
+BRANCHES = 4  # completions per masked row at most: fewer read the prompt more often, more make the mask larger; ours
 
 
 @dataclass(frozen=True)
 class SharedRows:
-    """Rows of shape (groups, length) and their mask (groups, 1, length, length); labels belong to the same position."""
+    """Rows of shape (groups, length) and their mask (groups, 1, length, length); labels belong to the same position.
+
+    `branch` numbers the completions of a row from 1; 0 is the prompt, -1 padding.
+    """
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
     attention_mask: torch.Tensor
     labels: torch.Tensor
+    branch: torch.Tensor
 
 
 def share_prompts(
@@ -60,6 +63,7 @@ def share_prompts(
         position_ids=pad_sequence(positions, batch_first=True),
         attention_mask=sees[:, None],
         labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE),
+        branch=branch,
     )
 
 
@@ -77,22 +81,14 @@ def _row(prompt: torch.Tensor, completions: list[torch.Tensor]) -> tuple[torch.T
     return torch.cat(ids), torch.cat(positions), torch.cat(branches), torch.cat(labels)
 
 
-def branches(group: int) -> int:
-    """Completions that share a row: the largest divisor of `group` up to 4."""
-    return max(size for size in range(1, BRANCHES + 1) if group % size == 0)
+def branches(group: int, device: str = "cpu") -> int:
+    """Completions that share a row: the whole group on a CPU, elsewhere its largest divisor up to 4."""
+    return group if device == "cpu" else max(size for size in range(1, BRANCHES + 1) if group % size == 0)
 
 
-def float32_attention(model: PreTrainedModel) -> AbstractContextManager[None]:
-    """Within: forward passes on a CPU attend in float32 also under autocast, where masked bf16 attention is slower."""
-    return attending(model, "float32_sdpa", _attend) if model.device.type == "cpu" else nullcontext()
-
-
-def _attend(module, query, key, value, attention_mask, **kwargs):
-    with torch.autocast("cpu", enabled=False):
-        out, weights = sdpa_attention_forward(
-            module, query.float(), key.float(), value.float(), attention_mask, **kwargs
-        )
-    return out.to(query.dtype), weights
+def row_attention(model: PreTrainedModel, rows: SharedRows) -> AbstractContextManager[None]:
+    """Within: the model attends to these rows as its device does it best; a GPU takes the mask as it is."""
+    return branch_attention(model, rows.branch) if model.device.type == "cpu" else nullcontext()
 
 
 def sees_all(model: PreTrainedModel, length: int) -> bool:

@@ -94,7 +94,7 @@ def relative(text: str) -> str:
 
 
 def keep(out: Path, target: Path) -> list[Path]:
-    """Copies the executed notebooks of a run into `target`, cleaned; raises UserError when one did not succeed."""
+    """Copies the executed notebooks of a run into `target`, cleaned, and the README's figure; raises UserError when one did not succeed."""
     recorded = state.read_json(out / "run.json").get("notebooks", {})
     written = []
     for number, stage in stages().items():
@@ -116,6 +116,11 @@ def keep(out: Path, target: Path) -> list[Path]:
                 cell.outputs = next(outputs).outputs
         nbformat.write(clean(original), target / source.name)
         written.append(target / source.name)
+    figure = out / "05_variance/figures/1_runs.png"
+    if figure.is_file() and any(path.name.startswith("05_") for path in written):
+        written.append(target / "figures/distributions.png")  # the README shows it
+        written[-1].parent.mkdir(exist_ok=True)
+        written[-1].write_bytes(figure.read_bytes())
     return written
 
 

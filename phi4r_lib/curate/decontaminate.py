@@ -55,7 +55,7 @@ def build_index(
     *,
     survivors: bool = False,
 ) -> BenchmarkIndex:
-    """Index of benchmark items for `scan`; about 2 kB an item.
+    """Index of benchmark items for `scan`; about 2 kB per item.
 
     texts: the items' questions. answers: their gold answers, None where unknown. survivors: also find the pairs that
     come close, for an embedding or a judge. Raises ValueError when there are none, texts are not strings or lengths differ.

@@ -32,8 +32,8 @@ class Mixture:
     original: list[TraceRow]
     synthetic: list[TraceRow]
     classes: dict[str, int]
-    for_rl: frozenset[str] = frozenset()
     warnings: list[str] = field(default_factory=list)
+    for_rl: frozenset[str] = frozenset()
 
 
 def compose(
@@ -49,7 +49,8 @@ def compose(
 ) -> Mixture:
     """At most `size` kept traces, `original_share` of them of seeds, the rest of problems made from seeds.
 
-    First a share `rl_edge_share` of the edge seeds is set aside for GRPO (`kept_for_rl`). Of the other seeds' traces at most `hard_share` belong to hard and `easy_share` to easy seeds; edge and undecided ones come
+    First a share `rl_edge_share` of the edge seeds is set aside for GRPO (`kept_for_rl`). Of the other seeds' traces at
+    most `hard_share` belong to hard and `easy_share` to easy seeds; edge and undecided ones come
     first. Every problem gives one trace before any gives a second. Where one side runs short the other fills up, but not
     beyond EXTREMES, and a warning says so; shares of 0 and 1 are kept exactly. Shares are of 1; the report asks for a
     balance and publishes no figures, these are ours. Raises ValueError for shares outside [0, 1].
@@ -67,7 +68,7 @@ def compose(
     decision = {lesson.id: lesson.decision for lesson in lessons}
     classes = Counter(decision[row.problem_id] for row in original)
     warnings = _warnings(len(original), rest, size, original_share)
-    return Mixture(original, synthetic[:rest], dict(classes), for_rl, warnings)
+    return Mixture(original, synthetic[:rest], dict(classes), warnings, for_rl)
 
 
 def kept_for_rl(lessons: Sequence[Lesson], share: float, seed: int = 0) -> frozenset[str]:

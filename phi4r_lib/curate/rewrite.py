@@ -83,7 +83,7 @@ def propose(
     max_similarity: float = 0.95,
     progress: Progress | None = None,
 ) -> list[RewriteRow]:
-    """settings.n candidates a parent, parsed; those that do not parse or copy their parent are dropped with a reason.
+    """settings.n candidates per parent, parsed; those that do not parse or copy their parent are dropped with a reason.
 
     `prompt` holds {problem}. `max_similarity` is the largest share of word triples (Jaccard) a candidate may have in
     common with its parent; ours. `folder` keeps the samples (see models.store).

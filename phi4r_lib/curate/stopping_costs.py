@@ -36,7 +36,7 @@ def over_rates(policy: np.ndarray, pass_rates: Sequence[float], lo: float, hi: f
 class CostTable:
     """The cost of one rule, and of the cheapest fixed filter and optimal policy at the same share of wrong decisions.
 
-    `rows`: rule -> {"answers", "tokens", "wrong"}, means a problem. `ratios`: the rule's answers and tokens as a share of
+    `rows`: rule -> {"answers", "tokens", "wrong"}, means over problems. `ratios`: the rule's answers and tokens as a share of
     the fixed filter's and of the optimum's. All with 95% intervals over problems (percentile bootstrap), in which both
     yardsticks are chosen again each time. `sizes` are the numbers of answers of the fixed filters that were mixed.
     """

@@ -55,7 +55,7 @@ def find_truth(
     progress: Progress | None = None,
     verifiers: Verifiers | None = None,
 ) -> list[Truth]:
-    """One Truth a problem: gold where it is given, else the plurality of `settings.n` answers of the teacher.
+    """One Truth per problem: gold where it is given, else the plurality of `settings.n` answers of the teacher.
 
     A plurality counts only from `min_share` of all samples on (report 2 uses a plurality and publishes no threshold;
     the threshold is ours). Where answers have no equality (see problems.verify) there is no plurality, and only gold

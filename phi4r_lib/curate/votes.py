@@ -66,7 +66,9 @@ def load_recorded(path: str | Path) -> list[Recorded]:
     """
     rows = [_recorded(row, place) for place, row in read_rows(path)]
     if not rows:
-        raise ProblemFileError(f"{path}: no rows; need one JSON object a line with a gold answer and a list of answers")
+        raise ProblemFileError(
+            f"{path}: no rows; need one JSON object per line with a gold answer and a list of answers"
+        )
     return rows
 
 

@@ -194,7 +194,7 @@ def write_worlds(data: Path, seed: int = 20250430) -> dict[str, int]:
 
 
 def write_gold(path: Path, items: Iterable[tuple[str, str]]) -> None:
-    """{id, answer} a line: what only the measuring code reads."""
+    """{id, answer} per line: what only the measuring code reads."""
     write_rows(path, ({"id": key, "answer": answer} for key, answer in items))
 
 

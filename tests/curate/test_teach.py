@@ -3,10 +3,12 @@
 import pytest
 
 from phi4r_lib.curate import teach
+from phi4r_lib.curate.edge import EdgeRow
 from phi4r_lib.curate.mixture import sft_row
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
 from phi4r_lib.problems.answers import extract_answer
+from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.worlds.safety_world import GUIDELINES, REPLIES, THOUGHTS
 
@@ -20,8 +22,8 @@ def lesson(name="p", prompt="What is 7 + 5 - 3?", answer="9", **more):
 
 def trace(text=GOOD, name="t", problem="p", truth="9", tokens=20, **more):
     found = extract_answer(text)
-    about = {"effort": "medium", "model": "m", "settings": {"max_tokens": 64}, "index": 0} | more
-    fields = {"id": name, "problem_id": problem, "domain": "math", "text": text, "found": found}
+    about = {"domain": "math", "effort": "medium", "model": "m", "settings": {"max_tokens": 64}, "index": 0} | more
+    fields = {"id": name, "problem_id": problem, "text": text, "found": found}
     return teach.TraceRow(**fields, truth=truth, tokens=tokens, **about)
 
 
@@ -54,6 +56,8 @@ class Speaker:
         ({"text": "<think> </think> \\boxed{9}"}, "format"),
         ({"text": "<think> 7 + 5 = 13. </think> \\boxed{10}"}, "wrong answer"),
         ({"text": "<think> 7 + 5 = 12. </think> nine"}, "no answer"),
+        ({"text": "<think> 7 + 5 = 13. 13 - 3 = 9. </think> \\boxed{9}"}, "false step: 7 + 5 = 13"),
+        ({"text": "<think> 19 / 2 = 9. </think> \\boxed{9}", "domain": "code"}, ""),
         ({"text": f"<think> {'so it is so it goes ' * 9} </think> \\boxed{{9}}"}, "repetition"),
         ({"text": "<think> The guidelines say so. </think> \\boxed{9}"}, "guidelines"),
     ],
@@ -177,3 +181,28 @@ def test_a_teacher_without_a_single_good_trace_stops_the_run_with_the_reasons():
     with pytest.raises(ValueError, match=r"no teacher trace of 3 was kept \(3 for 'format'\)"):
         teach.need_kept(lost)
     teach.need_kept([*lost, *teach.pick(teach.reject([trace()]), keep=1)])
+
+
+def test_replies_are_compared_with_the_kind_that_they_should_be():
+    rows = [trace("<think> no </think> Sorry.", name=name, problem=name, truth=None) for name in ("a", "b", "c")]
+    share = teach.fitting(rows, {"a": "refuse", "b": "help"}, lambda text: "refuse" if text == "Sorry." else "help")
+    assert (share.value, share.n) == (0.5, 2)
+    assert teach.fitting(rows, {}, str) is None
+
+
+def test_problems_become_lessons_with_the_plurality_as_their_answer(tmp_path):
+    problems = [Problem(id=name, domain="code", prompt=name, source="t", licence="MIT") for name in ("agree", "split")]
+    engine = Speaker(lambda prompt, index: f"\\boxed{{{index if 'split' in str(prompt) else 7}}}")
+    lessons = teach.solved_lessons(problems, engine, FOUR, min_share=0.75, folder=tmp_path)
+    assert [(one.id, one.answer, one.vote_share) for one in lessons] == [("agree", "7", 1.0)]
+    assert teach.tokens_spent(tmp_path) == {"speaker": 2 * (20 + 21 + 22 + 23)}
+
+
+def test_lessons_of_an_edge_file_come_edge_first(tmp_path):
+    about = {"domain": "math", "prompt": "?", "source": "t", "licence": "MIT", "reason": "r", "truth_reason": "r"}
+    rows = [
+        EdgeRow(id=name, answer="1", decision=name, truth_kind="plurality", **about)
+        for name in ("easy", "hard", "undecided", "edge")
+    ]
+    write_rows(tmp_path / "edge.jsonl", rows)
+    assert [one.id for one in teach.edge_lessons(tmp_path / "edge.jsonl")] == ["edge", "undecided", "hard", "easy"]

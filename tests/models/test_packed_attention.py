@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.models.engines.transformers_engine import TransformersEngine
+from phi4r_lib.models.fast.attention import float32_attention
 from phi4r_lib.models.fast.packed_attention import CUTS, PACKED, attend_packed, can_attend_packed, cuts
 from phi4r_lib.train.packing import BlockCollator
 
@@ -63,3 +64,22 @@ def test_models_with_windows_or_large_heads_keep_their_masks(base_dir):
     for change in ({"sliding_window": 32}, {"head_dim": 512}, {"layer_types": ["sliding_attention"] * 2}):
         other = type(config).from_dict(config.to_dict() | change)
         assert not can_attend_packed(other, 64)
+
+
+def test_float32_attention_keeps_examples_apart_and_undoes_only_rounding(base_dir):
+    model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
+    ids = torch.randint(5, 90, (2, 40), generator=torch.Generator().manual_seed(0))
+    positions = torch.cat([torch.arange(n) for n in (11, 9, 20)]).expand(2, -1)
+    inputs = {"input_ids": ids, "position_ids": positions, "use_cache": False}
+    with torch.no_grad():
+        exact = model(**inputs).logits
+        alone = model(input_ids=ids[:, 11:20]).logits  # the second example by itself
+        with float32_attention(model):
+            torch.testing.assert_close(model(**inputs).logits, exact)
+            torch.testing.assert_close(exact[:, 11:20], alone, rtol=1e-4, atol=1e-5)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = model(**inputs).logits.float()
+            with float32_attention(model):
+                inside = model(**inputs).logits.float()
+    assert not torch.equal(inside, rounded) and (inside - exact).abs().max() < 0.05 * exact.abs().max()
+    assert model.config._attn_implementation == "sdpa"

@@ -43,13 +43,16 @@ def reward_shape(reward: LengthReward) -> Figure:
     """The accuracy term against the completion's length, for right and wrong answers."""
     lengths = np.arange(0, round(1.05 * reward.l_max) + 1)
     figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
-    for correct, color in ((True, "tab:green"), (False, "tab:red")):
+    for correct, color in ((True, "#009E73"), (False, "#D55E00")):
         values = [length_scaled_accuracy(correct, int(n), reward) for n in lengths]
         axis.plot(lengths, values, color=color, label="right" if correct else "wrong")
     axis.axhline(reward.no_end, color="0.6", ls=":", label="no end of turn")
     axis.axhline(reward.bad_think, color="0.3", ls="--", lw=1, label="broken think block")
     marks = {"Lneg": reward.l_neg, "Lpos": reward.l_pos, "Lmax": reward.l_max}
-    axis.set_xticks(list(marks.values()), [f"{name}\n{value:,}" for name, value in marks.items()])
+    labels = [f"{name}\n{value:,}" for name, value in marks.items()]
+    if abs(reward.l_pos - reward.l_neg) < 0.1 * reward.l_max:  # side by side they would overlap
+        labels[1] = "\n\n" + labels[1]
+    axis.set_xticks(list(marks.values()), labels)
     axis.set(xlabel="completion tokens", ylabel="accuracy term", title="What an answer earns by its length")
     axis.legend(loc="center right", fontsize=8)
     return figure

@@ -166,6 +166,41 @@ def test_a_job_that_is_asked_to_end_goes_back_into_the_queue(house, job, slurm):
     assert waited(lambda: shown(slurm, number, "JobState=CANCELLED"), 60)
 
 
+CELL = """
+def measure(cell):
+    with open(cell.options["log"], "a") as file:
+        file.write(cell.key + chr(10))
+    return {}
+"""
+
+
+@slurm_here
+@pytest.mark.slow
+def test_an_array_shares_the_cells_of_a_sweep(house, slurm, tmp_path):
+    """Two tasks of an array, one sweep of two arms and two seeds: every cell once, by one of them."""
+    (house.root / "array_cells.py").write_text(CELL)
+    (house.root / "runs/start/01_edge").mkdir(parents=True)
+    (house.root / "runs/start/01_edge/results.json").write_text("{}")
+    log = house.root / "log"
+    sweep = {"name": "two", "start": "runs/start", "cell": "array_cells:measure", "seeds": 2, "equal": "nothing"}
+    sweep |= {"common": {"log": str(log)}, "arms": {"plain": {}, "other": {}}}
+    (house.root / "sweep.yaml").write_text(yaml.safe_dump(sweep))
+    command = house.root / "phi4r"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m phi4r_lib.cookbook.cli "$@"\n')
+    command.chmod(0o755)
+    environment = slurm | {"PHI4R": str(command), "PHI4R_HOME": str(house.root), "PHI4R_CLUSTER": str(CLUSTER)}
+    environment |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{house.root}", "OMP_NUM_THREADS": "1"}
+    options = ["--array=1-2", "--cpus-per-task=1", "--gpus-per-node=0", "--wait"]
+    script = [str(CLUSTER / "slurm_sweep.sbatch"), "sweep.yaml"]
+    done = subprocess.run(
+        ["sbatch", *options, *script], env=environment, cwd=house.root, capture_output=True, text=True, timeout=300
+    )
+    logs = "".join(path.read_text() for path in house.root.glob("phi4r-sweep-*.log"))
+    assert done.returncode == 0, done.stderr + logs
+    assert sorted(log.read_text().split()) == ["other-1", "other-2", "plain-1", "plain-2"]
+    assert logs.count("2 of 2") + logs.count("[2/2]") >= 2
+
+
 @pytest.mark.parametrize("script", ["slurm_one_node.sbatch", "slurm_many_nodes.sbatch", "slurm_sweep.sbatch", "job.sh"])
 def test_scripts_are_sound_shell_and_warn_before_the_profile_s_patience_ends(script):
     text = (CLUSTER / script).read_text()

@@ -1,0 +1,71 @@
+"""README's "Bring your own": seeds, a verifier and a profile outside the package, through 01 to 05 and 08 at smoke counts."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from phi4r_lib.cookbook import state
+
+ROOT = Path(__file__).parents[2]
+SECTION = (ROOT / "README.md").read_text().partition("## Bring your own")[2].partition("\n## ")[0]
+FILES = dict(re.findall(r"^```\w+ (own/\S+)\n(.*?)^```$", SECTION, flags=re.MULTILINE | re.DOTALL))
+STAGES = ("01", "02", "03", "04", "05", "08")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FILES, reason="README has no section 'Bring your own' with files"),
+]
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    """A folder with README's files, the three seeds filled up with seventy others of theirs, and the environment to run in."""
+    folder = tmp_path_factory.mktemp("stranger")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    seeds = folder / "own/guesses.jsonl"
+    shown = [json.loads(line) for line in seeds.read_text().splitlines()]
+    gold = {row["id"]: row["answer"] for row in map(json.loads, (ROOT / "data/seeds/gold.jsonl").open())}
+    with seeds.open("a") as file:
+        for row in [json.loads(line) for line in (ROOT / "data/seeds/math.jsonl").open()][:70]:
+            own = {key: row[key] for key in ("id", "prompt", "meta")} | {"answer": gold[row["id"]]}
+            file.write(json.dumps(shown[0] | own) + "\n")
+    return folder, os.environ | {"PYTHONPATH": os.pathsep.join([".", str(ROOT)])}
+
+
+def phi4r(stranger, *args):
+    folder, env = stranger
+    command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", *args]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+
+
+def test_the_section_is_short_enough_to_type():
+    assert len(FILES["own/nearly.py"].splitlines()) <= 15 and len(FILES["own/guess.yaml"].splitlines()) <= 15
+
+
+def test_validate_judges_every_answer(stranger):
+    done = phi4r(stranger, "validate", "own/guesses.jsonl", "--profile", "own/guess.yaml")
+    assert done.returncode == 0 and "73 of 73 answers pass their verifier 'nearly'" in done.stdout, done.stdout
+
+
+def test_a_verifier_of_ones_own_runs_through_the_recipe_and_the_checklist(stranger):
+    out = stranger[0] / "runs" / "guess"
+    only = [part for number in STAGES for part in ("--only", number)]
+    done = phi4r(stranger, "run", "--profile", "own/guess.yaml", "--out", str(out), *only)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    results = {number: state.read_json(next(out.glob(f"{number}_*/results.json"))) for number in STAGES}
+    gates = results["08"]["gates"]
+    assert {gate["step"] for gate in gates} == set(range(1, 9)) and results["08"]["headline"]["domain"] == "guess"
+    assert "75" not in gates[0]["reason"] and "73 seeds" in gates[0]["reason"]
+    rows = [json.loads(line) for line in (out / "02_rewrite" / "rl.jsonl").open()]
+    assert rows and {row["verifier"] for row in rows} == {"nearly"}
+    made = [json.loads(line) for line in (out / "08_your_domain" / "mixes" / "edge.jsonl").open()]
+    assert {row["verifier"] for row in made} == {"nearly"}
+    assert "own.nearly:Nearly" in (out / "08_your_domain" / "profile.yaml").read_text()
+    assert "| nearly |" in (out / "08_your_domain" / "DATA.md").read_text()

@@ -1,4 +1,4 @@
-"""Settings of notebook 07: the four stages of Phi-4-mini-reasoning on top of the recipe's own `sft` and `grpo` sections.
+"""Settings and tables of notebook 07: Phi-4-mini-reasoning's four stages on top of the recipe's `sft` and `grpo` sections.
 
 The defaults are the published values (arXiv 2504.21233) where there are any. Stage 3 has a section of its own, `dpo`
 (train/settings.py). Not here: the stages themselves (phi4r_lib.train).
@@ -6,11 +6,15 @@ The defaults are the published values (arXiv 2504.21233) where there are any. St
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from pydantic import Field
 
 from phi4r_lib.cookbook.sections import Section
+from phi4r_lib.measure.intervals import t_interval
+from phi4r_lib.measure.tables import comparisons, models_of, problem_table
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 
 MOST = Field(default=None, ge=1)
@@ -48,7 +52,7 @@ class Settings(Section):
     arm_steps: int = Field(default=20, ge=1)  # steps of each short run that tries one stabiliser
     problems: int | None = MOST  # benchmark problems per model; None: all
     runs: int = Field(default=50, ge=2)  # answers per problem and model
-    plans: int = Field(default=40, ge=2)  # planning problems per level
+    plans: int | None = MOST  # planning problems per model; None: all
     plan_runs: int = Field(default=4, ge=1)  # answers per planning problem
 
     def control_stage(self, sft: SftSettings) -> SftSettings:
@@ -64,11 +68,12 @@ class Settings(Section):
     def hard_stage(self, sft: SftSettings) -> SftSettings:
         """Stage 2: one example per row; the context was doubled in stage 1."""
         change = {"passes": self.hard_passes, "batch_size": self.hard_batch, "block": self.hard_length, "packed": False}
-        return _with(sft, change | {"learning_rate": self.hard_rate, "double_rope": False})
+        change |= {"learning_rate": self.hard_rate, "warmup_steps": self.mid_warmup}
+        return _with(sft, change | {"double_rope": False})
 
     def rl_stage(self, grpo: GrpoSettings, **changes: Any) -> GrpoSettings:
         """Stage 4: +1 or -1, re-balanced and cooled; `changes` switch off what is to be measured."""
-        change = {"steps": self.rl_steps, "prompts": self.rl_prompts, "group": self.rl_group}
+        change = {"steps": self.rl_steps, "prompts": self.rl_prompts, "group": self.rl_group, "lengths": "scaled"}
         change |= {"max_tokens": self.rl_tokens, "learning_rate": self.rl_rate, "reward": "sign"}
         change |= {"rebalance": self.rebalance, "cool_to": self.cool_to, "cool_share": self.cool_share}
         return _with(grpo, change | changes)
@@ -77,3 +82,21 @@ class Settings(Section):
 def _with(settings: Any, changes: dict[str, Any]) -> Any:
     """A validated copy: the settings' own limits hold for what changes."""
     return type(settings).model_validate(settings.model_dump() | changes)
+
+
+def ladder(answers: pd.DataFrame, against: Mapping[str, str]) -> pd.DataFrame:
+    """One row per model: accuracy with its interval, the gain over the model that it is measured `against`, length and cuts.
+
+    Intervals are at 95% over problems like these (t), of the gain paired; fractions of 1.
+    """
+    rows = {}
+    gains = comparisons(answers, list(against.items()))
+    for model in models_of(answers):
+        table, mine = problem_table(answers, model), answers[answers["model"] == model]
+        ends = t_interval(table["rate"])
+        row = {"accuracy": table["rate"].mean(), "low": max(ends.low, 0.0), "high": min(ends.high, 1.0)}
+        if model in against:
+            gain = gains[f"{model} - {against[model]}"]
+            row |= {"against": against[model], "gain": gain.difference, "gain low": gain.low, "gain high": gain.high}
+        rows[model] = row | {"tokens": table["tokens"].mean(), "cut off": float(mine["truncated"].mean())}
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from transformers import PreTrainedModel
 
@@ -55,6 +56,24 @@ def screen_prompts(
         limit = sorted(row["length_spread"] for row in rows)[: max(1, round(uniform * len(rows)))]
         rows = [row for row in rows if limit and row["length_spread"] <= limit[-1]]
     return [row for row in rows for _ in range(2 if hard is not None and row["pass_rate"] <= hard else 1)]
+
+
+def steadiness(rollouts: pd.DataFrame, group: int) -> dict[str, float]:
+    """What the stabilisers are for, measured on a run's rollouts, with half-widths of 95% intervals over groups (ours).
+
+    `spread` (standard deviation of the tokens of a group over their mean), `informative` (share of groups with right and wrong
+    answers), `used` (share of completions that trained), `accuracy`.
+    """
+    groups = rollouts.groupby(np.arange(len(rollouts)) // group)
+    rate = groups["correct"].mean().astype(float)
+    found = {
+        "spread": groups["n_tokens"].std(ddof=0) / groups["n_tokens"].mean(),
+        "informative": ((rate > 0) & (rate < 1)).astype(float),
+        "used": groups["kept"].mean(),
+        "accuracy": rate,
+    }
+    means = {name: float(values.mean()) for name, values in found.items()}
+    return means | {f"{name} +-": float(1.96 * v.std(ddof=1) / len(v) ** 0.5) for name, v in found.items()}
 
 
 def rebalanced(correct: Sequence[bool | None], group: int, threshold: float, rng: np.random.Generator) -> list[bool]:

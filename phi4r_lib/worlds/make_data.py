@@ -15,6 +15,7 @@ from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.worlds import code_world, math_world, planning_world, safety_world
 from phi4r_lib.worlds.math_world import Story
+from phi4r_lib.worlds.planning_verifier import graded_tasks, smallest_tasks
 from phi4r_lib.worlds.words import frame_named
 
 LICENCE = "MIT"
@@ -188,9 +189,12 @@ def write_worlds(data: Path, seed: int = 20250430) -> dict[str, int]:
     for name, problems in files.items():
         # Every row is judged by the default verifier, which the files therefore leave out.
         write_rows(data / name, (problem.model_dump(exclude={"verifier"}) for problem in problems))
+    plans = [*graded_tasks("ways", 30), *graded_tasks("calendar", 30), *smallest_tasks(12)]
+    write_rows(data / "benchmarks/plans.jsonl", (problem.model_dump() for problem in plans))
     golds = gold | open_gold | code_gold | train_safety_gold | safety_gold
     write_gold(data / "seeds/gold.jsonl", golds.items())
-    return {name: len(problems) for name, problems in files.items()} | {"seeds/gold.jsonl": len(golds)}
+    counts = {name: len(problems) for name, problems in files.items()}
+    return counts | {"benchmarks/plans.jsonl": len(plans), "seeds/gold.jsonl": len(golds)}
 
 
 def write_gold(path: Path, items: Iterable[tuple[str, str]]) -> None:

@@ -14,7 +14,7 @@ from phi4r_lib.train.callbacks import Journal
 from phi4r_lib.train.grpo import run_grpo
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 from phi4r_lib.train.sft import run_sft
-from phi4r_lib.train.stabilisers import cooled, rebalanced, screen_prompts, sharpened
+from phi4r_lib.train.stabilisers import cooled, rebalanced, screen_prompts, sharpened, steadiness
 
 SETTINGS = GrpoSettings(
     steps=4, prompts=4, group=8, micro_batches=2, learning_rate=1e-3, warmup_steps=1, beta=0.001, entropy=0.001,
@@ -36,6 +36,14 @@ def test_all_right_ones_stay_with_as_many_wrong_ones_and_easy_groups_go():
     chosen = {tuple(rebalanced(correct[:8], 8, 0.5, np.random.default_rng(seed))) for seed in range(20)}
     assert len(chosen) > 1 and tuple(flags[:8]) == tuple(rebalanced(correct[:8], 8, 0.5, np.random.default_rng(0)))
     assert sum(rebalanced(correct, 8, 1.0, rng)) == 4 + 8
+
+
+def test_steadiness_by_hand():
+    table = pd.DataFrame({"correct": [True, False, True, True], "kept": [True, True, False, False]})
+    table = table.assign(correct=table["correct"].astype("boolean"), n_tokens=[10, 30, 20, 20])
+    found = steadiness(table, 2)
+    assert (found["spread"], found["informative"], found["used"], found["accuracy"]) == (0.25, 0.5, 0.5, 0.75)
+    assert found["spread +-"] == pytest.approx(1.96 * 0.125**0.5 / 2**0.5)
 
 
 def test_the_temperature_falls_over_the_first_half():

@@ -248,9 +248,10 @@ def _grpo(cell: Cell, options: Options, profile: Profile, start: Path, system: s
     file = cell.folder / "prompts.jsonl"
     write_rows(file, rows)
     validation = load_problems(home() / profile.data.validation)
-    report = run_grpo(
-        start, file, cell.folder / "grpo", profile.grpo, validation=validation, system=system, seed=cell.seed
-    )
+    settings = profile.grpo.model_copy(
+        update={"lengths": "scaled"}
+    )  # one reward for all arms, whatever they start from
+    report = run_grpo(start, file, cell.folder / "grpo", settings, validation=validation, system=system, seed=cell.seed)
     steps = Journal(report.metrics).rows("train")
     made = sum(row.get("tokens", 0.0) for row in steps) * profile.grpo.prompts * profile.grpo.group
     informative = sum(row.get("groups_informative", 0.0) for row in steps) / max(len(steps), 1)

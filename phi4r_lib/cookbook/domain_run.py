@@ -255,6 +255,7 @@ def short(run: Run, settings: Settings, steps: int | None = None) -> Any:
         "steps": count, "prompts": settings.prompts, "micro_batches": settings.micro_batches,
         "learning_rate": settings.learning_rate, "schedule": "constant", "warmup_steps": min(2, count - 1),
         "max_tokens": settings.max_tokens, "eval_max_tokens": None, "eval_every": max(1, count // 4), "eval_samples": 1,
+        "lengths": "scaled",
     }  # fmt: skip
     return run.profile.grpo.model_copy(update=change)
 

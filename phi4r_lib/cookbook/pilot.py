@@ -253,6 +253,7 @@ def _reinforce(profile: Profile, model: Path, asked: list[Any], folder: Path, st
     rows = [asked[n % len(asked)] | {"id": str(n)} for n in range(max(len(asked), grpo.prompts))]
     write_rows(folder / "rl.jsonl", rows)
     change = {"steps": steps, "eval_every": 10**6, "eval_problems": 1, "max_clipped": 1.0, "filter_groups": False}
+    change |= {"lengths": "scaled"}  # nothing is measured yet that quantiles could come from, and lengths cost nothing
     about = {"domain": "math", "source": "pilot", "licence": "pilot"}
     look = [Problem(id="look", prompt=rows[0]["prompt"][1]["content"], answer=rows[0]["answer"], **about)]
     began = time.perf_counter()

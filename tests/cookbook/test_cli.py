@@ -116,6 +116,7 @@ def test_an_interrupt_while_modules_load_ends_in_one_line(tmp_path, module):
     (tmp_path / "sitecustomize.py").write_text(
         f"""
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it, as a shell's & does
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:

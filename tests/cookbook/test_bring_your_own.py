@@ -36,7 +36,9 @@ def stranger(tmp_path_factory):
         for row in [json.loads(line) for line in (ROOT / "data/seeds/math.jsonl").open()][:70]:
             own = {key: row[key] for key in ("id", "prompt", "meta")} | {"answer": gold[row["id"]]}
             file.write(json.dumps(shown[0] | own) + "\n")
-    return folder, os.environ | {"PYTHONPATH": os.pathsep.join([".", str(ROOT)])}
+    for name in ("data", "notebooks"):  # the repository's own, beside the stranger's files
+        (folder / name).symlink_to(ROOT / name)
+    return folder, os.environ | {"PYTHONPATH": os.pathsep.join([".", str(ROOT)]), "PHI4R_HOME": str(folder)}
 
 
 def phi4r(stranger, *args):

@@ -59,7 +59,7 @@ def test_validate_judges_every_answer(stranger):
 def test_a_verifier_of_ones_own_runs_through_the_recipe_and_the_checklist(stranger):
     out = stranger[0] / "runs" / "guess"
     only = [part for number in STAGES for part in ("--only", number)]
-    done = phi4r(stranger, "run", "--profile", "own/guess.yaml", "--out", str(out), *only)
+    done = phi4r(stranger, "run", "--profile", "own/guess.yaml", "--seeds", "own/guesses.jsonl", "--out", str(out), *only)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     results = {number: state.read_json(next(out.glob(f"{number}_*/results.json"))) for number in STAGES}
     gates = results["08"]["gates"]

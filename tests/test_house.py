@@ -70,7 +70,9 @@ def test_no_imports_in_a_circle():
 
 
 def test_modules_are_at_most_350_lines():
-    long = {name: count for name, path in MODULES.items() if (count := path.read_text().count("\n")) > 350}
+    long = {
+        name: count for name, path in MODULES.items() if (count := path.read_text(encoding="utf-8").count("\n")) > 350
+    }
     assert not long
 
 

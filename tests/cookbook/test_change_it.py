@@ -11,7 +11,7 @@ import pytest
 from phi4r_lib.cookbook import state
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text().partition("## Change it")[2].partition("\n## ")[0]
+SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Change it")[2].partition("\n## ")[0]
 FILES = dict(re.findall(r"^```\w+ (own/\S+)\n(.*?)^```$", SECTION, flags=re.MULTILINE | re.DOTALL))
 
 
@@ -53,7 +53,7 @@ def test_they_run_through_the_command_and_a_change_of_any_of_them_counts(own):
         ("own/10_tickets.ipynb", "'answers'", "'given'", "notebook changed"),
     ]:
         path = own.root / name
-        before = path.read_text()
+        before = path.read_text(encoding="utf-8")
         assert old in before
         path.write_text(before.replace(old, new))
         assert says in phi4r(own, "plan", "--profile", "own/mine.yaml", "--only", "10").stdout
@@ -64,7 +64,7 @@ def test_status_and_report_know_the_notebook(own):
     assert phi4r(own, "run", "--profile", "own/mine.yaml", "--only", "10").returncode == 0
     status = phi4r(own, "status", "--profile", "own/mine.yaml").stdout
     assert re.search(r"^10_tickets +done", status, flags=re.MULTILINE)
-    page = (own.root / "runs/mine/report.html").read_text()
+    page = (own.root / "runs/mine/report.html").read_text(encoding="utf-8")
     assert "10_tickets.html" in page and "<td>answers</td><td>4</td>" in page
 
 

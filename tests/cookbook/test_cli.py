@@ -101,14 +101,14 @@ def test_run_status_report_and_failure(house, capsys):
     args = ["run", "--seeds", "own.jsonl", "--map", "prompt=question", "--out", "runs/mine"]
     code, out, _ = phi4r(capsys, *args)
     assert code == 0 and "report: runs/mine/report.html" in out and "figures: runs/mine/01_edge/figures" in out
-    page = (house.root / "runs/mine/report.html").read_text()
+    page = (house.root / "runs/mine/report.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in page and "01_edge.html" in page and "<td>seeds</td><td>2</td>" in page
     code, out, _ = phi4r(capsys, "status", "--out", "runs/mine")
     assert code == 0 and "done" in out
     house.notebook("02_rewrite.ipynb", "run.need('01_edge/nothing.jsonl')", needs=("01_edge",))
     code, out, _ = phi4r(capsys, *args)
     assert code == 1 and "kept" in out and "run notebooks/01_edge.ipynb first" in out
-    assert "FAILED" in out and "failed" in (house.root / "runs/mine/report.html").read_text()
+    assert "FAILED" in out and "failed" in (house.root / "runs/mine/report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("module", ["argparse", "pydantic", "phi4r_lib.cookbook.profile", "phi4r_lib.problems.rows"])

@@ -19,7 +19,7 @@ def page_of(house, results, message=None):
     out = house.root / "runs/cpu"
     state.update_notebook(out, "05", status="failed" if message else "done", seconds=3.0, peak_mb=5, message=message)
     state.write_json(out / "05_variance/results.json", results)
-    return report.write(out).read_text()
+    return report.write(out).read_text(encoding="utf-8")
 
 
 def test_models_and_differences_stand_in_the_page(house):
@@ -38,7 +38,7 @@ def test_headline_is_shown_first_and_text_is_escaped(house):
 def test_page_of_a_run_without_results_still_opens(house):
     out = house.root / "runs/cpu"
     state.write_json(out / "run.json", {})
-    page = report.write(out).read_text()
+    page = report.write(out).read_text(encoding="utf-8")
     assert "No accuracies over many runs yet" in page and not re.search(r"\$[a-z]+", page)
 
 
@@ -63,7 +63,7 @@ def test_equal_runs_are_stacked_not_hidden():
 
 def test_results_are_read_not_changed(house):
     page_of(house, {"models": MODELS, "comparisons": []})
-    stored = json.loads((house.root / "runs/cpu/05_variance/results.json").read_text())
+    stored = json.loads((house.root / "runs/cpu/05_variance/results.json").read_text(encoding="utf-8"))
     assert stored["models"] == MODELS
 
 
@@ -78,7 +78,7 @@ def test_a_page_follows_its_notebook_whatever_the_clock_says(house):
         os.utime(path, (0, 0))
         report.render_notebooks(out)
         page = path.with_suffix(".html")
-        assert text in page.read_text()
+        assert text in page.read_text(encoding="utf-8")
     before = page.stat().st_ino
     report.render_notebooks(out)
     assert page.stat().st_ino == before
@@ -115,6 +115,6 @@ def test_contents_link_to_sections_figures_and_executed_notebooks(house):
     for link in links:
         assert f'id="{link[1:]}"' in page if link.startswith("#") else (out / link).is_file()
     assert 'alt="Three hills, the last one &lt;right&gt;"' in page
-    executed = (out / "notebooks/05_variance.html").read_text()
+    executed = (out / "notebooks/05_variance.html").read_text(encoding="utf-8")
     assert re.search(r"<details>\s*<summary>Check of exercise 1</summary>", executed)
     assert 'alt="A hill &amp; a hole"' in executed

@@ -50,7 +50,7 @@ def test_inspect_json_log():
 
 def test_inspect_sample_that_broke_off_is_lost_not_dropped(tmp_path):
     (path,) = (LOGS / "inspect").glob("*.json")
-    log = json.loads(path.read_text())
+    log = json.loads(path.read_text(encoding="utf-8"))
     log["samples"][0] |= {"error": {"message": "connection lost"}, "scores": None}
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps(log))

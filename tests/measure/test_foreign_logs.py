@@ -348,7 +348,7 @@ def test_the_command_prints_what_it_took(tmp_path, capsys):
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "on new problems like these expect 0.0% to 11.4%" in said and "(95% interval 0.0% to 4." in said
-    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    found = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert found["models"]["new"]["interval_population"][1] == pytest.approx(0.1135, abs=1e-4)
-    assert "0.0% to 11.4%" in (tmp_path / "out" / "page.html").read_text()
+    assert "0.0% to 11.4%" in (tmp_path / "out" / "page.html").read_text(encoding="utf-8")
     assert main([*arguments, "--map", "correct=ok"]) == 2 and "given twice" in capsys.readouterr().err

@@ -73,7 +73,9 @@ def test_saturation_is_the_upper_limit_below_the_gain():
 
 def test_the_decision_is_a_file(tmp_path):
     decision = decide(RULE, [0.05, 0.06, 0.055, 0.05])
-    content = json.loads(write_promotion(tmp_path / "promote.json", RULE, {"edge": decision}).read_text())
+    content = json.loads(
+        write_promotion(tmp_path / "promote.json", RULE, {"edge": decision}).read_text(encoding="utf-8")
+    )
     assert content["rule"]["gain"] == 0.05
     assert content["arms"]["edge"]["verdict"] == decision.verdict
     assert not list(tmp_path.glob("*.partial"))

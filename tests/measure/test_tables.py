@@ -228,9 +228,9 @@ def test_command_writes_page_figures_results_and_verdict(tmp_path, capsys):
     save_answers(pd.concat([frame(TOY, "a"), frame(TOY * 0, "b")], ignore_index=True), store)
     out = tmp_path / "out"
     assert main(["variance", str(store), "--compare", "a", "b", "--out", str(out)]) == 0
-    found = json.loads((out / "results.json").read_text())
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert found["comparisons"][0]["difference"] == 0.5
-    page = (out / "page.html").read_text()
+    page = (out / "page.html").read_text(encoding="utf-8")
     for name in re.findall(r'src="([^"]+)"', page):
         assert (out / name).is_file() and (out / name).with_suffix(".png").is_file()
     assert 'alt="Histogram of the accuracy' in page and "<dt>sign-flip test</dt>" in page and 'name="viewport"' in page

@@ -30,7 +30,7 @@ def values(text):
 
 def shown(path):
     """The numbers that outputs, code and profiles of a notebook show."""
-    texts = [(ROOT / "notebooks" / "profiles" / f"{name}.yaml").read_text() for name in ("base", "cpu")]
+    texts = [(ROOT / "notebooks" / "profiles" / f"{name}.yaml").read_text(encoding="utf-8") for name in ("base", "cpu")]
     for cell in cells(path, "code"):
         texts.append(source(cell))
         for output in cell["outputs"]:

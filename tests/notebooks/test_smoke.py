@@ -20,10 +20,10 @@ pytestmark = pytest.mark.slow
 
 def test_nobody_is_contacted(smoke, connects):
     probe = [sys.executable, "-c", "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"]
-    seen = connects[0].read_text() if connects[0].exists() else ""
+    seen = connects[0].read_text(encoding="utf-8") if connects[0].exists() else ""
     subprocess.run(probe, env=os.environ | connects[1], check=True)
     assert not seen, seen
-    assert "127.0.0.1" in connects[0].read_text()  # the recorder works
+    assert "127.0.0.1" in connects[0].read_text(encoding="utf-8")  # the recorder works
 
 
 def test_pages_load_nothing_from_outside(smoke):
@@ -36,7 +36,7 @@ def test_pages_load_nothing_from_outside(smoke):
 
 
 def manifest(out):
-    return json.loads((out / "run.json").read_text())
+    return json.loads((out / "run.json").read_text(encoding="utf-8"))
 
 
 def test_every_notebook_is_done_with_results(smoke):
@@ -53,7 +53,7 @@ def test_memory_stays_below_four_gigabytes(smoke):
 
 
 def test_variance_results_have_the_agreed_shape(smoke):
-    results = json.loads((smoke[0] / "05_variance" / "results.json").read_text())
+    results = json.loads((smoke[0] / "05_variance" / "results.json").read_text(encoding="utf-8"))
     runs = load_profile("smoke").variance.runs
     assert set(results["models"]) >= {"base", "sft", "grpo"}
     for facts in results["models"].values():
@@ -98,7 +98,7 @@ def test_artefacts_load_with_common_tools(smoke):
 
 
 def test_report_shows_every_notebook_and_figure(smoke):
-    page = (smoke[0] / "report.html").read_text()
+    page = (smoke[0] / "report.html").read_text(encoding="utf-8")
     for path in NOTEBOOKS.values():
         assert f"notebooks/{path.stem}.html" in page
         assert (smoke[0] / "notebooks" / f"{path.stem}.html").is_file()

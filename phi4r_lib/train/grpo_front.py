@@ -5,6 +5,7 @@ Importing it loads torch and TRL. Not here: any code.
 
 from phi4r_lib.models.chat import side_by_side
 from phi4r_lib.models.engine import SamplingSettings, as_messages
+from phi4r_lib.models.store import read_samples
 from phi4r_lib.problems.answers import extract_answer
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.shares import wilson

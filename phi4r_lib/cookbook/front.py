@@ -10,3 +10,4 @@ from phi4r_lib.cookbook.plan import recorded, status_lines
 from phi4r_lib.cookbook.profile import ProfileError, load_profile
 from phi4r_lib.cookbook.progress import ProgressBar
 from phi4r_lib.cookbook.run import MissingArtefact, open_run
+from phi4r_lib.cookbook.trial import run_trial

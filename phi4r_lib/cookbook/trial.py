@@ -97,6 +97,14 @@ def refuse_other_trainings(sweep: Sweep, out: Path) -> None:
             )
 
 
+def sweep_in(run: Run, name: str, facts: Mapping[str, Any]) -> Sweep:
+    """The sweep of a trial: its cells read this run's artefacts, with its profile and its overrides."""
+    own = state.read_json(run.out / "run.json").get("overrides") or {}
+    common = {**facts["common"], "set": own | facts["common"].get("set", {})}
+    about = {"name": name, "profile": run.source, "start": str(run.out), "common": common}
+    return sweep_of({**facts, **about}, f"trial '{name}'")
+
+
 def run_trial(
     run: Run,
     name: str,
@@ -116,13 +124,9 @@ def run_trial(
     Raises UserError for arms that cannot run, or that another trial trained otherwise under the same name; a failed cell
     raises RuntimeError with its reason, the others are kept.
     """
-    common = dict(common or {})
-    common["set"] = state.read_json(run.out / "run.json").get("overrides", {}) | common.get("set", {})
-    raw = {
-        "name": name, "profile": run.source, "start": str(run.out), "reference": reference, "equal": equal,
-        "seeds": seeds if isinstance(seeds, int) else list(seeds), "common": common, "arms": dict(arms),
-    }  # fmt: skip
-    sweep = sweep_of(raw, f"trial '{name}'")
+    count = seeds if isinstance(seeds, int) else list(seeds)
+    facts = {"seeds": count, "reference": reference, "equal": equal, "common": common or {}, "arms": dict(arms)}
+    sweep = sweep_in(run, name, facts)
     out = run.folder("06_trial")
     run.reads.code |= set(code_of_cells(sweep))
     refuse_other_trainings(sweep, out)

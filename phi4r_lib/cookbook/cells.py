@@ -218,6 +218,8 @@ def _own(cell: Cell, options: Options, profile: Profile, start: Path, system: st
             made += sum(sample.tokens for sample in samples)
     engine.close()
     rows = [row for row in rows if parse_thinking(row["messages"][-1]["content"]).valid]
+    if not rows:  # nothing was right, so there is nothing to learn from
+        return start, {"rows": 0, "trained_tokens": 0, "generated_tokens": made}
     model, facts = _fine_tune(cell, profile, start, rows)
     return model, facts | {"generated_tokens": made}
 

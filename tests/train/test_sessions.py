@@ -24,7 +24,7 @@ CHILDREN.set_forkserver_preload(
 WRITES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 TIMES = ("seconds_sampling", "step_time")
 SFT = SftSettings(
-    passes=2.5, learning_rate=1e-3, batch_size=2, block=64, warmup_steps=1, weight_decay=1e-4, eval_every=2,
+    passes=2.5, learning_rate=1e-2, batch_size=2, block=64, warmup_steps=1, weight_decay=1e-4, eval_every=2,
     eval_problems=12, eval_max_tokens=24,
 )  # fmt: skip
 GRPO = GrpoSettings(

@@ -67,9 +67,9 @@ def _in_float32(kind: type[SFTTrainer]) -> type[SFTTrainer]:
     """The trainer with its attention in float32, everything else in bf16 as before: what a CPU is faster with."""
 
     class Float32Attention(kind):
-        def compute_loss(self, model, *args, **kwargs):
+        def training_step(self, model, *args, **kwargs):  # backward as well: checkpointing computes layers again there
             with float32_attention(self.accelerator.unwrap_model(model)):
-                return super().compute_loss(model, *args, **kwargs)
+                return super().training_step(model, *args, **kwargs)
 
     return Float32Attention
 

@@ -23,6 +23,7 @@ from phi4r_lib.problems.shares import wilson
 from phi4r_lib.problems.verify import Verdict, Verifiers, right_share, verify_samples
 from phi4r_lib.train.ranks import gathered, on_first, wait, whole_weights
 from phi4r_lib.train.session import seal
+from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
 
 
 class Journal:
@@ -129,6 +130,16 @@ class ValidationCallback(TrainerCallback):
             self.journal.write("validation", step, values)
 
         on_first(work)
+
+
+def validation_sampling(settings: SftSettings | DpoSettings | GrpoSettings, seed: int) -> SamplingSettings:
+    """How validation problems are sampled while a model trains: one seed for every look; GRPO's limit is that of its rollouts."""
+    return SamplingSettings(
+        n=settings.eval_samples,
+        temperature=settings.eval_temperature,
+        max_tokens=settings.eval_max_tokens or settings.max_tokens,
+        seed=seed,
+    )
 
 
 def validate(

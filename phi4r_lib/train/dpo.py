@@ -18,19 +18,18 @@ from datasets import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 from trl import DPOTrainer
 
-from phi4r_lib.models.engine import Progress, SamplingSettings
+from phi4r_lib.models.engine import Progress
 from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
-from phi4r_lib.train.batching import rows_that_fit, split
-from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
+from phi4r_lib.train.arguments import common_arguments, pass_arguments
+from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model, validation_sampling
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.packing import IGNORE, encode_conversation
 from phi4r_lib.train.ranks import on_first, whole_weights
 from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
 from phi4r_lib.train.settings import DpoSettings
-from phi4r_lib.train.sft_trainer import WAIT, sharding
 from phi4r_lib.train.stopping import train_heeding
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def run_dpo(
     journal = Journal(session.work / "metrics.jsonl")
     callbacks: list[TrainerCallback] = [JournalCallback(journal, progress)]
     if validation:
-        watch = _sampling(settings, seed), settings.eval_every, system
+        watch = validation_sampling(settings, seed), settings.eval_every, system
         problems = list(validation)[: settings.eval_problems]
         callbacks.append(ValidationCallback(journal, tokenizer, problems, *watch, verifiers=verifiers))
     trainer = dpo_trainer(
@@ -223,40 +222,13 @@ def _arguments(
 ) -> DPOConfig:
     from trl import DPOConfig
 
-    fit = settings.micro_batch or rows_that_fit(model.config, settings, device)
-    parts = split(settings.batch_size, fit, "dpo.batch_size")
     ours = dict(
-        output_dir=str(Path(work) / "checkpoints"),
-        num_train_epochs=settings.passes,
-        per_device_train_batch_size=parts.rows,
-        gradient_accumulation_steps=parts.passes,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
         beta=settings.beta,
         max_length=None,  # nothing is cut off: longer pairs were left out
-        bf16=True,  # autocast: weights and optimizer stay in float32
         gradient_checkpointing=settings.checkpointing,
-        logging_steps=1,
-        save_steps=settings.eval_every,
-        seed=seed,
-        ddp_timeout=WAIT,
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=False,
-        report_to=settings.report_to,
-        disable_tqdm=True,
     )
-    return DPOConfig(**ours | sharding(settings, device) | changes)
-
-
-def _sampling(settings: DpoSettings, seed: int) -> SamplingSettings:
-    return SamplingSettings(
-        n=settings.eval_samples,
-        temperature=settings.eval_temperature,
-        max_tokens=settings.eval_max_tokens,
-        seed=seed,
-    )
+    shared = common_arguments(settings, work, seed, device) | pass_arguments(model.config, settings, device, "dpo")
+    return DPOConfig(**shared | ours | changes)
 
 
 def _report(out: Path, facts: Mapping[str, Any]) -> DpoReport:

@@ -17,14 +17,21 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 
-from phi4r_lib.models.engine import Progress, SamplingSettings
+from phi4r_lib.models.engine import Progress
 from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.batching import check_grpo
-from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, best_row, kept_folder
+from phi4r_lib.train.callbacks import (
+    Journal,
+    JournalCallback,
+    ValidationCallback,
+    best_row,
+    kept_folder,
+    validation_sampling,
+)
 from phi4r_lib.train.grpo_arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.lengths import reward_of
@@ -112,12 +119,7 @@ def run_grpo(
     check_grpo(AutoConfig.from_pretrained(model_dir), settings, prompt, where)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")
     journal = Journal(session.work / "metrics.jsonl")
-    sampling = SamplingSettings(
-        n=settings.eval_samples,
-        temperature=settings.eval_temperature,
-        max_tokens=settings.eval_max_tokens or settings.max_tokens,
-        seed=seed,
-    )
+    sampling = validation_sampling(settings, seed)
     problems = list(validation)[: settings.eval_problems]
     every = settings.eval_every
     watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, settings.keep, verifiers)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedTokenizerBase
 
+from phi4r_lib.train.arguments import common_arguments
 from phi4r_lib.train.ranks import processes
 from phi4r_lib.train.settings import GrpoSettings
-from phi4r_lib.train.sft_trainer import WAIT, sharding
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -26,7 +26,6 @@ def grpo_arguments(
     from trl import GRPOConfig
 
     ours = dict(
-        output_dir=str(work / "checkpoints"),
         max_steps=settings.steps,
         per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // processes(),
         gradient_accumulation_steps=settings.micro_batches,
@@ -35,10 +34,6 @@ def grpo_arguments(
         temperature=settings.temperature,
         top_k=0,
         top_p=1.0,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
         beta=settings.beta,
         use_bias_correction_kl=settings.bias_corrected_kl,
         entropy_coef=settings.entropy,
@@ -46,18 +41,10 @@ def grpo_arguments(
         epsilon_high=settings.clip_high,
         loss_type={"token": "dapo", "sequence": "grpo"}[settings.loss],
         scale_rewards=settings.scale,
-        bf16=True,  # autocast: weights and optimizer stay in float32
         gradient_checkpointing=settings.checkpointing,
-        logging_steps=1,
-        save_steps=settings.eval_every,
-        seed=seed,
-        ddp_timeout=WAIT,
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=False,
-        report_to=settings.report_to,
-        disable_tqdm=True,
     )
-    return GRPOConfig(**ours | sampler_arguments(settings, prompt) | sharding(settings, device) | changes)
+    shared = common_arguments(settings, work, seed, device)
+    return GRPOConfig(**shared | ours | sampler_arguments(settings, prompt) | changes)
 
 
 def sampler_arguments(settings: GrpoSettings, prompt: int) -> dict[str, Any]:

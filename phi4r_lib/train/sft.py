@@ -23,13 +23,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from phi4r_lib.models.engine import Progress, SamplingSettings
+from phi4r_lib.models.engine import Progress
 from phi4r_lib.models.fast.on_gpu import steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import add_think_tokens, double_rope_base
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
-from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model
+from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model, validation_sampling
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.packing import IGNORE, encode_conversation, pack, unpacked
 from phi4r_lib.train.ranks import on_first, whole_weights
@@ -136,12 +136,7 @@ def run_sft(
     journal = Journal(session.work / "metrics.jsonl")
     callbacks: list[Any] = [JournalCallback(journal, progress)]
     if validation:
-        sampling = SamplingSettings(
-            n=settings.eval_samples,
-            temperature=settings.eval_temperature,
-            max_tokens=settings.eval_max_tokens,
-            seed=seed,
-        )
+        sampling = validation_sampling(settings, seed)
         problems = list(validation)[: settings.eval_problems]
         watch = (problems, sampling, settings.eval_every, system)
         callbacks.append(ValidationCallback(journal, tokenizer, *watch, verifiers=verifiers))

@@ -14,16 +14,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from phi4r_lib.models.fast.attention import float32_attention
 from phi4r_lib.models.fast.on_gpu import bf16_activations, compile_layers
 from phi4r_lib.models.fast.packed_attention import PACKED, attend_packed, can_attend_packed
-from phi4r_lib.train.batching import rows_that_fit, split
+from phi4r_lib.train.arguments import common_arguments, pass_arguments
 from phi4r_lib.train.packing import BlockCollator
 from phi4r_lib.train.session import training_device
-from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
+from phi4r_lib.train.settings import SftSettings
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from trl import SFTTrainer
-
-WAIT = 7200  # seconds that processes wait for one that validates or writes
 
 
 def sft_trainer(
@@ -89,42 +87,12 @@ def prepare_attention(model: PreTrainedModel, settings: SftSettings, device: str
 def _arguments(model, work: Path, settings: SftSettings, seed: int, device: str, changes: dict[str, Any]):
     from trl import SFTConfig
 
-    fit = settings.micro_batch or rows_that_fit(model.config, settings, device)
-    parts = split(settings.batch_size, fit, "sft.batch_size")
     ours = dict(
-        output_dir=str(work / "checkpoints"),
-        num_train_epochs=settings.passes,
-        per_device_train_batch_size=parts.rows,
-        gradient_accumulation_steps=parts.passes,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
         max_length=settings.block,
-        bf16=True,  # autocast: weights and optimizer stay in float32
         gradient_checkpointing=bool(settings.checkpointing),
         gradient_checkpointing_kwargs={"selective": True} if settings.checkpointing == "selective" else None,
         dataset_kwargs={"skip_prepare_dataset": True},  # packed here, block by block (see packing.py)
         remove_unused_columns=False,
-        logging_steps=1,
-        save_steps=settings.eval_every,
-        seed=seed,
-        ddp_timeout=WAIT,
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=False,
-        report_to=settings.report_to,
-        disable_tqdm=True,
     )
-    return SFTConfig(**ours | sharding(settings, device) | changes)
-
-
-def sharding(settings: SftSettings | GrpoSettings | DpoSettings, device: str) -> dict[str, Any]:
-    """Arguments for weights, gradients and optimizer shared out over the processes (FSDP2), with sharded checkpoints.
-
-    Raises ValueError on a CPU, where accelerate knows replicas only.
-    """
-    if settings.launch.sharding == "ddp":
-        return {}
-    if device == "cpu":
-        raise ValueError("launch.sharding: fsdp needs GPUs; on a CPU take ddp")
-    return {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
+    shared = common_arguments(settings, work, seed, device) | pass_arguments(model.config, settings, device, "sft")
+    return SFTConfig(**shared | ours | changes)

@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 import torch
 
+from phi4r_lib.train.arguments import WAIT
 from phi4r_lib.train.launch import PROGRESS, restored
 from phi4r_lib.train.session import training_device
-from phi4r_lib.train.sft_trainer import WAIT
 
 WATCH = 0.5  # seconds between two looks at whether the driver lives
 

@@ -4,22 +4,17 @@ The data is shaped like what belongs there (its keys, any values), so that the f
 """
 
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typed import JSON, phi4r
 
-from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.profile import load_profile
 from phi4r_lib.cookbook.sections import Profile
 from phi4r_lib.problems.schema import Problem
 
-NUMBERS = st.integers() | st.floats(allow_nan=False)
-JSON = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(max_size=8) | st.sampled_from(["cpu", "base", "data/seeds.jsonl"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 SECTIONS = ("data", "models", "edge", "sft", "grpo", "mixture", "variance", "verifiers", "notebooks", "deadlines")
 INNER = sorted(
     {name for key in SECTIONS[:7] for name in getattr(Profile.model_fields[key].annotation, "model_fields", {})}
@@ -61,11 +56,7 @@ ODD = {
 
 def one_line(capsys, *args):
     """Exit code of a command that either does what it is asked or says in one line why not."""
-    try:
-        code = main(list(args))
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capsys.readouterr()
+    code, out, err = phi4r(capsys, *args)
     assert code in (0, 2) and "Traceback" not in out + err
     assert code == 0 or len((err or out).strip().splitlines()) <= 12, err
     return code
@@ -120,8 +111,6 @@ def test_odd_yaml_is_refused_by_line(house, capsys, name):
 
 @pytest.mark.parametrize("what", ["fifo", "folder", "device"])
 def test_what_is_no_file_is_refused(house, capsys, what):
-    import os
-
     house.notebook("01_edge.ipynb")
     path = house.root / "odd"
     {"fifo": os.mkfifo, "folder": os.mkdir, "device": lambda p: os.symlink("/dev/zero", p)}[what](path)

@@ -7,20 +7,14 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typed import JSON, phi4r
 
 from phi4r_lib.cookbook import lineage, runner, state
-from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.home import UserError
 from phi4r_lib.cookbook.profile import load_profile
 from phi4r_lib.problems.rows import DiskFull
 from phi4r_lib.problems.sandbox import sandbox_problem
 
-NUMBERS = st.integers() | st.floats(allow_nan=False)
-JSON = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 PARTS = (
     "notebooks",
     "profile",
@@ -36,15 +30,6 @@ PARTS = (
 FACTS = ("status", "message", "seconds", "peak_mb", "folder", "notebook", "lineage", "outputs")
 RECORDS = st.dictionaries(st.sampled_from(["01", "05"]), JSON | st.dictionaries(st.sampled_from(FACTS), JSON))
 MANIFESTS = JSON | st.dictionaries(st.sampled_from(PARTS), JSON) | st.fixed_dictionaries({"notebooks": RECORDS})
-
-
-def phi4r(capsys, *args):
-    """(exit code, stdout, stderr)"""
-    try:
-        code = main(list(args))
-    except SystemExit as stop:
-        code = stop.code
-    return code, *capsys.readouterr()
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,9 @@ import subprocess
 import sys
 
 import pytest
-
-from phi4r_lib.cookbook.cli import main
+from typed import phi4r
 
 ROW = '{"id": "a", "domain": "math", "prompt": "1+1?", "source": "test", "licence": "MIT"}\n'
-
-
-def phi4r(capsys, *args):
-    """(exit code, stdout, stderr)"""
-    try:
-        code = main(list(args))
-    except SystemExit as stop:
-        code = stop.code
-    return code, *capsys.readouterr()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, load_problems
-from phi4r_lib.problems.verify import verify_samples
+from phi4r_lib.problems.verify import Verifiers, verify_samples
 
 THINK = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
 OTHER_SYSTEMS = ("You are an assistant.", "Answer the question.", "Please help with this problem.", "")
@@ -93,7 +93,7 @@ def train(cell: Cell) -> dict[str, Any]:
         start, more = _grpo(cell, options, profile, start, system)
         facts |= more
     asked = None if options.system == "none" or not _trained(options) else system
-    facts |= _measure(cell, options, start, asked)
+    facts |= _measure(cell, options, start, asked, profile.verifiers)
     if not options.weights:
         for folder in (cell.folder / "model", cell.folder / "grpo" / "model"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -212,7 +212,7 @@ def _own(cell: Cell, options: Options, profile: Profile, start: Path, system: st
         answers = engine.sample([row["prompt"] for row in asked], settings)
         first += len(asked)
         for row, samples in zip(asked, answers, strict=True):
-            verdicts = verify_samples([problem_of(row)] * len(samples), samples)
+            verdicts = verify_samples([problem_of(row)] * len(samples), samples, profile.verifiers)
             right = {s.text for s, verdict in zip(samples, verdicts, strict=True) if verdict.grade is Grade.RIGHT}
             rows += [{"messages": [*row["prompt"], {"role": "assistant", "content": text}]} for text in sorted(right)]
             made += sum(sample.tokens for sample in samples)
@@ -253,7 +253,8 @@ def _grpo(cell: Cell, options: Options, profile: Profile, start: Path, system: s
     settings = profile.grpo.model_copy(
         update={"lengths": "scaled"}
     )  # one reward for all arms, whatever they start from
-    report = run_grpo(start, file, cell.folder / "grpo", settings, validation=validation, system=system, seed=cell.seed)
+    about = {"system": system, "seed": cell.seed, "verifiers": profile.verifiers}
+    report = run_grpo(start, file, cell.folder / "grpo", settings, validation=validation, **about)
     steps = Journal(report.metrics).rows("train")
     made = sum(row.get("tokens", 0.0) for row in steps) * profile.grpo.prompts * profile.grpo.group
     informative = sum(row.get("groups_informative", 0.0) for row in steps) / max(len(steps), 1)
@@ -278,7 +279,9 @@ def average_weights(folders: Sequence[Path], out: Path) -> Path:
     return target
 
 
-def _measure(cell: Cell, options: Options, model: Path, system: str | None) -> dict[str, Any]:
+def _measure(
+    cell: Cell, options: Options, model: Path, system: str | None, verifiers: Verifiers | None = None
+) -> dict[str, Any]:
     from phi4r_lib.measure.evaluate import evaluate
 
     engine = open_engine(EngineSpec(kind="transformers", model=str(model), system=system))
@@ -286,7 +289,8 @@ def _measure(cell: Cell, options: Options, model: Path, system: str | None) -> d
     facts: dict[str, Any] = {}
     for name, file in options.benchmarks.items():
         problems: list[Problem] = load_problems(place_of(cell.start, file))[: options.limit]
-        answers = evaluate(engine, problems, options.runs, settings, cell.folder / "answers" / name)
+        place = cell.folder / "answers" / name
+        answers = evaluate(engine, problems, options.runs, settings, place, verifiers=verifiers)
         answers.to_parquet(cell.folder / f"{name}-answers.parquet")
         rates = answers.groupby("problem", sort=False).agg(rate=("correct", "mean"), tokens=("tokens", "mean"))
         rates.to_parquet(cell.folder / f"{name}.parquet")

@@ -23,7 +23,7 @@ from phi4r_lib.models.engine import Engine, Progress, SamplingSettings, as_messa
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, save_problems
-from phi4r_lib.problems.verify import verify_samples
+from phi4r_lib.problems.verify import Verifiers, verify_samples
 
 UNFILTERED = ("wrong answer", "no answer", "right", "same text", "surplus")  # reasons that say nothing about the form
 
@@ -90,6 +90,7 @@ def prompt_pool(
     max_tokens: int = 128,
     seed: int = 0,
     progress: Progress | None = None,
+    verifiers: Verifiers | None = None,
 ) -> Pool:
     """Prompts for GRPO with the class that the *current* model gives them, as prompts.jsonl below `out`.
 
@@ -105,7 +106,7 @@ def prompt_pool(
     rows = random.Random(seed).sample(rows, min(limit or len(rows), len(rows)))
     settings = SamplingSettings(n=answers, temperature=temperature, max_tokens=max_tokens, seed=seed)
     drawn = draw(model, [(row["id"], row["prompt"]) for row in rows], settings, out / "pass_rates", progress)
-    rates = [_rate(row, samples) for row, samples in zip(rows, drawn, strict=True)]
+    rates = [_rate(row, samples, verifiers) for row, samples in zip(rows, drawn, strict=True)]
     classed = [row | {"pass_rate": rate, "class": _class(rate)} for row, rate in zip(rows, rates, strict=True)]
     path = write_rows(out / "prompts.jsonl", classed)
     table = pd.crosstab(
@@ -140,8 +141,8 @@ def problem_of(row: Mapping[str, Any]) -> Problem:
     )
 
 
-def _rate(row: Mapping[str, Any], samples: Sequence[Any]) -> float:
-    verdicts = verify_samples([problem_of(row)] * len(samples), samples)
+def _rate(row: Mapping[str, Any], samples: Sequence[Any], verifiers: Verifiers | None) -> float:
+    verdicts = verify_samples([problem_of(row)] * len(samples), samples, verifiers)
     return sum(verdict.grade is Grade.RIGHT for verdict in verdicts) / len(samples)
 
 

@@ -262,7 +262,7 @@ def _why_kept(row: RewriteRow) -> str:
     return f"{row.vote_share:.0%} of {len(row.answers)} solutions agree on {row.answer}"
 
 
-def run_programs(rows: Sequence[RewriteRow], **limits: Any) -> list[RewriteRow]:
+def run_programs(rows: Sequence[RewriteRow], *, verifiers: Verifiers | None = None, **limits: Any) -> list[RewriteRow]:
     """Runs every kept program in the sandbox; dropped unless it prints the answer that the solutions agreed on.
 
     So word problem, program and answer confirm each other. `limits` go to `sandbox.run_python`. Where programs cannot be
@@ -272,13 +272,13 @@ def run_programs(rows: Sequence[RewriteRow], **limits: Any) -> list[RewriteRow]:
     if missing:
         dropped = {"kept": False, "reason": f"no sandbox: {missing}"}
         return [row.model_copy(update=dropped) if row.kept and row.kind == "program" else row for row in rows]
-    return [_ran(row, limits) if row.kept and row.kind == "program" else row for row in rows]
+    return [_ran(row, limits, verifiers) if row.kept and row.kind == "program" else row for row in rows]
 
 
-def _ran(row: RewriteRow, limits: Mapping[str, Any]) -> RewriteRow:
+def _ran(row: RewriteRow, limits: Mapping[str, Any], verifiers: Verifiers | None) -> RewriteRow:
     result = _run(row, limits)
     said = result.stdout.strip() if result.status == "ok" else None
-    if judge([row], [said])[0].grade is Grade.RIGHT:
+    if judge([row], [said], verifiers)[0].grade is Grade.RIGHT:
         return row.model_copy(update={"reason": f"{row.reason}; the program prints it"})
     did = f"prints {said[:40]!r}" if said is not None else f"ends with status '{result.status}'"
     return row.model_copy(update={"kept": False, "reason": f"wrong program: {did}, the solutions say {row.answer}"})
@@ -322,7 +322,7 @@ def check(
     rows = drop_unfaithful(drop_repeats(rows, known), parents, strict)
     rows = solve_again(rows, teacher, solve, min_share=min_share, parents=parents, progress=progress, **options)
     rows = drop_other_answers(rows, parents, verifiers)
-    return run_programs(drop_easy(rows, student, tries, easy=easy, **options))
+    return run_programs(drop_easy(rows, student, tries, easy=easy, **options), verifiers=verifiers)
 
 
 def reasons(rows: Iterable[RewriteRow]) -> dict[str, int]:

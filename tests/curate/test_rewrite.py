@@ -223,6 +223,14 @@ def test_programs_are_run_against_the_answer_agreed_on():
     assert "prints '7'" in done[1].reason and "status 'error'" in done[2].reason
 
 
+def test_a_program_is_judged_by_the_verifier_of_its_problem():
+    about = {"domain": "code", "source": "t", "licence": "MIT", "kind": "program", "kept": True, "model": "m"}
+    row = rewrite.RewriteRow(id="a", prompt="print(8)\nWhat does it print?", answer="rule", verifier="even", **about)
+    odd = row.model_copy(update={"id": "b", "prompt": "print(7)\nWhat does it print?"})
+    done = rewrite.run_programs([row, odd], verifiers={"even": EvenVerifier()}, allow_unsandboxed=True)
+    assert [one.kept for one in done] == [True, False]
+
+
 def test_a_prompt_file_without_its_placeholder_is_refused(tmp_path):
     (tmp_path / "rewrite.txt").write_text("Rewrite it.")
     with pytest.raises(ValueError, match="must contain"):

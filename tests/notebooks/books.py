@@ -16,7 +16,7 @@ SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n.*?```python\n(.
 def command(*args, cwd=ROOT, before=(), **env):
     """A module run as a command; returns the finished process."""
     line = [*before, sys.executable, "-m", *args]
-    return subprocess.run(line, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=840)
+    return subprocess.run(line, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=3600)
 
 
 def cells(path, kind=None):

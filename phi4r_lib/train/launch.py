@@ -8,9 +8,11 @@ processes do (worker.py, sft.py, grpo.py) and how they share a batch (batching.p
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
+import io
 import json
 import os
 import re
@@ -28,6 +30,7 @@ from typing import Any, ParamSpec, TypeVar
 import psutil
 from pydantic import BaseModel
 
+from phi4r_lib.train.session import NOTE
 from phi4r_lib.train.settings import LaunchSettings
 from phi4r_lib.train.stopping import STOP_FILE, Request, heeding
 
@@ -54,9 +57,13 @@ def in_group(train: Callable[P, R]) -> Callable[P, R]:
         count = group_size(wanted, given.get("device", "auto"))
         if is_member() or (count == 1 and wanted.hosts == 1 and wanted.sharding == "ddp"):
             return train(*args, **kwargs)
-        progress = given.pop("progress", None)
+        progress, note = given.pop("progress", None), Path(given["out"]) / NOTE
+        before = note.stat().st_mtime_ns if note.exists() else None
         run_group(f"{train.__module__}:{train.__qualname__}", given, Path(given["out"]), wanted, count, progress)
-        return train(*args, **kwargs)
+        if note.stat().st_mtime_ns == before:
+            return train(*args, **kwargs)
+        with contextlib.redirect_stdout(io.StringIO()):  # "finished before" would be said of what just ended
+            return train(*args, **kwargs)
 
     return run
 

@@ -211,10 +211,17 @@ def used_code(cells: Iterable[str]) -> list[Path]:
 
 def workers(path: Path) -> set[Path]:
     """Source files of the library that a module starts as processes of their own, named in its text as files or modules."""
-    texts = {node.value for node in ast.walk(_parsed(path.read_text(encoding="utf-8"))) if _is_text(node)}
+    files = _named(path, path.stat().st_mtime_ns)
+    return {file for file in files if file.is_file() and not _code_key(file).startswith("phi4r_lib/cookbook")}
+
+
+@functools.lru_cache(maxsize=1000)
+def _named(path: Path, _changed: int) -> set[Path]:
+    """What the texts of a module name as source files beside it or modules of the library, there or not."""
+    tree = _parsed(path.read_text(encoding="utf-8"))
+    texts = {node.value for node in ast.walk(tree) if _is_text(node)}
     files = {path.with_name(text) for text in texts if text.endswith(".py") and "/" not in text}
-    modules = {PACKAGE_ROOT / f"{text.replace('.', '/')}.py" for text in texts if text.startswith("phi4r_lib.")}
-    return {file for file in files | modules if file.is_file() and not _code_key(file).startswith("phi4r_lib/cookbook")}
+    return files | {PACKAGE_ROOT / f"{text.replace('.', '/')}.py" for text in texts if text.startswith("phi4r_lib.")}
 
 
 def reached(module: str) -> list[Path]:

@@ -128,7 +128,10 @@ def cells_of(sweep: Sweep, out: Path) -> list[Cell]:
                 profiles[key] = load_profile(sweep.profile, chosen.get("set"))
         except UserError as error:
             raise UserError(f"arm '{arm}': {error}") from None
-    marks = {arm: _mark(sweep, chosen, start, profiles[_short(chosen.get("set"))]) for arm, chosen in options.items()}
+    code = sorted(code_mark(path) for path in code_of_cells(sweep))
+    marks = {
+        arm: _mark(sweep, chosen, start, profiles[_short(chosen.get("set"))], code) for arm, chosen in options.items()
+    }
     for arm, chosen in options.items():  # an average changes with its parts
         marks[arm] += "".join(marks.get(part, part) for part in chosen.get("average", ()))
     return [
@@ -154,13 +157,12 @@ def _merged(common: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _mark(sweep: Sweep, options: Mapping[str, Any], start: Path, profile: Profile) -> str:
+def _mark(sweep: Sweep, options: Mapping[str, Any], start: Path, profile: Profile, code: Sequence[str]) -> str:
     """A fingerprint of all that decides the cells of an arm: settings, the files that its options name, models, code."""
     sections = {"sft", "grpo", "verifiers", "prompts"} if sweep.cell in CELLS else None
     settings = profile.model_dump(mode="json", include=sections)
     named = [profile.models.base.model, profile.prompts, profile.data.validation, *_texts(options)]
     inputs = {text: digest(path) for text in named for path in [place_of(start, text)] if path.exists()}
-    code = sorted(code_mark(path) for path in code_of_cells(sweep))
     return _short(sweep.cell, settings, options, inputs, code)
 
 

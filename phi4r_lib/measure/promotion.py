@@ -1,7 +1,8 @@
 """Explore, then scale: a rule with error control, written down before the runs, that says promote, refine or stop.
 
-A candidate is promoted when its paired gain over seeds is established on the target and no guarded domain loses more than a
-margin. Evidence over seeds is an e-value, so looking after every seed and stopping early is legal. The rule is ours; that
+A candidate is promoted when its paired gain over seeds is established on the target and every guarded domain, named
+beforehand, is shown to lose less than a margin. Evidence for the gain is an e-value and the guards share their error over
+the looks, so looking after every seed and stopping early is legal. The rule is ours; that
 a small scale ranks only about four of five pairs as a large one does (DataDecide, arXiv 2504.11393) is why it exists.
 Not here: the intervals of many arms (trial.py).
 """
@@ -26,8 +27,11 @@ class PromotionRule:
 
     Attributes:
         target: name of the domain that should improve. gain: the smallest worthwhile gain there (d).
-        margin: the largest loss that a guarded domain may hide (m). alpha: chance of promoting an arm without a gain.
+        margin: the largest loss that a guarded domain may hide (m). alpha: chance of promoting an arm without a gain, and
+            of promoting one that loses the margin on a guarded domain.
         most_seeds: seeds at which the trial ends. least_power: below this chance of still succeeding at `gain`, stop.
+        guards: names of the domains that must not lose more than the margin; `decide` wants the differences of all of them.
+        looks: how often the trial is looked at, at the most; None: after every seed from the second.
     """
 
     target: str
@@ -36,10 +40,19 @@ class PromotionRule:
     alpha: float = 0.05
     most_seeds: int = 8
     least_power: float = 0.10
+    guards: tuple[str, ...] = ()
+    looks: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.gain, self.margin) <= 0 or not 0 < self.alpha < 1 or self.most_seeds < 2:
             raise ValueError("gain and margin must be positive, alpha between 0 and 1, most_seeds at least 2")
+        if self.looks is not None and self.looks < 1:
+            raise ValueError(f"looks must be positive, got {self.looks}")
+
+    @property
+    def guard_level(self) -> float:
+        """Error of one look at a guarded domain: alpha shared over the looks (Bonferroni), since any of them may promote."""
+        return self.alpha / (self.looks or self.most_seeds - 1)
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ def decide(
 
     Args:
         target: candidate minus reference on the target domain, one score difference per seed, in order of arrival.
-        guarded: the same for domains that must not lose more than `rule.margin` (one-sided t limit at level alpha).
+        guarded: the same for each of `rule.guards` (one-sided t limit at `rule.guard_level`).
 
     Returns:
         "promote": the e-value reached 1/alpha with a positive gain and every guarded domain is non-inferior.
@@ -93,8 +106,11 @@ def decide(
         "refine": neither; add seeds or change the arm.
 
     Raises:
-        ValueError: fewer than two seeds, or domains with other numbers of seeds.
+        ValueError: fewer than two seeds, domains with other numbers of seeds, or other domains than the rule guards.
     """
+    if set(guarded or {}) != set(rule.guards):
+        names = ", ".join(rule.guards) or "no domain"
+        raise ValueError(f"the rule guards {names}; differences came for {', '.join(guarded or {}) or 'none'}")
     x = np.asarray(target, dtype=float)
     sides = {name: np.asarray(values, dtype=float) for name, values in (guarded or {}).items()}
     if x.ndim != 1 or x.size < 2 or any(side.shape != x.shape for side in sides.values()):
@@ -110,7 +126,7 @@ def decide(
 
 def _non_inferior(side: np.ndarray, rule: PromotionRule) -> dict[str, float | bool]:
     se = float(side.std(ddof=1)) / math.sqrt(side.size)
-    low = float(side.mean()) - float(stats.t.ppf(1 - rule.alpha, side.size - 1)) * se
+    low = float(side.mean()) - float(stats.t.ppf(1 - rule.guard_level, side.size - 1)) * se
     return {"difference": float(side.mean()), "low": low, "kept": low > -rule.margin}
 
 

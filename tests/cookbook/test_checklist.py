@@ -1,5 +1,6 @@
 """Every gate of notebook 08, green and red, and the work between the gates that needs no model."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -114,7 +115,8 @@ def test_watch_gate():
 def test_scale_gate():
     rule = PromotionRule("d", SETTINGS.gain, SETTINGS.margin, most_seeds=6)
     gains = [0.31, 0.29, 0.30, 0.32, 0.30]
-    won = gates.scale_gate(decide(rule, gains, {"math": [0.01, 0.0, 0.01, 0.02, 0.0]}), "twice the steps")
+    guarded = replace(rule, guards=("math",))
+    won = gates.scale_gate(decide(guarded, gains, {"math": [0.01, 0.0, 0.01, 0.02, 0.0]}), "twice the steps")
     assert won.green and won.action == "scale: twice the steps"
     assert "training seeds" in gates.scale_gate(decide(rule, gains[:2]), "").action
     lost = gates.scale_gate(decide(rule, [0.0, -0.01, 0.01, 0.0, -0.01, 0.0]), "")

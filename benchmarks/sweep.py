@@ -70,12 +70,17 @@ def main() -> None:
         folder = Path(scratch)
         raw = cells(folder, args.cells)
         timed(raw | {"seeds": [0]}, folder / "warm", 1, args.cores)
-        forms = {f"1 process x {args.cores} threads": (1, args.cores), f"{args.cores} processes x 1 thread": (args.cores, 1)}
+        forms = {
+            f"1 process x {args.cores} threads": (1, args.cores),
+            f"{args.cores} processes x 1 thread": (args.cores, 1),
+        }
         found = {name: timed(raw, folder / f"{n}", n, threads) for name, (n, threads) in forms.items()}
     rates = pd.Series({name: rate for name, (rate, _) in found.items()}, name="cells per minute")
     print(rates.round(1).to_string())
     scores = [table["accuracy_benchmark"] for _, table in found.values()]
-    print(f"{rates.iloc[1] / rates.iloc[0]:.2f} times as many with one thread each; accuracy differs by at most {(scores[0] - scores[1]).abs().max():.3f}")
+    print(
+        f"{rates.iloc[1] / rates.iloc[0]:.2f} times as many with one thread each; accuracy differs by at most {(scores[0] - scores[1]).abs().max():.3f}"
+    )
 
 
 if __name__ == "__main__":

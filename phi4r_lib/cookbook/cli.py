@@ -1,7 +1,7 @@
 """The `phi4r` command: how it ends, with an exit code and one clear line instead of a traceback.
 
 Nothing but the standard library is imported before `main` runs, so that an interrupt has an orderly end from the first
-moment on (stops.py is as light). Not here: the commands (commands.py).
+moment on (settings/home.py is as light). Not here: the commands (commands.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from phi4r_lib.cookbook.stops import ASKED, INTERRUPTED, Stopped
+from phi4r_lib.cookbook.settings.home import ASKED, INTERRUPTED, Stopped
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refused(error)
     except ValueError as error:
-        from phi4r_lib.cookbook.home import UserError
+        from phi4r_lib.cookbook.settings.home import UserError
         from phi4r_lib.problems.rows import ProblemFileError
 
         if not isinstance(error, (UserError, ProblemFileError)):

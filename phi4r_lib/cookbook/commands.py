@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.home import UserError, home, shown
-from phi4r_lib.cookbook.profile import load_profile, mapping_of, nested, parse_set, profile_path
-from phi4r_lib.cookbook.run_folder import choose_folder
-from phi4r_lib.cookbook.sections import Files
-from phi4r_lib.cookbook.stops import BUDGET, Stopped
+from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.folder.run_folder import choose_folder
+from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError, home, shown
+from phi4r_lib.cookbook.settings.profile import load_profile, mapping_of, nested, parse_set, profile_path
+from phi4r_lib.cookbook.settings.sections import Files
 from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.sandbox import sandbox_problem
@@ -39,7 +38,7 @@ exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing wa
 75 asked to end (SIGTERM), put the job back into the queue; 130 interrupted. After 3, 75 and 130 the same command goes on."""
 
 # Commands with a module of their own (add_parser and run).
-COMMANDS = {"variance": "log_analysis", "sweep": "sweep_command"}
+COMMANDS = {"variance": "pages.log_analysis", "sweep": "sweeps.command"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -126,7 +125,7 @@ def _add_map(command: argparse.ArgumentParser) -> None:
 
 def target_of(args: argparse.Namespace) -> Any:
     """The validated target of `run` and `plan`; raises UserError before anything is written."""
-    from phi4r_lib.cookbook.runner import Target
+    from phi4r_lib.cookbook.running.runner import Target
 
     refuse_blanks(args)
     overrides = sets_of(args.sets)
@@ -193,8 +192,10 @@ def source_of(profile: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """`phi4r run`: 0 when every notebook is done, 1 when one failed, 3 when the budget is spent."""
-    from phi4r_lib.cookbook import budget, outlook, preflight, progress, report, runner
-    from phi4r_lib.cookbook.plan import recorded
+    from phi4r_lib.cookbook.pages import report
+    from phi4r_lib.cookbook.planning import outlook, preflight
+    from phi4r_lib.cookbook.planning.plan import recorded
+    from phi4r_lib.cookbook.running import budget, progress, runner
 
     target = target_of(args)
     notebooks = chosen(args, target)
@@ -233,7 +234,7 @@ def run(args: argparse.Namespace) -> int:
 
 def chosen(args: argparse.Namespace, target: Any) -> list[Any]:
     """The stages that `run` and `plan` consider."""
-    from phi4r_lib.cookbook.runner import choose
+    from phi4r_lib.cookbook.running.runner import choose
 
     start = numbers([args.start]) if args.start else [None]
     return choose(target, numbers(args.only), *start, everything=args.everything)
@@ -252,13 +253,13 @@ def numbers(names: Sequence[str] | None) -> list[str] | None:
 
 def plan(args: argparse.Namespace) -> int:
     """`phi4r plan`."""
-    from phi4r_lib.cookbook import plan as module
-    from phi4r_lib.cookbook import runner
+    from phi4r_lib.cookbook.planning import plan as module
+    from phi4r_lib.cookbook.running import runner
 
     target = target_of(args)
     notebooks = chosen(args, target)
     if args.pilot is not None:
-        from phi4r_lib.cookbook.pilot import run_pilot
+        from phi4r_lib.cookbook.planning.pilot import run_pilot
 
         run_pilot(target.profile, args.pilot)
     further = runner.left_out(target, notebooks)
@@ -269,7 +270,7 @@ def plan(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """`phi4r status`."""
-    from phi4r_lib.cookbook.plan import status_lines
+    from phi4r_lib.cookbook.planning.plan import status_lines
 
     print("\n".join(status_lines(existing_run(args))))
     return 0
@@ -291,7 +292,7 @@ def existing_run(args: argparse.Namespace) -> Path:
 
 def report(args: argparse.Namespace) -> int:
     """`phi4r report`."""
-    from phi4r_lib.cookbook import report as module
+    from phi4r_lib.cookbook.pages import report as module
 
     print(f"report: {shown(module.write(existing_run(args)))}")
     return 0
@@ -314,7 +315,7 @@ def validate(args: argparse.Namespace) -> int:
 
 def doctor(args: argparse.Namespace) -> int:
     """`phi4r doctor`: 1 when something needed is missing."""
-    from phi4r_lib.cookbook import doctor as module
+    from phi4r_lib.cookbook.planning import doctor as module
 
     return module.main()
 

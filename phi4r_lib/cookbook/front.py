@@ -3,11 +3,11 @@
 A front only names things; what they do stands in their modules. Not here: anything of the command line.
 """
 
-from phi4r_lib.cookbook.exercises import check
-from phi4r_lib.cookbook.live import LiveTraining
-from phi4r_lib.cookbook.pictures import show
-from phi4r_lib.cookbook.plan import recorded, status_lines
-from phi4r_lib.cookbook.profile import ProfileError, load_profile
-from phi4r_lib.cookbook.progress import ProgressBar
+from phi4r_lib.cookbook.lessons.trial import run_trial
+from phi4r_lib.cookbook.pages.live import LiveTraining
+from phi4r_lib.cookbook.pages.pictures import show
+from phi4r_lib.cookbook.planning.plan import recorded, status_lines
 from phi4r_lib.cookbook.run import MissingArtefact, open_run
-from phi4r_lib.cookbook.trial import run_trial
+from phi4r_lib.cookbook.running.progress import ProgressBar
+from phi4r_lib.cookbook.settings.exercises import check
+from phi4r_lib.cookbook.settings.profile import ProfileError, load_profile

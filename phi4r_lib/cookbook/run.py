@@ -20,14 +20,13 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, cast
 
-from phi4r_lib.cookbook import profile as profiles
-from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.home import UserError, home, resolve_out, shown
-from phi4r_lib.cookbook.lineage import Reads, Watched, lineage_of, outputs
-from phi4r_lib.cookbook.mistakes import show_in_one_line
-from phi4r_lib.cookbook.run_folder import RunFolder, as_text, choose_folder
-from phi4r_lib.cookbook.sections import Files, Profile
-from phi4r_lib.cookbook.stages import PARAMETERS, code_of, stages
+from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.folder.lineage import Reads, Watched, lineage_of, outputs
+from phi4r_lib.cookbook.folder.run_folder import RunFolder, as_text, choose_folder
+from phi4r_lib.cookbook.settings import profile as profiles
+from phi4r_lib.cookbook.settings.home import UserError, home, resolve_out, show_in_one_line, shown
+from phi4r_lib.cookbook.settings.sections import Files, Profile
+from phi4r_lib.cookbook.settings.stages import PARAMETERS, code_of, stages
 from phi4r_lib.models.engine import Engine, open_engine
 from phi4r_lib.problems.rows import plain, write_rows
 from phi4r_lib.problems.schema import Problem, ProblemFileError, load_gold, load_problems

@@ -1,7 +1,7 @@
 """Training rows and prompts to draw arms from: everything that notebooks 01 and 02 kept, with the class of each problem.
 
 The recipe's own mixture (mixture.py) takes some of each class; a trial needs all of them, told apart, and also the rows
-that a filter would have dropped. Not here: which arm takes what (cookbook/cells.py).
+that a filter would have dropped. Not here: which arm takes what (cookbook/sweeps/cells.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A whole variance analysis of one table of answers: results, every figure the data allow, and the verdict.
 
 What the data do not allow is left out and named with its reason. Not here: reading logs (adapters), writing files and
-pages (cookbook/log_analysis.py).
+pages (cookbook/pages/log_analysis.py).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Training seeds are the third source of chance beside problems and runs. `decompose_seeds` splits a score into all three;
 `compare_arms` gives paired differences over seeds and problems with Holm's correction. Two seeds of one recipe can differ by
 several points, so one training per arm proves nothing. Not here: the decision to scale (promotion.py), whether gains add up
-(additivity.py), how the arms are run (cookbook/sweep.py).
+(additivity.py), how the arms are run (cookbook/sweeps/sweep.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One fingerprint for data and one for files: the same content, the same digits, on every machine.
 
-Not here: what a notebook or a training depends on (cookbook/state.py, train/session.py).
+Not here: what a notebook or a training depends on (cookbook/folder/lineage.py, train/session.py).
 """
 
 from __future__ import annotations

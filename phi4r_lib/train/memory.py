@@ -1,7 +1,7 @@
 """How much memory a training needs on one of its processes, in bytes, counted from the model's shape. Light: no torch here.
 
 Formulas are counted operation by operation (ours); the largest parts are checked against measured runs (benchmarks/records).
-Not here: splitting a batch (batching.py), hours and cost (cookbook/plan.py).
+Not here: splitting a batch (batching.py), hours and cost (cookbook/planning/).
 """
 
 from __future__ import annotations

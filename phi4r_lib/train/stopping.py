@@ -2,7 +2,7 @@
 
 A batch system that takes a machine away sends SIGTERM some time before; `phi4r run` passes it on to the notebook. In a group of
 processes the driver hears it and tells the workers through a file, so that all stop after the same step. Not here: going on from the
-checkpoint (session.py), exit codes (cookbook/stops.py).
+checkpoint (session.py), exit codes (cookbook/settings/home.py).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.settings.sections import Profile
 
 ROOT = Path(__file__).parents[2]
 KNOWN = {"extends", *Profile.model_fields}

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typed import JSON, phi4r
 
-from phi4r_lib.cookbook.profile import load_profile
-from phi4r_lib.cookbook.sections import Profile
+from phi4r_lib.cookbook.settings.profile import load_profile
+from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.problems.schema import Problem
 
 SECTIONS = ("data", "models", "edge", "sft", "grpo", "mixture", "variance", "verifiers", "notebooks", "deadlines")

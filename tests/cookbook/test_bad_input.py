@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typed import JSON, phi4r
 
-from phi4r_lib.cookbook import lineage, runner, state
-from phi4r_lib.cookbook.home import UserError
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.folder import lineage, state
+from phi4r_lib.cookbook.running import runner
+from phi4r_lib.cookbook.settings.home import UserError
+from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.problems.rows import DiskFull
 from phi4r_lib.problems.sandbox import sandbox_problem
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from phi4r_lib.cookbook import budget
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.cookbook.home import UserError
-from phi4r_lib.cookbook.plan import status_lines
-from phi4r_lib.cookbook.stops import BUDGET, Stopped
+from phi4r_lib.cookbook.planning.plan import status_lines
+from phi4r_lib.cookbook.running import budget
+from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError
 
 RESULTS = "run.write_results('{0}', {{'n': 1}})"
 TRAIN = """

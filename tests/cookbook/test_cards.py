@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from phi4r_lib.cookbook import cards
-from phi4r_lib.cookbook.checklist import Gate, Gates
-from phi4r_lib.cookbook.domain_run import Split, domain_seeds, example_file, short
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.lessons import cards
+from phi4r_lib.cookbook.lessons.checklist import Gate, Gates
+from phi4r_lib.cookbook.lessons.domain_run import Split, domain_seeds, example_file, short
 from phi4r_lib.cookbook.run import open_run
+from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.problems.schema import Problem
 
 OWN = {"domain": "rope", "source": "acme", "licence": "CC0", "answer": '[["count", 1]]', "verifier": "constraints"}

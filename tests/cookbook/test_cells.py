@@ -7,9 +7,17 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from phi4r_lib.cookbook.cells import OTHER_SYSTEMS, Options, average_weights, choose, matches, train, training_rows
-from phi4r_lib.cookbook.profile import UserError
-from phi4r_lib.cookbook.sweep import Cell
+from phi4r_lib.cookbook.settings.profile import UserError
+from phi4r_lib.cookbook.sweeps.cells import (
+    OTHER_SYSTEMS,
+    Options,
+    average_weights,
+    choose,
+    matches,
+    train,
+    training_rows,
+)
+from phi4r_lib.cookbook.sweeps.sweep import Cell
 from phi4r_lib.problems.rows import write_rows
 
 BENCHMARK = {"benchmark": "data/benchmarks/contest.jsonl"}

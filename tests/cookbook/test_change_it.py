@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phi4r_lib.cookbook import state
+from phi4r_lib.cookbook.folder import state
 
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Change it")[2].partition("\n## ")[0]

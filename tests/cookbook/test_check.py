@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.cookbook.exercises import check
-from phi4r_lib.cookbook.lineage import notebook_mark
+from phi4r_lib.cookbook.folder.lineage import notebook_mark
+from phi4r_lib.cookbook.settings.exercises import check
 
 
 def said(capsys, *args, **options):

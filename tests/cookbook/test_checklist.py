@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.cookbook import checklist as gates
-from phi4r_lib.cookbook import domain_run as work
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.lessons import checklist as gates
+from phi4r_lib.cookbook.lessons import domain_run as work
+from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.measure.comparison import compare
 from phi4r_lib.measure.promotion import PromotionRule, decide, gain_per_doubling
 from phi4r_lib.problems.schema import Problem

@@ -101,7 +101,9 @@ def test_run_status_report_and_failure(house, capsys):
     assert "FAILED" in out and "failed" in (house.root / "runs/mine/report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", ["argparse", "pydantic", "phi4r_lib.cookbook.profile", "phi4r_lib.problems.rows"])
+@pytest.mark.parametrize(
+    "module", ["argparse", "pydantic", "phi4r_lib.cookbook.settings.profile", "phi4r_lib.problems.rows"]
+)
 def test_an_interrupt_while_modules_load_ends_in_one_line(tmp_path, module):
     (tmp_path / "sitecustomize.py").write_text(
         f"""

@@ -18,8 +18,8 @@ import yaml
 from test_budget import TRAIN, waited, write_traces
 
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.cookbook.costs import FILE
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.planning.costs import FILE
+from phi4r_lib.cookbook.settings.profile import load_profile
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "notebooks" / "profiles" / "cluster"

@@ -1,6 +1,6 @@
 from importlib import metadata
 
-from phi4r_lib.cookbook import doctor
+from phi4r_lib.cookbook.planning import doctor
 
 
 def test_packages_tell_the_tested_version_from_another_and_from_none(tmp_path):

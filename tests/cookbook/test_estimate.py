@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phi4r_lib.cookbook import outlook, pilot, preflight
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.cookbook.costs import FILE, load_costs
-from phi4r_lib.cookbook.estimate import Estimator, decode_rates, total, training_seconds
-from phi4r_lib.cookbook.home import UserError
-from phi4r_lib.cookbook.pilot import Pilot
-from phi4r_lib.cookbook.profile import load_profile
-from phi4r_lib.cookbook.stages import stages
-from phi4r_lib.cookbook.work import sft_rows, work_of
+from phi4r_lib.cookbook.planning import outlook, pilot, preflight
+from phi4r_lib.cookbook.planning.costs import FILE, load_costs
+from phi4r_lib.cookbook.planning.estimate import Estimator, decode_rates, total, training_seconds
+from phi4r_lib.cookbook.planning.pilot import Pilot
+from phi4r_lib.cookbook.planning.work import sft_rows, work_of
+from phi4r_lib.cookbook.settings.home import UserError
+from phi4r_lib.cookbook.settings.profile import load_profile
+from phi4r_lib.cookbook.settings.stages import stages
 from phi4r_lib.train.memory import Plain, parameters, plain_shape
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from phi4r_lib.cookbook import notebooks, state
-from phi4r_lib.cookbook.pictures import show
-from phi4r_lib.cookbook.profile import UserError
+from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.pages import notebooks
+from phi4r_lib.cookbook.pages.pictures import show
+from phi4r_lib.cookbook.settings.profile import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -140,7 +141,7 @@ def test_saving_in_jupyter_leaves_the_stored_notebook_as_it_was(path, tmp_path):
 
     from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
-    hook = "phi4r_lib.cookbook.notebooks.before_saving"
+    hook = "phi4r_lib.cookbook.pages.notebooks.before_saving"
     manager = AsyncLargeFileManager(root_dir=str(tmp_path), pre_save_hook=hook)
     model = {"type": "notebook", "format": "json", "content": _as_jupyter_saves(path)}
     asyncio.run(manager.save(model, "/saved.ipynb"))

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from phi4r_lib.cookbook import lineage, state
-from phi4r_lib.cookbook.plan import status_lines
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.folder import lineage, state
+from phi4r_lib.cookbook.folder.run_folder import RunFolder
+from phi4r_lib.cookbook.planning.plan import status_lines
 from phi4r_lib.cookbook.run import open_run
-from phi4r_lib.cookbook.run_folder import RunFolder
+from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.problems.rows import plain
 
 OWN = '"""Text."""\nimport pandas\n\n\ndef one():\n    """More text."""\n    return 1  # a comment\n'
@@ -122,6 +122,14 @@ def test_library_rooms_count_by_what_the_notebook_imports(house):
     code = {lineage._code_key(path) for path in lineage.used_code(cells)}
     assert {"phi4r_lib/curate/edge.py", "phi4r_lib/models/engine.py", "phi4r_lib/problems/answers.py"} <= code
     assert not any(key.startswith("phi4r_lib/cookbook/") for key in code)
+
+
+def test_a_lesson_s_own_work_counts_and_so_does_what_its_front_names():
+    code = "from phi4r_lib.cookbook.lessons.checklist_front import train_mix, find_edge"
+    exec(code)
+    keys = {lineage._code_key(path) for path in lineage.used_code([code])}
+    assert {"phi4r_lib/cookbook/lessons/domain_run.py", "phi4r_lib/curate/edge.py"} <= keys
+    assert not any(key.startswith("phi4r_lib/cookbook/") and "/lessons/" not in key for key in keys)
 
 
 def test_an_upgrade_of_a_package_that_was_used_counts(house, own):

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from phi4r_lib.cookbook.live import LiveTraining
+from phi4r_lib.cookbook.pages.live import LiveTraining
 
 
 def written(folder, steps):
@@ -31,7 +31,7 @@ def test_a_log_gets_sparse_lines(tmp_path, capsys):
 def test_a_notebook_gets_one_figure_and_one_text_that_renew_themselves(tmp_path, monkeypatch):
     import IPython.display
 
-    from phi4r_lib.cookbook import live as module
+    from phi4r_lib.cookbook.pages import live as module
 
     shown = []
 

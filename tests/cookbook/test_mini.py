@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.cookbook.mini import Settings, ladder
-from phi4r_lib.cookbook.profile import load_profile, setting_notes
+from phi4r_lib.cookbook.lessons.mini import Settings, ladder
+from phi4r_lib.cookbook.settings.profile import load_profile, setting_notes
 from phi4r_lib.train.settings import DpoSettings
 
 

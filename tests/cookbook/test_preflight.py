@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from phi4r_lib.cookbook import preflight, runner
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.cookbook.profile import load_profile
-from phi4r_lib.cookbook.stages import stages
+from phi4r_lib.cookbook.planning import preflight
+from phi4r_lib.cookbook.running import runner
+from phi4r_lib.cookbook.settings.profile import load_profile
+from phi4r_lib.cookbook.settings.stages import stages
 from phi4r_lib.models.weights import fault_of
 
 

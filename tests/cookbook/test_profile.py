@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phi4r_lib.cookbook import profile
-from phi4r_lib.cookbook.profile import ProfileError, known_keys, load_profile, parse_set, profile_names, setting_notes
+from phi4r_lib.cookbook.settings import profile
+from phi4r_lib.cookbook.settings.profile import (
+    ProfileError,
+    known_keys,
+    load_profile,
+    parse_set,
+    profile_names,
+    setting_notes,
+)
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,6 +1,6 @@
 """Progress lines do not flood a log and always show the end."""
 
-from phi4r_lib.cookbook.progress import ProgressBar
+from phi4r_lib.cookbook.running.progress import ProgressBar
 
 
 def test_a_log_gets_the_first_and_the_last_line_of_quick_work(capsys):

@@ -5,7 +5,8 @@ import re
 import nbformat
 from matplotlib.figure import Figure
 
-from phi4r_lib.cookbook import report, state
+from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.pages import report
 from phi4r_lib.measure.figures import save_figure
 
 MODELS = {

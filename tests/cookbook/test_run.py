@@ -6,9 +6,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.profile import UserError
+from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.run import MissingArtefact, check_parameters, open_run
+from phi4r_lib.cookbook.settings.profile import UserError
 from phi4r_lib.problems.schema import ProblemFileError
 
 

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from phi4r_lib.cookbook import lineage, state
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.cookbook.home import UserError
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.folder import lineage, state
+from phi4r_lib.cookbook.folder.run_folder import choose_folder, name_of
 from phi4r_lib.cookbook.run import MissingArtefact, open_run
-from phi4r_lib.cookbook.run_folder import choose_folder, name_of
+from phi4r_lib.cookbook.settings.home import UserError
+from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.problems.rows import write_json
 
 EDGE = "run.folder('01_edge').joinpath('edge.jsonl').write_text(str(run.profile.edge.limit))"

@@ -9,9 +9,11 @@ import time
 import psutil
 import pytest
 
-from phi4r_lib.cookbook import progress, runner, stages, state
-from phi4r_lib.cookbook.plan import status_lines
-from phi4r_lib.cookbook.profile import UserError, load_profile
+from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.planning.plan import status_lines
+from phi4r_lib.cookbook.running import progress, runner
+from phi4r_lib.cookbook.settings import stages
+from phi4r_lib.cookbook.settings.profile import UserError, load_profile
 
 RESULTS = "run.write_results('{}', {{'n': 1}})"
 
@@ -231,7 +233,7 @@ def test_plain_log_gets_a_line_every_few_seconds_not_a_flood(house, capsys):
 def test_a_disk_without_locks_holds_nobody_up(house, monkeypatch, capsys):
     import errno
 
-    from phi4r_lib.cookbook import runner
+    from phi4r_lib.cookbook.running import runner
 
     def none(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

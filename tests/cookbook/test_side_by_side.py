@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from phi4r_lib.cookbook import processes, runner, state
-from phi4r_lib.cookbook.processes import PREFIX, scratch, sweep
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.running import processes, runner
+from phi4r_lib.cookbook.running.processes import PREFIX, scratch, sweep
+from phi4r_lib.cookbook.settings.profile import load_profile
 
 CLI = [sys.executable, "-m", "phi4r_lib.cookbook.cli"]
 RESULTS = "run.write_results('01_edge', {'n': 1})"

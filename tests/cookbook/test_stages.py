@@ -5,11 +5,11 @@ import json
 import pytest
 
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.cookbook.home import UserError
-from phi4r_lib.cookbook.profile import ProfileError, load_profile
-from phi4r_lib.cookbook.run_folder import RunFolder
-from phi4r_lib.cookbook.runner import Target, choose
-from phi4r_lib.cookbook.stages import copies, stages
+from phi4r_lib.cookbook.folder.run_folder import RunFolder
+from phi4r_lib.cookbook.running.runner import Target, choose
+from phi4r_lib.cookbook.settings.home import UserError
+from phi4r_lib.cookbook.settings.profile import ProfileError, load_profile
+from phi4r_lib.cookbook.settings.stages import copies, stages
 
 WRITES = "run.write_results('{}', {{'n': 1}})"
 SETTINGS = """

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.cookbook.profile import UserError
-from phi4r_lib.cookbook.sweep import cells_of, finished, load_sweep, pass_rates, run_sweep, sweep_of, table
+from phi4r_lib.cookbook.settings.profile import UserError
+from phi4r_lib.cookbook.sweeps.sweep import cells_of, finished, load_sweep, pass_rates, run_sweep, sweep_of, table
 
 CELL = '''
 import json, os, time
@@ -153,7 +153,7 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_stopped(sweep, tm
     file.write_text(json.dumps(raw))
     code = (
         "import sys, json; from pathlib import Path\n"
-        "from phi4r_lib.cookbook.sweep import run_sweep, sweep_of\n"
+        "from phi4r_lib.cookbook.sweeps.sweep import run_sweep, sweep_of\n"
         "if __name__ == '__main__': run_sweep(sweep_of(json.load(open(sys.argv[1]))), Path(sys.argv[2]))\n"
     )
     script = tmp_path / "drive.py"
@@ -241,7 +241,7 @@ def test_shares_of_several_machines_make_the_whole_sweep_and_no_cell_twice(sweep
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])
 def test_what_is_no_share_is_refused(text):
-    from phi4r_lib.cookbook.sweep_command import share_of
+    from phi4r_lib.cookbook.sweeps.command import share_of
 
     assert share_of("2/8") == (2, 8)
     with pytest.raises(UserError, match="write it as I/N with I from 1 to N"):

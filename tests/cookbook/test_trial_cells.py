@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from phi4r_lib.cookbook import state
-from phi4r_lib.cookbook.home import UserError
+from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.lessons.trial import refuse_other_trainings, run_trial, sweep_in
 from phi4r_lib.cookbook.run import open_run
-from phi4r_lib.cookbook.runner import forget_training
-from phi4r_lib.cookbook.sweep import cells_of
-from phi4r_lib.cookbook.trial import refuse_other_trainings, run_trial, sweep_in
+from phi4r_lib.cookbook.running.runner import forget_training
+from phi4r_lib.cookbook.settings.home import UserError
+from phi4r_lib.cookbook.sweeps.sweep import cells_of
 
 BASE = Path(__file__).parents[2] / "data" / "models" / "tiny-base" / "config.json"
 COMMON = {

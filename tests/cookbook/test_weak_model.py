@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from phi4r_lib.cookbook import lineage
-from phi4r_lib.cookbook.profile import load_profile
+from phi4r_lib.cookbook.folder import lineage
 from phi4r_lib.cookbook.run import with_model_paths
+from phi4r_lib.cookbook.settings.profile import load_profile
 
 WEAK = {"models.weak": {"kind": "transformers", "model": "data/models/tiny-teacher"}}
 

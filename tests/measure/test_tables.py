@@ -218,7 +218,7 @@ def test_published_table_gives_the_worked_values(root):
 
 @pytest.fixture
 def root():
-    from phi4r_lib.cookbook.profile import home
+    from phi4r_lib.cookbook.settings.profile import home
 
     return home()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odd_server import WAYS, OddServer
 
-from phi4r_lib.cookbook.profile import ProfileError, load_profile
+from phi4r_lib.cookbook.settings.profile import ProfileError, load_profile
 from phi4r_lib.models.engine import BudgetSpent, EngineError, EngineSpec, SamplingSettings, open_engine
 from phi4r_lib.models.engines.replies import believed, read_reply
 from phi4r_lib.models.hidden import HIDDEN, find_secret, hide

@@ -45,7 +45,7 @@ class Exercise:
 
 
 def exercises(path):
-    """The exercises of a notebook whose four cells have the form of phi4r_lib/cookbook/exercises.py; raises AssertionError."""
+    """The exercises of a notebook whose four cells have the form of phi4r_lib/cookbook/settings/exercises.py; raises AssertionError."""
     book, found = cells(path), []
     for place, cell in enumerate(book):
         if "exercise" not in tags(cell):

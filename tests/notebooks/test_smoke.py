@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from books import command
 
-from phi4r_lib.cookbook.profile import load_profile
-from phi4r_lib.cookbook.stages import stages
+from phi4r_lib.cookbook.settings.profile import load_profile
+from phi4r_lib.cookbook.settings.stages import stages
 
 NOTEBOOKS = {number: stage.path for number, stage in stages().items()}
 

@@ -1,0 +1,146 @@
+"""What a run would trip over later, looked for before anything starts: files, prompts and models that its notebooks read.
+
+Which entries of the profile count is read from the code of the notebooks that will run, so that nobody is asked for
+what no notebook opens. Not here: artefacts of earlier stages (runner.py), shape and range of settings (sections.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from phi4r_lib.cookbook.planning.costs import Costs
+from phi4r_lib.cookbook.planning.estimate import memory_of, shape_of
+from phi4r_lib.cookbook.run import check_base, problem_files
+from phi4r_lib.cookbook.settings.home import UserError, home
+from phi4r_lib.cookbook.settings.sections import Profile
+from phi4r_lib.cookbook.settings.stages import Stage, code_of
+from phi4r_lib.models.weights import fault_of
+from phi4r_lib.problems.verify import VerifierUnavailable, open_verifiers
+from phi4r_lib.train.memory import group_of
+
+OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
+LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
+
+
+def check(profile: Profile, due: Sequence[Stage]) -> None:
+    """Raises UserError, in one line, for what the stages that will run would miss or could not use."""
+    try:
+        open_verifiers(profile.verifiers)
+    except (VerifierUnavailable, ValueError) as error:
+        raise UserError(f"profile '{profile.name}', verifiers: {error}") from None
+    code = "\n".join(cell for stage in due for cell in code_of(stage.path))
+    absent = [*_absent_files(profile, code), *_absent_prompts(profile, code), *_absent_models(profile, code)]
+    if absent:
+        raise UserError(
+            f"profile '{profile.name}': {'; '.join(absent)}. Paths count from {home()}; correct them in the profile or "
+            "with --set (`git checkout data` brings shipped files back)"
+        )
+    for key, folder in _model_folders(profile, code):
+        fault = fault_of(folder)
+        if fault:
+            raise UserError(f"models.{key} ({folder}): {fault}")
+    if any(stage.number == "03" for stage in due):
+        check_base(profile)
+
+
+def check_memory(profile: Profile, due: Sequence[Stage], costs: Costs) -> None:
+    """Raises UserError, with the numbers, when a training that will run cannot fit one process's share of this machine."""
+    numbers = {stage.number for stage in due} & {"03", "04"}
+    shape = shape_of(profile.models.base, costs) if numbers else None
+    if shape is None:
+        return
+    gpus, each = _gpus()
+    share = each if gpus else psutil.virtual_memory().total + psutil.swap_memory().total
+    for number in sorted(numbers):
+        launch = profile.sft.launch if number == "03" else profile.grpo.launch
+        here = group_of(launch, gpus or 1) // launch.hosts
+        if gpus and here > gpus:
+            raise UserError(
+                f"profile '{profile.name}': {number} asks for {here} processes on a host and it has {gpus} GPUs"
+            )
+        total = share if gpus else share // here
+        _, fault = memory_of(profile, shape, total, costs.model_copy(update={"gpus_per_host": gpus}) if gpus else None)[
+            number
+        ]
+        if fault:
+            raise UserError(f"profile '{profile.name}', notebook {number}, on this machine: {fault}")
+
+
+def _gpus() -> tuple[int, int]:
+    """(GPUs of this machine, bytes of memory of one); (0, 0) without any, found without starting CUDA where there is no driver."""
+    if not any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/kfd")):
+        return 0, 0
+    import torch
+
+    count = torch.cuda.device_count()
+    return (count, torch.cuda.get_device_properties(0).total_memory) if count else (0, 0)
+
+
+def _absent_files(profile: Profile, code: str) -> Iterator[str]:
+    entries = profile.data.model_dump(exclude={"map"}, exclude_none=True)
+    for key, named in entries.items():
+        if re.search(rf"""problems\(\s*["']{key}["']|\.data\.{key}\b|\.{key}\(""", code):
+            for name, _ in problem_files(named):
+                yield from _absent(f"data.{key}", name, Path.is_file)
+    if re.search(r"\.against\b", code):
+        for name in profile.decontaminate.against:
+            yield from _absent("decontaminate.against", name, Path.is_file)
+
+
+def _absent_prompts(profile: Profile, code: str) -> Iterator[str]:
+    if not re.search(r"\.prompts\b", code):
+        return
+    missing = [*_absent("prompts", profile.prompts, Path.is_dir)]
+    yield from missing
+    for name in [] if missing else sorted(set(re.findall(r"""prompts\)?\s*/\s*["']([\w.-]+)["']""", code))):
+        yield from _absent("prompts", f"{profile.prompts}/{name}", Path.is_file)
+
+
+def _absent_models(profile: Profile, code: str) -> Iterator[str]:
+    for key, spec in _read_models(profile, code):
+        if _is_path(spec):
+            yield from _absent(f"models.{key}", spec, Path.exists)
+
+
+def _absent(key: str, name: str, there: Callable[[Path], bool]) -> Iterator[str]:
+    """Words for a path that is not there, with its nearest neighbour."""
+    path = home() / name
+    if there(path):
+        return
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    yield f"{key}: {name} does not exist" + (f" (did you mean {Path(name).with_name(near[0])}?)" if near else "")
+
+
+def _read_models(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
+    """(key, folder or name) of the models that the code opens here; those behind an endpoint are somebody else's."""
+    for key in type(profile.models).model_fields:
+        spec = getattr(profile.models, key)
+        if spec and spec.kind in LOADED_HERE and re.search(rf"""engine\(\s*["']{key}["']|\.models\.{key}\b""", code):
+            yield key, spec.model
+
+
+def _model_folders(profile: Profile, code: str) -> Iterator[tuple[str, Path]]:
+    seen = set()
+    for key, name in _read_models(profile, code):
+        folder = home() / name
+        if folder.is_dir() and folder not in seen:
+            seen.add(folder)
+            yield key, folder
+
+
+def _is_path(name: str) -> bool:
+    """Whether a model's name can only be a path: "microsoft/phi-4" is a name of a hub, "data/models/x" or "./x" is none."""
+    first, *rest = name.split(os.sep)
+    return (
+        name[0] in f".~{os.sep}"
+        or name.endswith(os.sep)
+        or len(rest) > 1
+        or bool(rest and (first in OURS or (home() / first).is_dir()))
+    )

@@ -199,14 +199,16 @@ def used_code(cells: Iterable[str]) -> list[Path]:
     """Source files that a notebook's results come from: what its cells import, what these import, and what was loaded by name.
 
     Only modules that this process has loaded count: the library's rooms and your own, not installed packages, and not
-    what only the driver needs (cookbook; its lessons are a notebook's own work and count).
+    what only the driver (cookbook) needs. Of its lessons those count that the cells import: they are a notebook's own work.
     """
     loaded = _loaded()
-    driver = {name for name, path in loaded.items() if _is_driver(path)}
-    rooms = {name: path for name, path in loaded.items() if name not in driver}
-    by_driver = _reach({target for name in driver for target in imports(loaded[name], name)}, rooms)
+    cookbook = {name: path for name, path in loaded.items() if name.startswith("phi4r_lib.cookbook")}
+    rooms = {name: path for name, path in loaded.items() if name not in cookbook}
+    lessons = {name: path for name, path in cookbook.items() if not _is_driver(path)}
+    by_driver = _reach({target for name, path in cookbook.items() for target in imports(path, name)}, rooms)
     asked = {target for cell in cells for target in _names(_parsed(cell), "")}
-    return sorted({rooms[name] for name in _reach(asked | (set(rooms) - by_driver), rooms)})
+    found = _reach(asked | (set(rooms) - by_driver), rooms | lessons)
+    return sorted({loaded[name] for name in found})
 
 
 def workers(path: Path) -> set[Path]:

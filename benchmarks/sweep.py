@@ -19,8 +19,8 @@ from typing import Any
 
 import pandas as pd
 
-from phi4r_lib.cookbook.profile import home
-from phi4r_lib.cookbook.sweep import run_sweep, sweep_of
+from phi4r_lib.cookbook.settings.home import home
+from phi4r_lib.cookbook.sweeps.sweep import run_sweep, sweep_of
 from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import load_problems
 

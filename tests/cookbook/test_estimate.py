@@ -94,7 +94,15 @@ def test_our_own_run_from_its_pilot():
 
 
 def test_counts_of_the_cpu_profile_by_hand():
-    profile = load_profile("cpu", record("cpu-pilot.json")["settings"])
+    counts = {
+        "edge.limit": 600,
+        "edge.label_problems": 100,
+        "edge.label_samples": 256,
+        "mixture.traces": 600,
+        "variance.runs": 50,
+    }
+    looks = {"grpo.steps": 80, "grpo.eval_every": 10, "grpo.eval_problems": 100, "grpo.eval_samples": 2}
+    profile = load_profile("cpu", counts | looks)
     works = {(work.stage, work.what): work for work in work_of(profile)}
     assert works["01", "teacher's answers"].count[1] == 600 * 5 + 100
     assert works["01", "base's answers"].count == pytest.approx((600 * 4, 600 * (4 + 0.2 * 28), 600 * 32))

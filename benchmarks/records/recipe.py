@@ -1,6 +1,6 @@
 """Keeps a finished run of the recipe and a pilot of its profile as records: what a plan said, and what the run took.
 
-    make run && python benchmarks/recipe.py [--run runs/cpu] [--pilot 32]      (under a minute; nothing else should run beside it)
+    make run && python benchmarks/records/recipe.py [--run runs/cpu] [--pilot 32]      (under a minute; nothing else should run beside it)
 
 Writes `PROFILE-recipe.json` (seconds per notebook, as the run noted them) and `PROFILE-pilot.json` (a fresh pilot with the settings that
 a plan counts with) into `benchmarks/records/`. Notebook 09 shows them side by side, and a test holds the plan against them.

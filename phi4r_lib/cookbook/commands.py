@@ -253,17 +253,22 @@ def numbers(names: Sequence[str] | None) -> list[str] | None:
 
 def plan(args: argparse.Namespace) -> int:
     """`phi4r plan`."""
+    from phi4r_lib.cookbook.planning import outlook, preflight
     from phi4r_lib.cookbook.planning import plan as module
     from phi4r_lib.cookbook.running import runner
 
     target = target_of(args)
     notebooks = chosen(args, target)
+    folder = target.folder()
+    due = [one for one in notebooks if folder.outdated(one.number)]
+    preflight.check(target.profile, due, outlook.estimator(target.profile, args.costs, args.device).costs)
     if args.pilot is not None:
         from phi4r_lib.cookbook.planning.pilot import run_pilot
 
         run_pilot(target.profile, args.pilot)
     further = runner.left_out(target, notebooks)
     lines = module.lines(notebooks, target, args.costs, args.device)
+    lines += [f"to come, a run asks for it: {words}" for words in preflight.to_come(target.profile, due)]
     print("\n".join([headline(target), *lines, *([further] if further else [])]))
     return 0
 

@@ -60,13 +60,36 @@ def test_verifiers_of_the_profile_are_opened_before_anything_starts(house, capsy
 def test_what_no_notebook_reads_is_not_asked_for(house):
     house.notebook("01_edge.ipynb", "run.problems('seeds'); run.engine('teacher')")
     change = {"data.seeds": "data/seeds.jsonl", "data.benchmark": "none", "models.base.model": "data/none"}
-    for teacher in (
-        "gpt2",
-        "microsoft/phi-4",
-        {"kind": "openai", "model": "./any", "options": {"base_url": "http://x"}},
-    ):
-        key = "models.teacher" if isinstance(teacher, dict) else "models.teacher.model"
-        preflight.check(load_profile("cpu", change | {key: teacher}), [*stages().values()])
+    teacher = {"kind": "openai", "model": "./any", "options": {"base_url": "http://x"}}
+    preflight.check(load_profile("cpu", change | {"models.teacher": teacher}), [*stages().values()])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("data.seeds=data/sedes.jsonl", "data.seeds: data/sedes.jsonl does not exist (did you mean data/seeds.jsonl?)"),
+        ("models.base.model=data/models/tiny-bse", "models.base: data/models/tiny-bse does not exist"),
+        ("models.base.model=some/model", "models.base: 'some/model' is no folder here"),
+        ("models.base.model=a/b c", "neither a folder here nor a name that a hub can have"),
+        ("verifiers={ticket: 'nowhere.tickets:Ticket'}", "No module named 'nowhere'"),
+    ],
+)
+def test_a_plan_asks_what_a_run_asks(house, capsys, monkeypatch, change, says):
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}")
+    house.notebook("01_edge.ipynb", "run.problems('seeds'); run.engine('base')")
+    for command in ("plan", "run"):
+        fitting = [] if "data.seeds" in change else ["--set", "data.seeds=data/seeds.jsonl"]
+        assert main([command, *fitting, "--set", change]) == 2
+        out, err = capsys.readouterr()
+        assert says in err and err.count("\n") == 1 and "notebooks" not in out
+    assert not (house.root / "runs").exists()
+
+
+def test_a_plan_goes_for_data_that_are_to_come(house, capsys):
+    house.notebook("01_edge.ipynb", "run.problems('seeds'); run.engine('base')")
+    assert main(["plan", "--profile", "gpu"]) == 0
+    assert "to come, a run asks for it: data.seeds: data/own/seeds.jsonl" in capsys.readouterr().out
+    assert main(["run", "--profile", "gpu"]) == 2
 
 
 def save(folder, dtype, value, count=5):

@@ -20,33 +20,60 @@ from phi4r_lib.cookbook.run import check_base, problem_files
 from phi4r_lib.cookbook.settings.home import UserError, home
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.settings.stages import Stage, code_of
+from phi4r_lib.models.hub import fault_of_name
 from phi4r_lib.models.weights import fault_of
 from phi4r_lib.problems.verify import VerifierUnavailable, open_verifiers
 from phi4r_lib.train.memory import group_of
 
 OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
 LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
+FROM_THE_HUB = LOADED_HERE[:3]
+OWN = "data/own/"  # where the profiles that ship without data expect the user's
 
 
-def check(profile: Profile, due: Sequence[Stage]) -> None:
-    """Raises UserError, in one line, for what the stages that will run would miss or could not use."""
+def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) -> None:
+    """Raises UserError, in one line, for what the stages that will run would miss or could not use.
+
+    planned: for a plan, made with these costs. It also goes for the user's data that are not in data/own yet (`to_come`), and
+    asks no hub for a model whose size the costs know.
+    """
     try:
         open_verifiers(profile.verifiers)
     except (VerifierUnavailable, ValueError) as error:
         raise UserError(f"profile '{profile.name}', verifiers: {error}") from None
-    code = "\n".join(cell for stage in due for cell in code_of(stage.path))
-    absent = [*_absent_files(profile, code), *_absent_prompts(profile, code), *_absent_models(profile, code)]
+    code = _code(due)
+    files = [words for name, words in _absent_files(profile, code) if not (planned and name.startswith(OWN))]
+    absent = [*files, *_absent_prompts(profile, code), *_absent_models(profile, code)]
     if absent:
         raise UserError(
             f"profile '{profile.name}': {'; '.join(absent)}. Paths count from {home()}; correct them in the profile or "
-            "with --set (`git checkout data` brings shipped files back)"
+            f"with --set ({_where_from(absent)})"
         )
     for key, folder in _model_folders(profile, code):
         fault = fault_of(folder)
         if fault:
             raise UserError(f"models.{key} ({folder}): {fault}")
+    for key, name in _hub_names(profile, code):
+        fault = None if planned and name in planned.models else fault_of_name(name)
+        if fault:
+            raise UserError(f"models.{key}: {fault}")
     if any(stage.number == "03" for stage in due):
         check_base(profile)
+
+
+def to_come(profile: Profile, due: Sequence[Stage]) -> list[str]:
+    """The user's data that a plan goes without and a run asks for."""
+    return [words for name, words in _absent_files(profile, _code(due)) if name.startswith(OWN)]
+
+
+def _where_from(absent: Sequence[str]) -> str:
+    """Which command makes or brings back the files that are not there."""
+    made = any("data/smollm2/" in words for words in absent)
+    return "`make smollm2` makes data/smollm2" if made else "`git checkout data` brings shipped files back"
+
+
+def _code(due: Sequence[Stage]) -> str:
+    return "\n".join(cell for stage in due for cell in code_of(stage.path))
 
 
 def check_memory(profile: Profile, due: Sequence[Stage], costs: Costs) -> None:
@@ -82,15 +109,16 @@ def _gpus() -> tuple[int, int]:
     return (count, torch.cuda.get_device_properties(0).total_memory) if count else (0, 0)
 
 
-def _absent_files(profile: Profile, code: str) -> Iterator[str]:
+def _absent_files(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
+    """(path, words about it) of the data that the code reads and that are not there."""
     entries = profile.data.model_dump(exclude={"map"}, exclude_none=True)
     for key, named in entries.items():
         if re.search(rf"""problems\(\s*["']{key}["']|\.data\.{key}\b|\.{key}\(""", code):
             for name, _ in problem_files(named):
-                yield from _absent(f"data.{key}", name, Path.is_file)
+                yield from ((name, words) for words in _absent(f"data.{key}", name, Path.is_file))
     if re.search(r"\.against\b", code):
         for name in profile.decontaminate.against:
-            yield from _absent("decontaminate.against", name, Path.is_file)
+            yield from ((name, words) for words in _absent("decontaminate.against", name, Path.is_file))
 
 
 def _absent_prompts(profile: Profile, code: str) -> Iterator[str]:
@@ -133,6 +161,16 @@ def _model_folders(profile: Profile, code: str) -> Iterator[tuple[str, Path]]:
         if folder.is_dir() and folder not in seen:
             seen.add(folder)
             yield key, folder
+
+
+def _hub_names(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
+    """(key, name) of the models that a hub is asked for, each name once."""
+    seen = set()
+    for key, name in _read_models(profile, code):
+        kind = getattr(profile.models, key).kind
+        if kind in FROM_THE_HUB and not _is_path(name) and not (home() / name).exists() and name not in seen:
+            seen.add(name)
+            yield key, name
 
 
 def _is_path(name: str) -> bool:

@@ -34,6 +34,7 @@ from phi4r_lib.models.engine import (
 )
 from phi4r_lib.models.fast.decoding import Request, decode
 from phi4r_lib.models.fitting import check_answering, opened_by_template
+from phi4r_lib.models.hub import fault_of_name
 from phi4r_lib.models.options import TransformersOptions, read_options
 from phi4r_lib.models.thinking import THINK_CLOSE, THINK_OPEN, one_pair
 from phi4r_lib.problems.fingerprint import fingerprint
@@ -51,6 +52,8 @@ class TransformersEngine:
     def __init__(self, spec: EngineSpec):
         options: TransformersOptions = read_options("transformers", spec.options)
         device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if not Path(spec.model).exists() and (fault := fault_of_name(spec.model)):
+            raise EngineError(f"cannot load model {fault}")
         try:
             dtype = options.dtype or "auto"
             self.tokenizer = AutoTokenizer.from_pretrained(spec.model)

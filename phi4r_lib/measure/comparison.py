@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from phi4r_lib.measure.intervals import Interval, cluster_robust, t_interval
@@ -218,5 +217,13 @@ def equivalence(a: Table, b: Table, margin: float, *, alpha: float = 0.05, missi
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Holm-adjusted p-values (statsmodels): keeps the chance of any false claim among all of them below the level."""
-    return multipletests(list(p_values), method="holm")[1] if len(p_values) else np.empty(0)
+    """Holm-adjusted p-values: keeps the chance of any false claim among all of them below the level.
+
+    The k-th smallest of n counts n - k + 1 times, at most 1 and at least the one before (Holm 1979). Written here because
+    statsmodels' function collects the garbage of the whole process on every call, which takes far longer than all else.
+    """
+    given = np.asarray(p_values, dtype=float)
+    order = given.argsort(kind="stable")
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.maximum.accumulate(given[order] * np.arange(given.size, 0, -1)).clip(max=1.0)
+    return adjusted

@@ -3,7 +3,6 @@
 A front only names things; what they do stands in their modules. Not here: anything of the command line.
 """
 
-from phi4r_lib.cookbook.lessons.trial import run_trial
 from phi4r_lib.cookbook.pages.live import LiveTraining
 from phi4r_lib.cookbook.pages.pictures import show
 from phi4r_lib.cookbook.planning.plan import recorded, status_lines

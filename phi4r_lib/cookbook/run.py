@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from phi4r_lib.cookbook.settings.home import UserError, home, resolve_out, show_
 from phi4r_lib.cookbook.settings.sections import Files, Profile
 from phi4r_lib.cookbook.settings.stages import PARAMETERS, code_of, stages
 from phi4r_lib.models.engine import Engine, open_engine
+from phi4r_lib.problems.named import UnknownNameError, named_class
 from phi4r_lib.problems.rows import plain, write_rows
 from phi4r_lib.problems.schema import Problem, ProblemFileError, load_gold, load_problems
 
@@ -140,6 +141,14 @@ class Run:
         own = {problem.id: problem.answer for problem in problems if problem.answer is not None}
         name = self.profile.data.gold
         return (load_gold(self.path(name), problems) if name else {}) | own
+
+    def judge(self, name: str) -> Callable[..., Any] | None:
+        """The function that `profile.data.judges` names for something only the maker of the data knows; None where none is named."""
+        path = self.profile.data.judges.get(name)
+        try:
+            return named_class(path, {}, f"data.judges.{name}") if path else None
+        except UnknownNameError as error:
+            raise UserError(f"profile '{self.profile.name}': {error}") from None
 
     def engine(self, name: str, model: str | os.PathLike[str] | None = None, system: str | None = None) -> Engine:
         """Opens the engine `profile.models.<name>`; `model` puts another model folder (of this run, say) in its place.

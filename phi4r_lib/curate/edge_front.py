@@ -1,10 +1,9 @@
 """What notebook 01 needs: the edge filter, its stopping rules, what they cost and how good they are, as modules.
 
-Notebook 04 measures the edge again and takes three names. A front of its own, so that a change to rewriting leaves the
+A front of its own, so that a change to rewriting leaves the
 results of both valid. Not here: any code.
 """
 
 from phi4r_lib.curate import edge, quality, rubric, stopping, stopping_costs, votes
-from phi4r_lib.curate.edge import EdgeRule, find_edge, iter_edge
 from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.problems.answers import plurality

@@ -17,16 +17,23 @@ STAGES = ("as written", "text checks passed", "kept")
 Judge = Callable[[str, str, str | None, Problem, str | None], bool | None]
 
 
+def by_gold(kind: str, _text: str, answer: str | None, _parent: Problem, gold: str | None) -> bool | None:
+    """The judge where nobody knows more than gold answers: the parent's must stay. None for other numbers and what nobody solved."""
+    unsolved = answer is None and kind != "program"
+    return None if gold is None or kind == "numbers" or unsolved else answer == gold
+
+
 def judged(
-    rows: Sequence[RewriteRow], parents: Iterable[Problem], gold: Mapping[str, str], judge: Judge
+    rows: Sequence[RewriteRow], parents: Iterable[Problem], gold: Mapping[str, str], judge: Judge | None = None
 ) -> pd.DataFrame:
     """One line per candidate that the judge can judge: id, kind, faithful, reason (first words), and how far it came.
 
     `judge(kind, text, answer, parent, gold of the parent)` says whether a candidate is what its kind promises, None where
     it cannot know. `answer` is the one kept with the candidate, else that of its first solution, None where nobody solved
     it; of a program it is what the program prints. What does not parse is not faithful. `stage` is the last of STAGES that
-    it reached.
+    it reached. Without a judge the gold answers are all that is known (`by_gold`).
     """
+    judge = judge or by_gold
     known = {parent.id: parent for parent in parents}
     lines = []
     for row in (row for row in rows if row.parent_id in known):

@@ -277,9 +277,12 @@ def _reply(row: TraceRow) -> str:
     return " ".join(row.solution.lower().split())
 
 
-def fitting(rows: Iterable[TraceRow], gold: Mapping[str, str], kind_of: Callable[[str], str]) -> Estimate | None:
-    """Share of the replies whose kind is the gold one (95% Wilson), for measuring only; None where no gold is known."""
-    fits = [kind_of(row.solution) == gold[row.problem_id] for row in rows if row.problem_id in gold]
+def fitting(
+    rows: Iterable[TraceRow], gold: Mapping[str, str], kind_of: Callable[[str], str | None] | None
+) -> Estimate | None:
+    """Share of the replies whose kind is the gold one (95% Wilson), for measuring only; None where no gold or no kind is known."""
+    known = [row for row in rows if row.problem_id in gold] if kind_of else []
+    fits = [kind_of(row.solution) == gold[row.problem_id] for row in known]
     return proportion(sum(fits), len(fits)) if fits else None
 
 

@@ -13,8 +13,8 @@ from phi4r_lib.measure.intervals import clopper_pearson, normal, wilson
 from phi4r_lib.measure.passk import pass_curve
 from phi4r_lib.measure.power import advise, neyman_ratio
 from phi4r_lib.measure.published import load_published, pair_table, problems_to_separate, reread_table
-from phi4r_lib.measure.refusals import refusal_table
 from phi4r_lib.measure.sequential import run_e_values
 from phi4r_lib.measure.variance import compare, decompose
 from phi4r_lib.measure.verdict import verdict
 from phi4r_lib.models.engine import SamplingSettings, open_engine
+from phi4r_lib.problems.refusals import refusal_table

@@ -6,6 +6,7 @@ Every function takes plain data and returns a matplotlib figure. Figures of eval
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,9 +17,16 @@ from matplotlib.figure import Figure
 from phi4r_lib.train.reward import LengthReward, length_scaled_accuracy
 
 
-def journal_table(rows: Sequence[dict[str, Any]], kind: str) -> pd.DataFrame:
-    """The journal's rows of one kind ("train" or "validation") as a table indexed by step; empty where there are none."""
-    found = [row for row in rows if row["kind"] == kind]
+def journal_table(journal: Path | Sequence[dict[str, Any]], kind: str) -> pd.DataFrame:
+    """The rows of one kind ("train" or "validation") of a training's journal, as a table indexed by step; empty where there are none.
+
+    `journal` is the `metrics` of a training's report, or rows that were read already.
+    """
+    if isinstance(journal, Path):
+        from phi4r_lib.train.callbacks import Journal  # takes a second to import
+
+        journal = Journal(journal).rows()
+    found = [row for row in journal if row["kind"] == kind]
     return (
         pd.DataFrame(found or None, columns=None if found else ["step", "kind"]).set_index("step").drop(columns="kind")
     )

@@ -73,6 +73,17 @@ def test_seeds_of_several_domains_and_files(house):
     assert len(run.problems("seeds", 5)) == 5
 
 
+def test_a_judge_is_named_by_the_profile_or_there_is_none(house):
+    named = {
+        "data.judges": {"faithful": "phi4r_lib.worlds.reading:is_faithful", "reply": "phi4r_lib.worlds.reading:no"}
+    }
+    run = open_run("cpu", "runs/x", named)
+    assert run.judge("faithful").__name__ == "is_faithful" and run.judge("other") is None
+    assert "data.judges" in run.reads.settings
+    with pytest.raises(UserError, match=r"profile 'cpu': data\.judges\.reply .* has no 'no'"):
+        run.judge("reply")
+
+
 def test_a_row_keeps_its_own_domain(house):
     own = _rows(house.root / "own.jsonl", 1, domain="chemistry")
     run = open_run("cpu", "runs/x", {"data.seeds": {"science": own}})

@@ -160,6 +160,14 @@ def measured(rows, gold):
     return rewrite_quality.judged(rows, seeds(80), gold, by_gold)
 
 
+def test_without_a_judge_gold_answers_are_all_that_is_known():
+    assert rewrite_quality.by_gold("rewrite", "", "7", seeds(1)[0], "7")
+    assert rewrite_quality.by_gold("rewrite", "", "8", seeds(1)[0], "7") is False
+    assert rewrite_quality.by_gold("program", "", None, seeds(1)[0], "7") is False  # it prints nothing
+    for kind, answer, gold in (("numbers", "8", "7"), ("rewrite", None, "7"), ("rewrite", "8", None)):
+        assert rewrite_quality.by_gold(kind, "", answer, seeds(1)[0], gold) is None
+
+
 def test_the_share_of_right_ones_rises_with_the_vote():
     shaky = AddingEngine("shaky", rate=0.75)
     rows = rewrite.solve_again(proposed(80), shaky, FOUR, min_share=0.75)

@@ -187,7 +187,7 @@ def test_replies_are_compared_with_the_kind_that_they_should_be():
     rows = [trace("<think> no </think> Sorry.", name=name, problem=name, truth=None) for name in ("a", "b", "c")]
     share = teach.fitting(rows, {"a": "refuse", "b": "help"}, lambda text: "refuse" if text == "Sorry." else "help")
     assert (share.value, share.n) == (0.5, 2)
-    assert teach.fitting(rows, {}, str) is None
+    assert teach.fitting(rows, {}, str) is None and teach.fitting(rows, {"a": "refuse"}, None) is None
 
 
 def test_problems_become_lessons_with_the_plurality_as_their_answer(tmp_path):

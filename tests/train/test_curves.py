@@ -1,5 +1,7 @@
 """Figures are drawn from the data they are given."""
 
+import json
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -26,6 +28,13 @@ def rows():
 def test_tables_hold_one_kind(rows):
     assert curves.journal_table(rows, "train").index.tolist() == [1, 2, 3]
     assert curves.journal_table(rows, "validation")["accuracy"].tolist() == pytest.approx([0, 0.3])
+
+
+def test_a_table_is_read_from_the_file_that_a_report_names(rows, tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"kind": "tra')  # torn by a kill
+    assert curves.journal_table(path, "train").equals(curves.journal_table(rows, "train"))
+    assert curves.journal_table(tmp_path / "none.jsonl", "train").empty
 
 
 def test_figures_show_the_given_values(rows):

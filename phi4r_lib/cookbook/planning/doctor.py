@@ -128,7 +128,7 @@ def kernel() -> Finding:
 def files(profile_name: str = "cpu") -> list[Finding]:
     """Models, data and prompts of a profile."""
     profile = load_profile(profile_name)
-    named = {key: value for key, value in profile.data.model_dump().items() if key != "map" and value}
+    named = {key: value for key, value in profile.data.model_dump().items() if key not in ("map", "judges") and value}
     data = {f"data.{key}": file for key, value in named.items() for file, _ in problem_files(value)}
     models = {f"models.{key}": spec["model"] for key, spec in profile.models.model_dump().items() if spec}
     absent = [f"{key} ({name})" for key, name in data.items() if not (home() / name).exists()]

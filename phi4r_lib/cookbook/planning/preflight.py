@@ -111,7 +111,7 @@ def _gpus() -> tuple[int, int]:
 
 def _absent_files(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
     """(path, words about it) of the data that the code reads and that are not there."""
-    entries = profile.data.model_dump(exclude={"map"}, exclude_none=True)
+    entries = profile.data.model_dump(exclude={"map", "judges"}, exclude_none=True)
     for key, named in entries.items():
         if re.search(rf"""problems\(\s*["']{key}["']|\.data\.{key}\b|\.{key}\(""", code):
             for name, _ in problem_files(named):

@@ -34,6 +34,9 @@ class Data(Section):
     `guards` are problems of other domains that training must not harm, measured beside the benchmark in notebook 05.
 
     `votes` is a file of recorded answers (curate/votes.py), to measure a proxy truth without asking a model.
+
+    `judges` are {name: "package.module:function"} that know what only the maker of the data knows, for measuring only: `faithful`
+    says whether a made problem is what its kind promises (curate/rewrite_quality.py), `reply` of which kind a reply is.
     """
 
     seeds: Files
@@ -46,6 +49,7 @@ class Data(Section):
     guards: Files | None = None
     gold: str | None = None
     votes: str | None = None
+    judges: dict[str, str] = Field(default_factory=dict)
     map: dict[str, str] = Field(default_factory=dict)
 
 

@@ -1,8 +1,10 @@
-"""What notebook 06 needs: paired arms, the three variance components, additivity, the rule for scaling, and the module `figures` whole.
+"""What notebook 06 needs: pools of rows, trials, paired arms, the three variance components, additivity, the rule for scaling, and the module `figures` whole.
 
 Not here: any code.
 """
 
+from phi4r_lib.cookbook.lessons.trial import run_trial
+from phi4r_lib.curate.pool import code_split, prompt_pool, training_pool
 from phi4r_lib.measure import figures
 from phi4r_lib.measure.additivity import additivity
 from phi4r_lib.measure.claims import claim

@@ -2,7 +2,7 @@
 
 import pytest
 
-from phi4r_lib.measure.refusals import refusal_table, refuses
+from phi4r_lib.problems.refusals import refusal_table, refuses
 from phi4r_lib.problems.schema import Problem
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
 
@@ -36,6 +37,24 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}<|im_sep|>{{ m['content'] }}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant<|im_sep|>{% endif %}"
 )
+
+
+# A slow machine is no fault of what is tested.
+settings.register_profile("any machine", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The smoke run of the notebooks begins first and takes the longest, so a second process has all other tests to do.
+
+    Tests of one file, and those that share the smoke run, stay in one process (`--dist loadgroup`), so nothing that they
+    share is made twice.
+    """
+    for item in items:
+        group = "smoke" if "smoke_home" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "smoke_home" not in item.fixturenames)
 
 
 def pytest_terminal_summary(terminalreporter):

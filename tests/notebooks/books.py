@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n.*?```python\n(.*?)\n```\n.*?\n\n</details>", re.DOTALL)
@@ -64,3 +66,14 @@ def exercises(path):
         assert solution and f"answer_{n} = " in solution.group(1), f"no folded solution with code for exercise {n}"
         found.append(Exercise(n, place + 1, solution.group(1)))
     return found
+
+
+def solved(path):
+    """The notebook with more cells behind each check: solution and check, a wrong answer and check, the dots again."""
+    book = nbformat.read(path, as_version=4)
+    for exercise in reversed(exercises(path)):
+        check, answer = source(cells(path)[exercise.check]), f"answer_{exercise.number}"
+        more = [exercise.solution, check, f"{answer} = object()", check, f"{answer} = ..."]
+        at = exercise.check + 1
+        book.cells[at:at] = [nbformat.v4.new_code_cell(code, id=f"more-{at}-{n}") for n, code in enumerate(more)]
+    return book

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
-from books import ROOT, command
+from books import NOTEBOOKS, ROOT, command, solved
 
 MODELS = ROOT / "data" / "models" / "tiny-base" / "config.json"
 
@@ -51,22 +52,33 @@ def connects(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory, connects):
-    """Run folder of a whole smoke run, without a network where that can be had, and what the command printed.
+def smoke_home(tmp_path_factory):
+    """A repository whose notebooks have the exercises solved in place; $PHI4R_KEEP names a folder to make it in and keep."""
+    folder = Path(os.environ.get("PHI4R_KEEP") or tmp_path_factory.mktemp("home")).resolve()
+    (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    for name in ("data", "notebooks/profiles"):
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(ROOT / name)
+    for path in NOTEBOOKS:
+        nbformat.write(solved(path), folder / "notebooks" / path.name)
+    return folder
 
-    $PHI4R_SMOKE names a finished smoke run to take instead, for work on the tests themselves.
-    """
+
+@pytest.fixture(scope="session")
+def smoke_run(smoke_home, connects):
+    """A function that types `phi4r run --all` at smoke, without a network where that can be had; says folder and process."""
+    out = smoke_home / "runs" / "smoke"
+    alone = shutil.which("unshare") and not subprocess.run([*ALONE, "true"], capture_output=True).returncode
+    run = ("phi4r_lib.cookbook.cli", "run", "--all", "--profile", "smoke", "--out", str(out))
+    env = connects[1] | {"PHI4R_HOME": str(smoke_home)}
+    return lambda: (out, command(*run, before=ALONE if alone else (), **env))
+
+
+@pytest.fixture(scope="session")
+def smoke(smoke_run):
+    """Run folder of a whole smoke run and what the command printed."""
     if not MODELS.is_file():
         pytest.skip("the tiny models are missing")
-    if os.environ.get("PHI4R_SMOKE"):
-        return Path(os.environ["PHI4R_SMOKE"]), "report: "
-    out = tmp_path_factory.mktemp("runs") / "smoke"
-    before = (
-        ALONE
-        if shutil.which("unshare") and not subprocess.run([*ALONE, "true"], capture_output=True).returncode
-        else ()
-    )
-    run = ("phi4r_lib.cookbook.cli", "run", "--all", "--profile", "smoke", "--out", str(out))
-    done = command(*run, before=before, **connects[1])
+    out, done = smoke_run()
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return out, done.stdout

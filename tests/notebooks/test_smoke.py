@@ -105,10 +105,10 @@ def test_report_shows_every_notebook_and_figure(smoke):
     assert "data:image/png;base64," in page
 
 
-def test_second_run_keeps_everything(smoke):
+def test_second_run_keeps_everything(smoke, smoke_run):
     out, _ = smoke
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")}
-    again = command("phi4r_lib.cookbook.cli", "run", "--all", "--profile", "smoke", "--out", str(out))
+    _, again = smoke_run()
     assert again.returncode == 0 and again.stdout.count("kept") >= len(NOTEBOOKS)
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/results.json")} == before
 

@@ -11,8 +11,8 @@ An exercise is four cells, in this order (N is its number; `**Exercise N.**` sta
 
 Run All and headless runs meet the three dots, print "not yet" and go on; nothing shows the answer. Results do not depend on
 an exercise: its two code cells count neither for what a notebook wrote nor for whether that is out of date.
-`tests/notebooks/test_exercises.py` executes the notebook with the solution in place (check says right), a wrong answer
-(wrong) and the dots (not yet), at smoke counts; `tests/notebooks/test_style.py` checks the form. Not here: grading of models.
+`tests/notebooks/test_exercises.py` looks at a smoke run with the solution in place (check says right), a wrong answer
+(wrong) and the dots (not yet); `tests/notebooks/test_style.py` checks the form. Not here: grading of models.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def stranger(tmp_path_factory):
 def phi4r(stranger, *args):
     folder, env = stranger
     command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", *args]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=3600)
 
 
 def test_the_section_is_short_enough_to_type():

@@ -52,6 +52,7 @@ def test_money_needs_a_price_and_counts_the_devices_of_each_stage():
 
 
 def test_a_spent_budget_keeps_what_is_done_and_the_same_command_goes_on(house, capsys):
+    """The budget is some times what a small notebook takes here, so that the slow one is at work when it is spent."""
     house.notebook("01_edge.ipynb", RESULTS.format("01_edge"))
     house.notebook(
         "02_slow.ipynb",
@@ -59,12 +60,15 @@ def test_a_spent_budget_keeps_what_is_done_and_the_same_command_goes_on(house, c
         "if not mark.exists():\n    mark.write_text('half')\n    time.sleep(600)",
         RESULTS.format("02_slow"),
     )
-    assert main(["run", "--budget", "25s"]) == 3
+    began = time.monotonic()
+    assert main(["run", "--only", "01"]) == 0
+    spend = f"{5 * (time.monotonic() - began):.0f}s"
+    assert main(["run", "--budget", spend]) == 3
     out = capsys.readouterr().out
-    assert "the budget of 25s is spent; all that exists is kept, run the same command to go on from here" in out
+    assert f"the budget of {spend} is spent; all that exists is kept, run the same command to go on from here" in out
     assert "report: " in out and (house.root / "runs/cpu/report.html").exists()
     lines = status_lines(house.root / "runs/cpu")
-    assert "done" in lines[0] and "interrupted" in lines[1] and "the budget of 25s is spent" in lines[1]
+    assert "done" in lines[0] and "interrupted" in lines[1] and f"the budget of {spend} is spent" in lines[1]
     assert (house.root / "runs/cpu/02_slow/kept.txt").read_text() == "half"
     assert main(["run", "--budget", "1h"]) == 0
     assert "kept: results are up to date" in capsys.readouterr().out
@@ -99,7 +103,7 @@ def test_asked_to_end_a_training_writes_its_checkpoint_and_goes_on(house, shared
     job = {"base": str(shared_base_dir), "traces": str(house.root / "traces.jsonl")}
     launch = {"processes": processes}
     job["settings"] = {
-        "passes": 200.0, "learning_rate": 1e-4, "batch_size": 2, "block": 64, "warmup_steps": 1, "weight_decay": 0.0,
+        "passes": 60.0, "learning_rate": 1e-4, "batch_size": 2, "block": 64, "warmup_steps": 1, "weight_decay": 0.0,
         "eval_every": 100_000, "eval_problems": 1, "launch": launch,
     }  # fmt: skip
     (house.root / "job.json").write_text(json.dumps(job))
@@ -108,9 +112,9 @@ def test_asked_to_end_a_training_writes_its_checkpoint_and_goes_on(house, shared
     metrics = house.root / "runs/cpu/03_train/training/metrics.jsonl"
     command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert waited(lambda: metrics.is_file() and metrics.read_text().count("\n") > 20, 300)
+        assert waited(lambda: metrics.is_file() and metrics.read_text().count("\n") > 20, 900)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 75 and "asked to end (SIGTERM); run the same command to go on from here" in errors
     (checkpoint,) = (house.root / "runs/cpu/03_train/training/checkpoints").glob("checkpoint-*")
     step = int(checkpoint.name.partition("-")[2])
@@ -118,7 +122,7 @@ def test_asked_to_end_a_training_writes_its_checkpoint_and_goes_on(house, shared
     assert "interrupted" in status_lines(house.root / "runs/cpu")[0]
     job["settings"]["launch"] = {"processes": 1}  # where it trains is no part of what it is
     (house.root / "job.json").write_text(json.dumps(job))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout[-2000:]
     log = (house.root / "runs/cpu/notebooks/03_train.log").read_text()
     assert "resumed True" in log

@@ -29,7 +29,7 @@ def phi4r(house, *args):
     search = os.pathsep.join([".", str(ROOT)])
     command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", *args]
     env = os.environ | {"PYTHONPATH": search}
-    return subprocess.run(command, cwd=house.root, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=house.root, env=env, capture_output=True, text=True, timeout=1800)
 
 
 def test_readme_shows_each_kind_of_change_in_at_most_fifteen_lines():
@@ -71,5 +71,5 @@ def test_status_and_report_know_the_notebook(own):
 def test_a_file_that_is_not_importable_is_named(own):
     command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run", "--profile", "own/mine.yaml", "--only", "10"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=own.root / "own", env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=own.root / "own", env=env, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 2 and "PYTHONPATH" in done.stderr and "Traceback" not in done.stderr

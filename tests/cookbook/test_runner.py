@@ -156,11 +156,11 @@ def test_however_the_runner_ends_nothing_is_left_and_status_is_true(house, sent,
     log = house.root / "runs/cpu/notebooks/01_edge.log"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, preexec_fn=_heed_interrupts, **pipes) as process:
-        assert waited(lambda: log.is_file() and "asleep" in log.read_text(), 300)
+        assert waited(lambda: log.is_file() and "asleep" in log.read_text(), 900)
         process.send_signal(sent)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == code and "Traceback" not in errors
-    assert waited(lambda: not left_behind(house), 60)
+    assert waited(lambda: not left_behind(house), 600)
     assert ("killed" if code < 0 else "interrupted") in status_lines(house.root / "runs/cpu")[0]
 
 

@@ -28,7 +28,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, engine):
         super().__init__(("127.0.0.1", 0), Handler)
         self.engine, self.lock, self.seen, self.requests = engine, threading.Lock(), Counter(), []
-        self.now, self.busiest = 0, 0
+        self.now, self.busiest, self.end = 0, 0, threading.Event()
         threading.Thread(target=self.serve_forever, args=[0.02], daemon=True).start()
 
     @property
@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         if text.startswith("refused"):
             return self.reply(400, {"error": {"message": "prompt too long"}})
         if text.startswith("slow"):
-            time.sleep(1.5)
+            return self.server.end.wait(600)  # longer than anybody waits for it
         if text.startswith("crowd"):
             time.sleep(0.05)
         self.reply(200, self.completion(request))
@@ -111,6 +111,7 @@ def server(base_dir):
     model, tokenizer = AutoModelForCausalLM.from_pretrained(base_dir), AutoTokenizer.from_pretrained(base_dir)
     server = Server(TransformersEngine.from_model(model, tokenizer, name="tiny"))
     yield server
+    server.end.set()
     server.shutdown()
     server.server_close()
 
@@ -144,21 +145,25 @@ def test_rate_limits_are_waited_out(server):
 
 
 def test_faults_stay_with_their_rows_and_are_retried_alone(server, tmp_path):
-    engine = connect(server, retries=1, timeout_s=0.5)
-    prompts = [(w, f"{w} 1") for w in ("broken", "garbage", "refused", "slow", "fine")]
+    engine = connect(server, retries=1)
+    prompts = [(w, f"{w} 1") for w in ("broken", "garbage", "refused", "fine")]
     rows = sample_to_store(engine, prompts, SamplingSettings(max_tokens=4), tmp_path).set_index("key")["error"]
     assert rows["fine"] is None or rows.isna()["fine"]
     for word, reason in [
         ("broken", "status 500 Internal Server Error: out of order"),
         ("garbage", "not a chat"),
         ("refused", "too long"),
-        ("slow", "Timeout"),
     ]:
         assert reason in rows[word]
     assert server.seen["broken 1"] == 2 and server.seen["refused 1"] == 1  # one retry, none for a bad request
     before = Counter(server.seen)
     sample_to_store(engine, prompts, SamplingSettings(max_tokens=4), tmp_path)
     assert server.seen["fine 1"] == before["fine 1"] and server.seen["refused 1"] == before["refused 1"] + 1
+
+
+def test_a_reply_that_takes_too_long_is_a_fault(server):
+    (row,) = connect(server, retries=0, timeout_s=0.5).sample(["slow 1"], SamplingSettings(max_tokens=4))
+    assert "Timeout" in row[0].error
 
 
 def test_requests_run_side_by_side_but_not_more_than_asked(server):

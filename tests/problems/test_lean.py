@@ -72,7 +72,7 @@ def server():
 
 
 def verifier(server, **settings):
-    return LeanVerifier(url=f"http://127.0.0.1:{server.server_port}", wait_s=0.01, timeout_s=5, **settings)
+    return LeanVerifier(url=f"http://127.0.0.1:{server.server_port}", wait_s=0.01, timeout_s=120, **settings)
 
 
 def problem(gold=STATEMENT):
@@ -124,7 +124,7 @@ def test_a_server_that_is_not_there_or_refuses_the_key(server, monkeypatch):
     server.status = 401
     with pytest.raises(VerifierUnavailable, match="LEAN_SERVER_KEY"):
         judge([problem()], [GOOD], {"lean": verifier(server)})
-    gone = LeanVerifier(url="http://127.0.0.1:9", timeout_s=1)
+    gone = LeanVerifier(url="http://127.0.0.1:9", timeout_s=60)
     assert judge([problem()], [GOOD], {"lean": gone})[0].grade is Grade.FAILED
     monkeypatch.delenv("LEAN_SERVER_URL", raising=False)
     with pytest.raises(VerifierUnavailable, match="LEAN_SERVER_URL"):

@@ -30,16 +30,23 @@ PROBLEMS = [
 COMMON = {"validation": PROBLEMS, "system": "you are helpful", "device": "cpu"}
 
 
-@pytest.fixture
-def traces(tmp_path):
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory):
     """Sixteen rows: eight blocks of two, so that every step takes two whole blocks."""
-    file = tmp_path / "traces.jsonl"
+    file = tmp_path_factory.mktemp("rows") / "traces.jsonl"
     with file.open("w") as out:
         for a in range(1, 17):
             text = f"<think> {a} + 1 = {a + 1} </think> \\boxed{{{a + 1}}}"
             user = {"role": "user", "content": f"what is {a} + 1 ?"}
             out.write(json.dumps({"id": f"r{a}", "messages": [user, {"role": "assistant", "content": text}]}) + "\n")
     return file
+
+
+@pytest.fixture(scope="module")
+def one(shared_base_dir, traces, tmp_path_factory):
+    """The training that nobody disturbs, in one process."""
+    alone = SFT.model_copy(update={"launch": ONE})
+    return run_sft(shared_base_dir, [traces], tmp_path_factory.mktemp("one"), alone, **COMMON)
 
 
 def rows(report, kind):
@@ -60,10 +67,9 @@ def close(first, second):
 
 
 @pytest.mark.slow
-def test_sft_in_two_processes_is_that_of_one(base_dir, traces, tmp_path):
+def test_sft_in_two_processes_is_that_of_one(shared_base_dir, traces, one, tmp_path):
     seen = []
-    two = run_sft(base_dir, [traces], tmp_path / "two", SFT, progress=lambda *at: seen.append(at), **COMMON)
-    one = run_sft(base_dir, [traces], tmp_path / "one", SFT.model_copy(update={"launch": ONE}), **COMMON)
+    two = run_sft(shared_base_dir, [traces], tmp_path / "two", SFT, progress=lambda *at: seen.append(at), **COMMON)
     assert seen == [(step, one.steps) for step in range(1, one.steps + 1)] and two.steps == one.steps
     losses = [[row["loss"] for row in rows(report, "train")] for report in (one, two)]
     assert losses[0] == pytest.approx(losses[1], rel=5e-3)
@@ -73,7 +79,7 @@ def test_sft_in_two_processes_is_that_of_one(base_dir, traces, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_process_is_named_and_one_process_goes_on(base_dir, traces, tmp_path):
+def test_a_killed_process_is_named_and_one_process_goes_on(shared_base_dir, traces, one, tmp_path):
     def kill(done, _):
         if done == 5:
             members = [p for p in psutil.Process().children(recursive=True) if "phi4r_lib.train.worker" in p.cmdline()]
@@ -81,26 +87,25 @@ def test_a_killed_process_is_named_and_one_process_goes_on(base_dir, traces, tmp
             ranked["1"].kill()
 
     with pytest.raises(LaunchError, match=r"process 1 of 2 was killed by signal 9; call again to go on"):
-        run_sft(base_dir, [traces], tmp_path / "out", SFT, progress=kill, **COMMON)
+        run_sft(shared_base_dir, [traces], tmp_path / "out", SFT, progress=kill, **COMMON)
     alone = SFT.model_copy(update={"launch": ONE})
-    report = run_sft(base_dir, [traces], tmp_path / "out", alone, **COMMON)
-    straight = run_sft(base_dir, [traces], tmp_path / "straight", alone, **COMMON)
-    assert report.resumed and [r["step"] for r in rows(report, "train")] == [r["step"] for r in rows(straight, "train")]
-    close(report.model, straight.model)
+    report = run_sft(shared_base_dir, [traces], tmp_path / "out", alone, **COMMON)
+    assert report.resumed and [r["step"] for r in rows(report, "train")] == [r["step"] for r in rows(one, "train")]
+    close(report.model, one.model)
 
 
 @pytest.mark.slow
-def test_errors_come_back_as_they_were_raised(base_dir, traces, tmp_path):
+def test_errors_come_back_as_they_were_raised(shared_base_dir, traces, tmp_path):
     with pytest.raises(
         ValueError, match=r"no training row fits a block of 8 tokens; raise sft.block or add rows \(process"
     ):
-        run_sft(base_dir, [traces], tmp_path / "out", SFT.model_copy(update={"block": 8}), **COMMON)
+        run_sft(shared_base_dir, [traces], tmp_path / "out", SFT.model_copy(update={"block": 8}), **COMMON)
 
 
 @pytest.mark.slow
-def test_grpo_in_two_processes_is_that_of_one(base_dir, traces, tmp_path):
+def test_grpo_in_two_processes_is_that_of_one(shared_base_dir, traces, tmp_path):
     start = run_sft(
-        base_dir, [traces], tmp_path / "sft",
+        shared_base_dir, [traces], tmp_path / "sft",
         SFT.model_copy(update={"passes": 20.0, "learning_rate": 1e-2, "launch": ONE, "eval_every": 999}), device="cpu",
     ).model  # fmt: skip
     prompts = tmp_path / "rl.jsonl"
@@ -126,7 +131,7 @@ def test_grpo_in_two_processes_is_that_of_one(base_dir, traces, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_group_ends_with_its_driver(base_dir, traces, tmp_path):
+def test_the_group_ends_with_its_driver(shared_base_dir, traces, tmp_path):
     code = (
         "import sys; from pathlib import Path; from phi4r_lib.train.sft import run_sft; "
         "from phi4r_lib.train.settings import SftSettings; "
@@ -134,14 +139,14 @@ def test_the_group_ends_with_its_driver(base_dir, traces, tmp_path):
         "progress=lambda *at: print('step', flush=True))"
     )
     long = SFT.model_copy(update={"passes": 2000.0})
-    arguments = [str(base_dir), str(traces), str(tmp_path / "out"), long.model_dump_json()]
+    arguments = [str(shared_base_dir), str(traces), str(tmp_path / "out"), long.model_dump_json()]
     driver = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
     assert driver.stdout.readline() == "step\n"
     members = psutil.Process(driver.pid).children(recursive=True)
     assert len(members) >= 3  # torchrun and two workers
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    _, left = psutil.wait_procs(members, timeout=60)
+    _, left = psutil.wait_procs(members, timeout=600)
     for process in left:
         process.kill()
     assert not left

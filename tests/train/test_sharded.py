@@ -20,7 +20,7 @@ def test_two_shards_train_like_one_process_and_are_read_back_by_one(base_dir, tm
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     worker = [str(Path(__file__).with_name("sharded_worker.py")), str(base_dir), str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *worker], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*command, *worker], env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-2000:]
     alone = AutoModelForCausalLM.from_pretrained(base_dir)
     optimizer = torch.optim.AdamW(alone.parameters(), lr=1e-2)

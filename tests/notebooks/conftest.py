@@ -56,7 +56,7 @@ def smoke_home(tmp_path_factory):
     """A repository whose notebooks have the exercises solved in place; $PHI4R_KEEP names a folder to make it in and keep."""
     folder = Path(os.environ.get("PHI4R_KEEP") or tmp_path_factory.mktemp("home")).resolve()
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
-    for name in ("data", "notebooks/profiles"):
+    for name in ("data", "benchmarks", "notebooks/profiles"):
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(ROOT / name)
     for path in NOTEBOOKS:

@@ -1,7 +1,7 @@
 """What kept Phi-4-mini-reasoning's reinforcement learning steady (arXiv 2504.21233): each a switch of its own in the settings.
 
-Prompts whose answers are of like length (`screen_prompts`); re-balancing: hard prompts more often, all right answers and as many wrong
-ones, no group that is mostly right (`grpo.rebalance`); a temperature that falls over the first half (`grpo.cool_to`). With them
+Prompts whose answers are of like length (`screen_prompts`); re-balancing: hard prompts more often and none that is mostly right
+(`screen_prompts`), all right answers and as many wrong ones of a group (`grpo.rebalance`); a temperature that falls over the first half (`grpo.cool_to`). With them
 the plainest reward, +1 or -1 (`grpo.reward: sign`). Not here: the step itself (rollouts.py), the length-aware reward (reward.py).
 """
 
@@ -31,6 +31,7 @@ def screen_prompts(
     *,
     uniform: float | None = None,
     hard: float | None = None,
+    most: float | None = None,
     verifiers: Verifiers | None = None,
 ) -> list[dict[str, Any]]:
     """The prompts that can teach, by what the model of today answers: those with right and wrong answers.
@@ -40,6 +41,8 @@ def screen_prompts(
         samples: completions of each prompt, in the same order.
         uniform: keep this share of them, those whose lengths spread least; None keeps all.
         hard: prompts with at most this share of right answers appear twice; None: nobody does.
+        most: prompts with a larger share of right answers are left out, before anything else; re-balancing would drop nearly all
+            of their groups, and a step of such prompts only would have nothing to train on. None keeps them.
         verifiers: who judges, as in `problems.verify.verify`.
 
     Returns:
@@ -48,7 +51,7 @@ def screen_prompts(
     rows = []
     for prompt, group in zip(prompts, samples, strict=True):
         rate = right_share(verify_samples([problem_of(prompt)] * len(group), group, verifiers))
-        if rate is not None and 0 < rate < 1:
+        if rate is not None and 0 < rate < 1 and (most is None or rate <= most):
             lengths = np.array([sample.tokens for sample in group], float)
             spread = float(lengths.std() / max(lengths.mean(), 1.0))
             rows.append(dict(prompt) | {"pass_rate": rate, "length_spread": spread})

@@ -189,7 +189,7 @@ def write_worlds(data: Path, seed: int = 20250430) -> dict[str, int]:
     for name, problems in files.items():
         # Every row is judged by the default verifier, which the files therefore leave out.
         write_rows(data / name, (problem.model_dump(exclude={"verifier"}) for problem in problems))
-    plans = [*graded_tasks("ways", 30), *graded_tasks("calendar", 30), *smallest_tasks(12)]
+    plans = [*(p for name in ("ways", "calendar", "order") for p in graded_tasks(name, 30)), *smallest_tasks(12)]
     write_rows(data / "benchmarks/plans.jsonl", (problem.model_dump() for problem in plans))
     golds = gold | open_gold | code_gold | train_safety_gold | safety_gold
     write_gold(data / "seeds/gold.jsonl", golds.items())

@@ -1,7 +1,7 @@
-"""Five planning tasks of the report in exact small versions and a sixth near the training words, each with a difficulty dial.
+"""Five planning tasks of the report in exact small versions and two in the training words, each with a difficulty dial.
 
-Satisfiability, a round trip, a calendar, a maze and a map (report 5: 3SAT, TSP, BA-Calendar, Maze, SpatialMap), and a choice
-among ways whose points are worked out first (ours). Never trained
+Satisfiability, a round trip, a calendar, a maze and a map (report 5: 3SAT, TSP, BA-Calendar, Maze, SpatialMap), a choice
+among ways whose points are worked out first, and the map once more with numbers, in words that the tiny models know (both ours). Never trained
 on: they ask whether the habit of writing steps carries over. An answer is judged by what it claims, never by comparing it with
 a listed solution, and "no" is right exactly where there is no solution. Wording and sizes are ours, in the tiny models' words.
 Not here: the verifier that judges models (planning_verifier.py), running them (notebook 07).
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phi4r_lib.worlds.steps import applied, pick_step
-from phi4r_lib.worlds.words import OPENINGS, PEOPLE, PHRASES
+from phi4r_lib.worlds.words import OPENINGS, PEOPLE, PHRASES, RELATIONS
 
 WAYS = ("red way", "blue way", "green way", "old way")
 NO_WAY = "Say no if no way is open."
@@ -198,6 +198,29 @@ def check_map(facts: dict[str, Any], answer: str) -> str | None:
     return None if found[:1] == [facts["place"]] else f"{facts['place']} people stand there"
 
 
+def make_order(links: int, rng: random.Random) -> Task:
+    """A map with numbers: each stands so many points above or below another, told in any order; the dial is the links to follow.
+
+    The words are those of the training stories, the task is not: nothing says where to start, and the stories are told in order.
+    """
+    names = rng.sample(PEOPLE, links + 1)
+    value = rng.randint(20, 40)
+    told = [rng.choice(OPENINGS).format(S=names[0], k=value, U="points")]
+    for other, name in itertools.pairwise(names):
+        skill, number = rng.choice(("add", "take")), rng.randint(2, 15)
+        skill = "add" if value <= number + 5 else skill
+        told.append(rng.choice(RELATIONS[skill]).format(S=name, k=number, r=other, U="points"))
+        value = applied(skill, value, number)
+    rng.shuffle(told)
+    text = f"{' '.join(told)} How many points does {names[-1]} have?"
+    return Task("order", text, str(value), float(links), {"best": value})
+
+
+def check_order(facts: dict[str, Any], answer: str) -> str | None:
+    """None when the number is right, else the reason."""
+    return None if numbers(answer)[:1] == [facts["best"]] else f"it is {facts['best']}"
+
+
 def make_ways(ways: int, rng: random.Random, *, changes: int = 1, limit: int = 99) -> Task:
     """The way with most points of several, each told in the words of the training stories; the dial is the number of ways.
 
@@ -234,6 +257,7 @@ CHECKS: dict[str, Callable[[dict[str, Any], str], str | None]] = {
     "maze": check_maze,
     "map": check_map,
     "ways": check_ways,
+    "order": check_order,
 }
 
 

@@ -19,7 +19,8 @@ from phi4r_lib.worlds import planning_tasks as tasks
 from phi4r_lib.worlds.planning_tasks import Task
 
 VERIFIERS = {"planning": "phi4r_lib.worlds.planning_verifier:PlanningVerifier"}
-LEVELS = {"ways": (1, 2, 3, 4), "calendar": (2, 3, 4, 5)}  # ways to compare, people to agree
+# Ways to compare, links to follow, people to agree.
+LEVELS = {"ways": (1, 2, 3, 4), "order": (1, 2, 3, 4), "calendar": (2, 3, 4, 5)}
 SMALLEST: dict[str, Callable[[random.Random], Task]] = {
     "ways, some shut": lambda rng: tasks.make_ways(2, rng, limit=25),
     "sat": lambda rng: tasks.make_sat(3, rng.choice((1, 3, 5)), rng),
@@ -61,8 +62,11 @@ def _judge(answer: str, problem: Problem) -> Verdict:
 
 
 def graded_tasks(family: str, each: int, seed: int = 0) -> list[Problem]:
-    """`each` problems per level of a family of LEVELS ("ways" near the training words, "calendar" far), easiest first."""
-    makers = {"ways": tasks.make_ways, "calendar": tasks.make_calendar}
+    """`each` problems per level of a family of LEVELS, easiest first.
+
+    "ways" is near the training stories, "order" is another task in their words, "calendar" has other words as well.
+    """
+    makers = {"ways": tasks.make_ways, "order": tasks.make_order, "calendar": tasks.make_calendar}
     rng = random.Random(f"{family} {seed}")
     return [
         _problem(f"{family}-{level}-{number:02d}", family, makers[family](level, rng), level)

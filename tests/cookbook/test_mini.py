@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.cookbook.lessons.mini import Settings, ladder
+from phi4r_lib.cookbook.lessons.mini import Settings, ladder, switched
 from phi4r_lib.cookbook.settings.profile import load_profile, setting_notes
 from phi4r_lib.train.settings import DpoSettings
 
@@ -59,3 +59,11 @@ def test_the_table_measures_each_stage_against_the_one_named():
     assert table["accuracy"].tolist() == [0.25, 0.75, 1.0]
     assert np.isnan(table.loc["base", "gain"]) and table.loc["one", "gain"] == 0.5 and table.loc["two", "gain"] == 0.25
     assert table.loc["one", "gain low"] < 0.5 < table.loc["one", "gain high"] and (table["cut off"] == 0.25).all()
+
+
+def test_what_a_switch_changes_is_paired_by_seed():
+    rows = {("off", 1): 0.5, ("off", 2): 0.7, ("off", 3): 0.6, ("on", 1): 0.6, ("on", 2): 0.8, ("on", 3): 0.9}
+    found = switched(pd.DataFrame({"spread": rows}).rename_axis(["arm", "seed"]), "off").loc["on", "spread"]
+    half = 4.302653 * np.std([0.1, 0.1, 0.3], ddof=1) / 3**0.5
+    assert found["change"] == pytest.approx(0.5 / 3)
+    assert (found["low"], found["high"]) == pytest.approx((0.5 / 3 - half, 0.5 / 3 + half))

@@ -66,6 +66,18 @@ def test_prompts_of_like_length_stay_and_hard_ones_come_twice():
     assert [row["id"] for row in steady] == ["p0", "p0", "p4"]
     assert steady[0]["pass_rate"] == 0.25 and steady[0]["length_spread"] == pytest.approx(0.5 / 10.5)
     assert screen_prompts(prompts[2:4], samples[2:4], uniform=0.5) == []
+    open_ones = screen_prompts(prompts, samples, most=0.25, uniform=1.0)
+    assert [row["id"] for row in open_ones] == ["p0"]
+
+
+def test_prompts_that_are_screened_for_it_keep_re_balancing_fed():
+    """Of prompts that are mostly solved hardly a completion stays; of those below the threshold at screening, most groups train."""
+    rng = np.random.default_rng(0)
+    rates = rng.choice([0.25, 0.4, 0.8, 0.9], 400)
+    seen, later = (rng.random((400, 8)) < rates[:, None] for _ in range(2))
+    left = (seen.mean(1) > 0) & (seen.mean(1) <= 0.5)
+    used = lambda groups: np.mean(rebalanced(groups.ravel().tolist(), 8, 0.5, rng))  # noqa: E731
+    assert used(later[rates > 0.5]) < 0.05 < 0.4 < used(later[left])
 
 
 def test_a_sharpened_model_gives_the_probabilities_of_the_lower_temperature(base_dir):

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ MAKERS = {
     "maze": lambda rng: tasks.make_maze(rng.randint(2, 4), rng),
     "map": lambda rng: tasks.make_map(rng.randint(2, 6), rng),
     "ways": lambda rng: tasks.make_ways(rng.randint(1, 4), rng, changes=rng.randint(0, 2), limit=rng.choice([20, 99])),
+    "order": lambda rng: tasks.make_order(rng.randint(1, 4), rng),
 }
 
 
@@ -70,6 +72,29 @@ def test_every_fitting_start_is_right():
         assert task.dial == pytest.approx(1 - len(expected) / (end - length + 1))
 
 
+def test_an_order_is_worked_out_from_its_own_sentences_in_any_order():
+    """Read back from the text by other code: known values are passed on until the one asked for is known."""
+    rng, first_says_it = random.Random(8), []
+    for _ in range(200):
+        links = rng.randint(1, 4)
+        task = tasks.make_order(links, rng)
+        *told, asked, _ = re.split(r"[.?] ?", task.text)
+        known, open_ones = {}, list(told)
+        first_says_it.append(" than " not in told[0] and " as " not in told[0])
+        while open_ones:
+            line = open_ones.pop(0)
+            number, words = int(re.search(r"\d+", line).group()), line.split()
+            if "than" not in words:
+                known[words[0]] = number
+            elif words[-1] in known:
+                known[words[0]] = known[words[-1]] + (number if "more" in words else -number)
+            else:
+                open_ones.append(line)
+        assert str(known[asked.split()[-2]]) == task.answer and 1 <= int(task.answer) <= 99
+        assert len(told) == links + 1 and task.dial == links
+    assert 0.2 < sum(first_says_it) / 200 < 0.6  # the start stands anywhere
+
+
 def test_the_share_of_solvable_formulas_falls_with_the_ratio():
     rng = random.Random(5)
     shares = [
@@ -89,7 +114,7 @@ def test_odd_answers_get_a_reason_or_are_truly_right(family, answer):
         task = MAKERS[family](rng)
         reason = tasks.check(family, task.facts, answer)
         if reason is None:  # only an answer that names the solution may pass
-            assert tasks.numbers(answer) and family in ("calendar", "maze", "map", "sat", "ways")
+            assert tasks.numbers(answer) and family in ("calendar", "maze", "map", "sat", "ways", "order")
 
 
 def test_a_round_trip_may_leave_out_the_way_back_but_no_point():

@@ -10,7 +10,7 @@ from phi4r_lib.worlds.corpus import vocabulary_texts
 from phi4r_lib.worlds.planning_verifier import LEVELS, SMALLEST, VERIFIERS, graded_tasks, smallest_tasks
 from phi4r_lib.worlds.tiny import build_tokenizer
 
-EVERY = [*graded_tasks("ways", 12), *graded_tasks("calendar", 12), *smallest_tasks(12)]
+EVERY = [*(problem for family in LEVELS for problem in graded_tasks(family, 12)), *smallest_tasks(12)]
 
 
 def test_a_right_plan_of_every_problem_is_right_and_nonsense_is_not():

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from pydantic import Field
+from scipy import stats
 
 from phi4r_lib.cookbook.settings.sections import Section
 from phi4r_lib.measure.intervals import t_interval
@@ -50,6 +51,7 @@ class Settings(Section):
     cool_to: float = Field(default=0.6, gt=0)
     cool_share: float = Field(default=0.5, gt=0, le=1)  # of the steps
     arm_steps: int = Field(default=20, ge=1)  # steps of each short run that tries one stabiliser
+    arm_seeds: int = Field(default=3, ge=2)  # short runs per stabiliser, each with a seed of its own
     problems: int | None = MOST  # benchmark problems per model; None: all
     runs: int = Field(default=50, ge=2)  # answers per problem and model
     plans: int | None = MOST  # planning problems per model; None: all
@@ -82,6 +84,23 @@ class Settings(Section):
 def _with(settings: Any, changes: dict[str, Any]) -> Any:
     """A validated copy: the settings' own limits hold for what changes."""
     return type(settings).model_validate(settings.model_dump() | changes)
+
+
+def switched(measured: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """What each arm changes in each measure against the arm `reference`, paired by seed.
+
+    Args:
+        measured: one row per arm and seed (index levels arm, seed), one column per measure.
+
+    Returns:
+        Rows arm x measure with change, low and high: 95% intervals (t) over seeds, in the units of the measure.
+    """
+    rows = {}
+    for arm in measured.index.unique("arm").drop(reference):
+        for name, values in (measured.loc[arm] - measured.loc[reference]).items():
+            mean, half = values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.sem()
+            rows[arm, name] = {"change": mean, "low": mean - half, "high": mean + half}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["arm", "measure"])
 
 
 def ladder(answers: pd.DataFrame, against: Mapping[str, str]) -> pd.DataFrame:

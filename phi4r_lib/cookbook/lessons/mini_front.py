@@ -3,7 +3,7 @@
 Importing it loads torch and TRL. Not here: any code.
 """
 
-from phi4r_lib.cookbook.lessons.mini import ladder
+from phi4r_lib.cookbook.lessons.mini import ladder, switched
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.evaluate import evaluate

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from phi4r_lib.cookbook.folder import state
@@ -9,7 +10,8 @@ from phi4r_lib.cookbook.lessons.trial import refuse_other_trainings, run_trial, 
 from phi4r_lib.cookbook.run import open_run
 from phi4r_lib.cookbook.running.runner import forget_training
 from phi4r_lib.cookbook.settings.home import UserError
-from phi4r_lib.cookbook.sweeps.sweep import cells_of
+from phi4r_lib.cookbook.sweeps.sweep import cells_of, run_sweep, sweep_of
+from phi4r_lib.problems.rows import write_rows
 
 BASE = Path(__file__).parents[2] / "data" / "models" / "tiny-base" / "config.json"
 COMMON = {
@@ -20,6 +22,27 @@ COMMON = {
     "max_tokens": 12,
 }
 ARMS = {"cool": {"temperature": 0.2}, "warm": {"temperature": 1.5}}  # the base itself, asked at two temperatures
+
+
+@pytest.mark.skipif(not BASE.is_file(), reason="the tiny models are missing")
+@pytest.mark.slow
+def test_a_training_has_the_same_result_alone_and_beside_another(tmp_path):
+    """Weights and answers to the bit: with one thread each, the number of processes is a matter of speed only."""
+    rows = [
+        [{"role": "user", "content": f"Ann has {n} pens."}, {"role": "assistant", "content": f"<think> {n} </think> \\boxed{{{n}}}"}]
+        for n in range(1, 41)
+    ]  # fmt: skip
+    write_rows(tmp_path / "start" / "rows.jsonl", ({"messages": messages} for messages in rows))
+    common = COMMON | {"sft": True, "files": ["rows.jsonl"], "set": {"sft.passes": 2.0, "sft.block": 64}}
+    about = {"name": "same", "start": str(tmp_path / "start"), "profile": "smoke", "equal": "all", "seeds": 2}
+    sweep = sweep_of(about | {"common": common, "arms": {"plain": {}}})
+    for name, processes in (("alone", 1), ("beside", 2)):
+        assert set(run_sweep(sweep, tmp_path / name, processes=processes, threads=1)["state"]) == {"done"}
+    for seed in (1, 2):
+        alone, beside = (tmp_path / name / "cells" / f"plain-{seed}" for name in ("alone", "beside"))
+        assert (alone / "model/model.safetensors").read_bytes() == (beside / "model/model.safetensors").read_bytes()
+        answers = [pd.read_parquet(folder / "benchmark-answers.parquet") for folder in (alone, beside)]
+        pd.testing.assert_frame_equal(*answers)
 
 
 @pytest.mark.skipif(not BASE.is_file(), reason="the tiny models are missing")

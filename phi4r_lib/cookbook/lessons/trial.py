@@ -28,8 +28,10 @@ class Settings(Section):
     """Notebook 06: how many seeds each trial gets, and how large its trainings are."""
 
     processes: int = Count  # cells at once
+    threads: int = Count  # of each of them
     tokens: int = Count  # training tokens per pass of a fine-tuning cell
     passes: float = Field(gt=0)
+    short_passes: float = Field(gt=0)  # the second, shorter budget of the first trial
     batch_size: int = Count  # packed blocks per step
     learning_rate: float = Field(gt=0)
     edge_seeds: int = Seeds
@@ -51,6 +53,9 @@ class Settings(Section):
     runs: int = Field(ge=2)  # answers per problem and cell
     gain: float = Field(gt=0)  # smallest worthwhile gain, a fraction of 1
     margin: float = Field(gt=0)  # interaction that counts as none, a fraction of 1
+    guard_margin: float = Field(
+        gt=0
+    )  # largest loss on a guarded domain that the rule for scaling allows, a fraction of 1
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,13 @@ def run_trial(
     common: Mapping[str, Any] | None = None,
     benchmark: str = "benchmark",
     processes: int = 1,
+    threads: int = 1,
     tell: Tell = lambda *facts: None,
 ) -> Trial:
     """Runs the cells that are not there yet in the run's folder 06_trial/cells and compares the arms.
 
-    All trials of a run share that folder: arms of one name are one training, made once. `tell` hears after every cell.
+    All trials of a run share that folder: arms of one name are one training, made once. `tell` hears after every cell. With one
+    thread per cell, scores do not depend on how many cells run at once.
     Raises UserError for arms that cannot run, or that another trial trained otherwise under the same name; a failed cell
     raises RuntimeError with its reason, the others are kept.
     """
@@ -130,7 +137,7 @@ def run_trial(
     out = run.folder("06_trial")
     run.reads.code |= set(code_of_cells(sweep))
     refuse_other_trainings(sweep, out)
-    cells = run_sweep(sweep, out, processes=processes, tell=tell)
+    cells = run_sweep(sweep, out, processes=processes, threads=threads, tell=tell)
     failed = cells[cells["state"] != "done"]
     if len(failed):
         first = failed.iloc[0]

@@ -42,7 +42,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     command.add_argument("file", metavar="FILE", help="the sweep, a YAML file")
     command.add_argument("--out", help="folder of the cells (default: runs/sweeps/NAME)")
     command.add_argument(
-        "--processes", type=int, default=os.cpu_count() or 1, help="cells at once (default: the cores)"
+        "--processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="cells at once (default: one per core, the fastest for tiny models; fewer where memory is short)",
     )
     command.add_argument("--threads", type=int, help="threads of each cell (default: the cores shared out)")
     command.add_argument("--benchmark", help="which of the sweep's benchmarks to compare on (default: the first)")

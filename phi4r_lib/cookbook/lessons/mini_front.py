@@ -12,7 +12,7 @@ from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import load_problems
 from phi4r_lib.problems.verify import examples, judge
 from phi4r_lib.train.callbacks import Journal
-from phi4r_lib.train.curves import journal_table, sft_progress, smooth
+from phi4r_lib.train.curves import journal_table, sft_progress
 from phi4r_lib.train.dpo import dpo_trainer, encode_pairs, run_dpo
 from phi4r_lib.train.grpo import run_grpo
 from phi4r_lib.train.packing import IGNORE, encode_conversation

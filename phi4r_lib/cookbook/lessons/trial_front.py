@@ -13,5 +13,4 @@ from phi4r_lib.measure.promotion import PromotionRule, decide, gain_per_doubling
 from phi4r_lib.measure.tables import majority
 from phi4r_lib.measure.trial import compare_pairs, decompose_seeds, sentence, table
 from phi4r_lib.models.engine import SamplingSettings, open_engine
-from phi4r_lib.problems.rows import write_json, write_rows
-from phi4r_lib.problems.schema import load_problems
+from phi4r_lib.problems.rows import write_json

@@ -62,7 +62,7 @@ def screen_prompts(
 
 
 def steadiness(rollouts: pd.DataFrame, group: int) -> dict[str, float]:
-    """What the stabilisers are for, measured on a run's rollouts, with half-widths of 95% intervals over groups (ours).
+    """What the stabilisers are for, measured on a run's rollouts, means over groups (ours).
 
     `spread` (standard deviation of the tokens of a group over their mean), `informative` (share of groups with right and wrong
     answers), `used` (share of completions that trained), `accuracy`.
@@ -75,8 +75,7 @@ def steadiness(rollouts: pd.DataFrame, group: int) -> dict[str, float]:
         "used": groups["kept"].mean(),
         "accuracy": rate,
     }
-    means = {name: float(values.mean()) for name, values in found.items()}
-    return means | {f"{name} +-": float(1.96 * v.std(ddof=1) / len(v) ** 0.5) for name, v in found.items()}
+    return {name: float(values.mean()) for name, values in found.items()}
 
 
 def rebalanced(correct: Sequence[bool | None], group: int, threshold: float, rng: np.random.Generator) -> list[bool]:

@@ -68,11 +68,6 @@ class Comparison:
     newcombe: Interval | None = None
 
     @property
-    def established(self) -> bool:
-        """True if both the exact test and the interval exclude equality at the level of the interval."""
-        return self.p_value < 1 - self.level and not self.low <= 0 <= self.high
-
-    @property
     def se_fixed(self) -> float:
         """Standard error for these very problems, where only the runs vary; NaN for one run per problem."""
         return math.sqrt(self.prediction_noise / self.problems)

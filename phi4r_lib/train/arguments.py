@@ -1,17 +1,22 @@
-"""What TRL's trainers are told alike: learning rate, precision, checkpoints, devices and processes.
+"""Our settings as TRL's arguments: what its trainers are told alike, then GRPO's batch split, loss and vLLM for long completions.
 
-Not here: what one trainer alone takes (sft_trainer.py, dpo.py, grpo_arguments.py).
+Not here: what SFT and DPO alone take (sft_trainer.py, dpo.py), and the runs themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from phi4r_lib.train.batching import rows_that_fit, split
+from phi4r_lib.train.ranks import processes
 from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
 
 WAIT = 7200  # seconds that processes wait for one that validates or writes
 
@@ -62,3 +67,61 @@ def sharding(settings: SftSettings | GrpoSettings | DpoSettings, device: str) ->
     if device == "cpu":
         raise ValueError("launch.sharding: fsdp needs GPUs; on a CPU take ddp")
     return {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
+
+
+def grpo_arguments(
+    work: Path, settings: GrpoSettings, seed: int, device: str, prompt: int, **changes: Any
+) -> GRPOConfig:
+    """TRL's arguments; `prompt` is the longest prompt in tokens, `changes` replace ours."""
+    from trl import GRPOConfig
+
+    ours = dict(
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // processes(),
+        gradient_accumulation_steps=settings.micro_batches,
+        num_generations=settings.group,
+        max_completion_length=settings.max_tokens,
+        temperature=settings.temperature,
+        top_k=0,
+        top_p=1.0,
+        beta=settings.beta,
+        use_bias_correction_kl=settings.bias_corrected_kl,
+        entropy_coef=settings.entropy,
+        epsilon=settings.clip,
+        epsilon_high=settings.clip_high,
+        loss_type={"token": "dapo", "sequence": "grpo"}[settings.loss],
+        scale_rewards=settings.scale,
+        gradient_checkpointing=settings.checkpointing,
+    )
+    shared = common_arguments(settings, work, seed, device)
+    return GRPOConfig(**shared | ours | sampler_arguments(settings, prompt) | changes)
+
+
+def sampler_arguments(settings: GrpoSettings, prompt: int) -> dict[str, Any]:
+    """vLLM's share of the arguments; nothing of it where vLLM does not sample.
+
+    TRL's defaults are for short completions: room for the model's whole context, and one importance ratio for a whole completion, a
+    product that vanishes over thousands of tokens (see `SamplerSettings`).
+    """
+    if not settings.vllm:
+        return {"use_vllm": False}
+    ours = settings.sampler
+    place = {"vllm_mode": "server", "vllm_server_base_url": ours.server} if ours.server else {"vllm_mode": "colocate"}
+    ratio = {"vllm_importance_sampling_mode": ours.importance} if ours.importance != "off" else {}
+    return {
+        "use_vllm": True,
+        **place,
+        "vllm_max_model_length": ours.length or prompt + settings.max_tokens,
+        "vllm_gpu_memory_utilization": ours.memory,
+        "vllm_enable_sleep_mode": ours.sleep,
+        "vllm_tensor_parallel_size": ours.tensor_parallel,
+        "vllm_importance_sampling_correction": ours.importance != "off",
+        "vllm_importance_sampling_clip_max": ours.importance_cap,
+        **ratio,
+    }
+
+
+def longest_prompt(rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of the longest prompt through the chat template."""
+    texts = [tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True) for row in rows]
+    return max(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"])

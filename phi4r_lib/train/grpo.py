@@ -23,6 +23,7 @@ from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
+from phi4r_lib.train.arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.batching import check_grpo
 from phi4r_lib.train.callbacks import (
     Journal,
@@ -32,7 +33,6 @@ from phi4r_lib.train.callbacks import (
     kept_folder,
     validation_sampling,
 )
-from phi4r_lib.train.grpo_arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.lengths import reward_of
 from phi4r_lib.train.pairs import problem_of

@@ -96,12 +96,6 @@ def activation_bytes(shape: Shape, checkpointing: bool | str) -> int:
     return layers * 2 * width + whole if checkpointing else layers * whole
 
 
-def state_bytes(shape: Shape, ranks: int = 1) -> int:
-    """Bytes of weights, gradients and AdamW's two moments in float32 and of the bf16 copy, on one of `ranks` sharded processes."""
-    every, products = parameters(shape)
-    return 16 * every // ranks + 2 * products
-
-
 def kv_bytes(shape: Shape) -> int:
     """Bytes of keys and values that one token leaves in a bf16 cache (scale of Phi-4: 205 kB)."""
     return 2 * shape.num_hidden_layers * shape.num_key_value_heads * head_size(shape) * 2
@@ -148,12 +142,6 @@ def grpo_parts(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0
         return parts
     least = 2 * every // settings.sampler.tensor_parallel + length * kv_bytes(shape)
     return parts | {"vLLM": 0 if settings.sampler.sleep else max(least, int(settings.sampler.memory * device))}
-
-
-def sampling_parts(shape: Shape, tokens: int, answers: int, copies: int = 1) -> dict[str, int]:
-    """{what: bytes} of `answers` completions sampled at once, each of `tokens` with its prompt, on one of `copies` GPUs a model."""
-    every, _ = parameters(shape)
-    return {"weights": 2 * every // copies, "keys and values": answers * tokens * kv_bytes(shape) // copies}
 
 
 def _states(shape: Shape, launch: LaunchSettings, ranks: int) -> dict[str, int]:

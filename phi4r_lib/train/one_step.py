@@ -14,7 +14,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from phi4r_lib.models.engine import Message
-from phi4r_lib.train.grpo_arguments import grpo_arguments
+from phi4r_lib.train.arguments import grpo_arguments
 from phi4r_lib.train.session import no_telemetry, training_device
 from phi4r_lib.train.settings import GrpoSettings
 

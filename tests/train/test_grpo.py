@@ -374,7 +374,7 @@ def test_a_sampler_that_is_not_compared_says_so(capsys):
 
 
 def test_vllm_gets_room_for_prompt_and_completion_and_ratios_per_token():
-    from phi4r_lib.train.grpo_arguments import sampler_arguments
+    from phi4r_lib.train.arguments import sampler_arguments
     from phi4r_lib.train.settings import SamplerSettings
 
     assert sampler_arguments(SETTINGS, 100) == {"use_vllm": False}

@@ -272,6 +272,41 @@ v_0 t - \frac{1}{2} g t^2 === v_{0} t-g t^{2}/2
 \frac{GMm}{r^2} === \frac{G m M}{r^{2}}
 1.38 \times 10^{-23} === 1.38e-23
 3.00 \times 10^8 \text{ m/s} === 3 \times 10^8
+√23 === \sqrt{23}
+∛12 === \sqrt[3]{12}
+∛(x+1) === \sqrt[3]{x+1}
+x \neq 2 === x \ne 2
+x != 2 === x \neq 2
+x <= 2 === x \le 2
+x >= 2 === x \geq 2
+x \lt 2 === x < 2
+x \gt 2 === x > 2
+1, 2, \dots, n === 1, 2, \ldots, n
+\lbrace 1,2 \rbrace === \{1,2\}
+\text{sin} x === \sin x
+sqrt(2) === \sqrt{2}
+2*pi === 2\pi
+sin(x) === \sin x
+(-oo, 3] === (-\infty, 3]
+(-infinity,3) === (-\infty,3)
+x**2 === x^2
+**5x** === 5x
+`5x` === 5x
+__5x__ === 5x
+$$\text{East}$$ === east
+\(1,2\) === 1,2
+\[1,2\] === 1,2
+{ (1,2) } === (1,2)
+\frac{1}{2} degrees === 0.5
+1{,}000x === 1000x
+(1{,}000, 2) === (1000, 2)
+(12,\!345, 1) === (12345, 1)
+[1,2] U (3,4) === [1,2] \cup (3,4)
+[1,2]∪{5} === [1,2] \cup \{5\}
+\frac{2 \pm \sqrt{8}}{2} === 1 \pm \sqrt2
+\{1,1,2\} === \{1,2\}
+4 m === 2m+2m
+\binom{100000}{2} === 4999950000
 """
 
 WRONG = r"""
@@ -664,6 +699,20 @@ M m === m^2
 GMm/r^2 === Gm^2/r^2
 \ln R === \ln r
 X === x
+\begin{pmatrix} 0.3333333 \\ 1 \end{pmatrix} === \begin{pmatrix} 0.3333332 \\ 1 \end{pmatrix}
+\begin{pmatrix} 2^{40}-1 & 1 \end{pmatrix} === \begin{pmatrix} 2^{40} & 1 \end{pmatrix}
+2 3 x === 6x
+6x === 2 3 x
+2+abcd === 2+dcba
+tree+1 === reet+1
+3 apples + 2 === 2+3 pleasp
+area=abcd === area=dcba
+90 degrees === 90\text{ radians}
+(0,0.3333333) \cup (1,2) === (0,0.3333332) \cup (1,2)
+[1,2] U {5} === [1,2] \cup \{6\}
+(1{,}000, 2) === (1, 2)
+(1,000, 2) === (1000, 3)
+\binom{100000}{2} === 4999950001
 """
 
 FAILED = r"""

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from answer_tables import FAILED, GOLDS, RIGHT, WRONG, pairs
 
+from phi4r_lib.problems import answers
 from phi4r_lib.problems.answers import Conventions, Grade, grade, plurality
+from phi4r_lib.problems.math import single
 from phi4r_lib.problems.math.compare import compare
 from phi4r_lib.problems.math.court import Court
 
@@ -28,6 +30,14 @@ def test_wrong_answers_are_not_right():
 
 def test_what_cannot_be_decided_is_failed_and_not_right():
     assert set(graded(FAILED).values()) == {Grade.FAILED}
+
+
+def test_the_exact_reader_is_worth_its_keep(monkeypatch):
+    """With math-verify and plain numbers alone, right answers would be refused and wrong ones be right (problems/math)."""
+    monkeypatch.setattr(single, "read", lambda text, *_: None)
+    monkeypatch.setattr(answers, "_easy", answers._easy.__wrapped__)  # nothing that was remembered
+    assert sum(verdict is not Grade.RIGHT for verdict in graded(RIGHT).values()) > 10
+    assert sum(verdict is Grade.RIGHT for verdict in graded(WRONG).values()) > 10
 
 
 @pytest.mark.parametrize("dressing", ["{}", " ${}$", "\\[ {} \\].", "\\boxed{{{}}}"])

@@ -108,6 +108,7 @@ _REPEATING = re.compile(
 )
 _DOTS = re.compile(r"(-?\d*\.\d*?)(\d)\2\2+\s*(?:\.\.\.|\\ldots\s*)$")
 _THOUSANDS = re.compile(r"(?<![\d,.])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])", re.ASCII)
+_GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,\\!)\s*(?=\d{3}(?!\d))")  # 12{,}000: LaTeX's comma that separates nothing
 _DOTTED = re.compile(r"[-+]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?", re.ASCII)
 
 
@@ -117,6 +118,8 @@ def dress(text: str, conventions: Conventions) -> str:
     if not text.isascii():
         text = _from_unicode(text)
     text = _unwrapped(" ".join(text.split()) if "\\ " not in text else text.strip())
+    if conventions.thousands == "comma":
+        text = _GROUPS.sub("", text)
     if _VECTOR.search(text):
         text = re.sub(r"\\(?:times|cdot|wedge|otimes)(?![a-zA-Z])", lambda match: rf"\vectorial{match.group()} ", text)
     if (

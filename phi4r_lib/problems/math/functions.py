@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from phi4r_lib.problems.math.powers import to_power
-from phi4r_lib.problems.math.terms import Form, Open, function, letter, number
+from phi4r_lib.problems.math.terms import MOST_BITS, Form, Open, function, letter, number
 
 FUNCTIONS = frozenset([
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log",
@@ -51,6 +51,8 @@ def binomial(above: Form, below: Form) -> Form:
     n, k = above.rational(), below.rational()
     if n is None or k is None:
         return function("binomial", above, below)
-    if n.denominator != 1 or k.denominator != 1 or not 0 <= k <= n <= 4 * MOST_FACTORIAL:
+    if n.denominator != 1 or k.denominator != 1 or not 0 <= k <= n:
+        raise Open
+    if min(k, n - k) * int(n).bit_length() > MOST_BITS:  # the result has no more bits than that
         raise Open
     return number(math.comb(int(n), int(k)))

@@ -116,6 +116,9 @@ def _outside(text: str) -> str:
 
 def _union(text: str) -> Shape | None:
     parts = split(text, re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]}])\s*U\s*(?=[(\[\\{])"))
+    parts = [
+        f"\\{part[:-1]}\\}}" if part.startswith("{") and part.endswith("}") else part for part in parts
+    ]  # [1, 2] U {5}
     return Shape("union", text, tuple(shape(part) for part in parts)) if len(parts) > 1 and all(parts) else None
 
 

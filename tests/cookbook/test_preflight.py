@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.planning import preflight
 from phi4r_lib.cookbook.running import runner
+from phi4r_lib.cookbook.settings.home import UserError
 from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.cookbook.settings.stages import stages
 from phi4r_lib.models.weights import fault_of
@@ -149,3 +150,13 @@ def test_force_forgets_finished_trainings_and_no_killed_one(tmp_path):
 def test_the_shipped_profiles_of_this_machine_pass():
     for name in ("smoke", "cpu"):
         preflight.check(load_profile(name), [*stages().values()])
+
+
+def test_too_few_steps_to_compare_are_refused_before_the_training_and_not_after():
+    few = load_profile("smoke", {"grpo.steps": 3})
+    with pytest.raises(
+        UserError, match=r"grpo\.steps is 3: notebook 04 compares the first steps with the last and needs 4"
+    ):
+        preflight.check(few, [stages()["04"]])
+    preflight.check(few, [stages()["03"]])
+    assert load_profile("smollm2_cpu").grpo.steps >= preflight.LEAST_STEPS

@@ -28,6 +28,7 @@ from phi4r_lib.train.memory import group_of
 OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
 LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
 FROM_THE_HUB = LOADED_HERE[:3]
+LEAST_STEPS = 4  # two at either end have a spread (train/figure7.py)
 OWN = "data/own/"  # where the profiles that ship without data expect the user's
 
 
@@ -59,6 +60,9 @@ def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) 
             raise UserError(f"models.{key}: {fault}")
     if any(stage.number == "03" for stage in due):
         check_base(profile)
+    if any(stage.number == "04" for stage in due) and profile.grpo.steps < LEAST_STEPS:
+        few = f"grpo.steps is {profile.grpo.steps}: notebook 04 compares the first steps with the last"
+        raise UserError(f"{few} and needs {LEAST_STEPS} at least")
 
 
 def to_come(profile: Profile, due: Sequence[Stage]) -> list[str]:

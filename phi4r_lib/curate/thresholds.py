@@ -42,7 +42,7 @@ class DecontaminationSettings:
     reworded_words: float = 0.8  # `words` for items of prose and code, whose own rules see the rest
     prose_missing: float = 0.3  # nats against a pair, per nat of the item's words that the text lacks
     prose_extra: float = 0.1  # the same for the text's words that the item lacks
-    prose_evidence: float = 5.7  # least nats for a pair of prose
+    prose_evidence: float = 5.0  # least nats for a pair of prose
     code_missing: float = 0.3
     code_extra: float = 0.03
     code_evidence: float = 9.9

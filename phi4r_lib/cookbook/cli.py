@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 from phi4r_lib.cookbook.settings.home import ASKED, INTERRUPTED, Stopped
 
+LONGEST = 300  # letters of a word in a message; ours
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; turns user errors into one message and exit code 2, and an interrupt into 130."""
@@ -40,8 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, (UserError, ProblemFileError)):
             raise
-        print(f"phi4r: {error}", file=sys.stderr)
+        print(f"phi4r: {_short(str(error))}", file=sys.stderr)
         return 2
+
+
+def _short(text: str) -> str:
+    """A message whose longest words (a name of thousands of letters) lose their middle."""
+    words = (word if len(word) <= LONGEST else f"{word[:80]}...{word[-20:]}" for word in text.split(" "))
+    return " ".join(words)
 
 
 def _heed_endings() -> None:
@@ -63,7 +71,10 @@ def _refused(error: OSError) -> int:
         where = f" ({error.filename})" if error.filename else ""
         print(f"phi4r: the disk is full{where}; free some space and run the same command: it goes on", file=sys.stderr)
         return 1
-    print(f"phi4r: {error.strerror}: {error.filename}; check the path and who may write there", file=sys.stderr)
+    print(
+        f"phi4r: {error.strerror}: {_short(str(error.filename))}; check the path and who may write there",
+        file=sys.stderr,
+    )
     return 2
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.folder.run_folder import choose_folder
-from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError, home, shown
+from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError, home, real_path, shown
 from phi4r_lib.cookbook.settings.profile import load_profile, mapping_of, nested, parse_set, profile_path
 from phi4r_lib.cookbook.settings.sections import Files
 from phi4r_lib.problems.census import Census
@@ -135,10 +136,10 @@ def target_of(args: argparse.Namespace) -> Any:
     if args.seeds:
         overrides |= {"data.seeds": seeds_of(args.seeds, mapping), "data.map": mapping, "data.gold": None}
     if args.notebooks:
-        folders = [str(Path(folder).expanduser().resolve()) for folder in args.notebooks]
+        folders = [str(real_path(folder)) for folder in args.notebooks]
         overrides["notebooks"] = [*load_profile(args.profile).notebooks, *folders]
     profile = load_profile(args.profile, overrides)
-    given = Path(args.out).expanduser().resolve() if args.out else None
+    given = real_path(args.out) if args.out else None
     out, varies = choose_folder(given, profile.name, nested(overrides))
     return Target(source_of(args.profile), profile, out, overrides, varies)
 
@@ -175,7 +176,7 @@ def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
     found: dict[str, list[str]] = {}
     for text in given:
         domain, sign, file = text.partition("=")
-        path = Path(file if sign else text).expanduser().resolve()
+        path = real_path(file if sign else text)
         for _ in iter_problems(path, mapping or None, domain=domain if sign else None):
             pass  # reads all of it, so that a fault is found now; keeps nothing
         found.setdefault(domain if sign else "", []).append(str(path))
@@ -247,8 +248,11 @@ def headline(target: Any) -> str:
 
 
 def numbers(names: Sequence[str] | None) -> list[str] | None:
-    """["3", "04_grpo"] as ["03", "04"]."""
-    return [name[:2] if name[:2].isdigit() else name.zfill(2) for name in names] if names else None
+    """["3", "04_grpo"] as ["03", "04"]; raises UserError for what is neither a number nor the name of one notebook."""
+    for name in names or ():
+        if not re.fullmatch(r"[0-9]{1,2}|[0-9]{2}_\w+(\.ipynb)?", name):
+            raise UserError(f"there is no notebook {name!r}; give one number such as 03 (--only can be repeated)")
+    return [name[:2].zfill(2) for name in names] if names else None
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -283,7 +287,7 @@ def status(args: argparse.Namespace) -> int:
 
 def existing_run(args: argparse.Namespace) -> Path:
     """Run folder of `status` and `report`; raises UserError when there is no run in it."""
-    given = Path(args.out).expanduser().resolve() if args.out else None
+    given = real_path(args.out) if args.out else None
     refuse_blanks(args)
     change = nested(sets_of(args.sets))
     default = (

@@ -37,9 +37,9 @@ class _Options(BaseModel):
 class TransformersOptions(_Options):
     """`dtype` None: the model's own; `batch_size` samples decoded together, None: by model size; `device` None: cuda if any."""
 
-    dtype: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] | None = None
     batch_size: int | None = Field(default=None, ge=1)
-    device: str | None = None
+    device: str | None = Field(default=None, pattern=r"^(cpu|mps|(cuda|xpu)(:\d+)?)$")
 
 
 class VllmOptions(_Options):

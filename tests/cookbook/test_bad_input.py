@@ -48,15 +48,45 @@ MANIFESTS = JSON | st.dictionaries(st.sampled_from(PARTS), JSON) | st.fixed_dict
         (["run", "--set", "name=../../x"], "cannot be set"),
         (["run", "--set", "models=5"], "models"),
         (["run", "--set", "deadlines.cell_hours=0"], "deadlines.cell_hours"),
+        (["run", "--only", "01,02"], "there is no notebook '01,02'"),
+        (["plan", "--from", "00x"], "there is no notebook '00x'"),
+        (["plan", "--pilot", "9" * 20], "at most 10,000"),
+        (["run", "--seeds", "~no_such_user/seeds.jsonl"], "is no path that can be followed"),
+        (["run", "--seeds", "circle"], "is no path that can be followed"),
+        (["status", "--out", "circle"], "is no path that can be followed"),
+        (["sweep", "circle"], "is no path that can be followed"),
+        (["plan", "--set", "data.seeds=[]"], "data.seeds"),
+        (["plan", "--set", "data.seeds=''"], "data.seeds"),
+        (["plan", "--set", "data.benchmark=''"], "data.benchmark"),
+        (["plan", "--set", "data.seeds={math: []}"], "data.seeds"),
+        (["plan", "--set", "data.map={promt: text}"], "did you mean 'prompt'?"),
+        (["plan", "--set", "decontaminate.against=['']"], "decontaminate.against"),
+        (["plan", "--set", "prompts=''"], "prompts"),
+        (["plan", "--set", "seed=4294967296"], "seed"),
+        (["plan", "--set", "seed=1" + "0" * 20], "larger than any setting"),
+        (["plan", "--set", "sft.passes=1e400"], "larger than any setting"),
+        (["plan", "--set", "sft.passes=-1.0e+99"], "larger than any setting"),
+        (["plan", "--set", 'prompts="\\ud800"'], "half of a surrogate pair"),
+        (["plan", "--set", "models.base.options={dtype: half}"], "dtype"),
+        (["plan", "--set", "models.base.options={device: gpu}"], "device"),
+        (["plan", "--set", "data.seeds=" + "a" * 5_000], "aaa..."),
+        (["validate", "b" * 5_000], "bbb..."),
+        (["plan", "--profile", "named.yaml"], "`name` is the file's own name"),
+        (["variance", "log.csv", "--out", ""], "--out is empty"),
+        (["variance", "log.csv", "--out", "data"], "holds other things than a variance report"),
     ],
 )
 def test_one_line_and_exit_code_2(house, capsys, args, says):
     house.notebook("01_edge.ipynb")
     house.notebook("02_rewrite.ipynb")
+    (house.root / "circle").symlink_to("circle")
+    (house.root / "named.yaml").write_text("extends: cpu\nname: ../x\n")
+    (house.root / "log.csv").write_text("problem,run,correct\n0,0,1\n0,1,0\n")
+    before = sorted(house.root.rglob("*"))
     code, out, err = phi4r(capsys, *args)
     assert code == 2 and says in err and out == ""
-    assert err.count("\n") <= 2 and "Traceback" not in err
-    assert not (house.root / "runs").exists()
+    assert err.count("\n") <= 2 and len(err) < 1_000 and "Traceback" not in err
+    assert sorted(house.root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("place", [".", "notebooks", "data", "mine"])

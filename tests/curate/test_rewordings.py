@@ -163,7 +163,7 @@ def test_windows_cover_every_feature():
 
 
 def test_close_rewordings_go_to_the_judge():
-    close = "Which process lets a glacier move?"
+    close = "Which process lets a large glacier move slowly?"
     asked = []
     found = find_contamination([close], ITEMS, judge=lambda text, item: asked.append(item) or True)
     assert find_contamination([close], ITEMS) == []

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from phi4r_lib.cookbook.settings.home import UserError
+from phi4r_lib.cookbook.settings.home import UserError, real_path
 from phi4r_lib.cookbook.settings.profile import mapping_of
 from phi4r_lib.problems.rows import write_json, write_text
 
@@ -64,9 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from phi4r_lib.measure.adapters.logs import AnswersError, Choice, read_logs
     from phi4r_lib.measure.analysis import analyse
 
-    out = Path(args.out).expanduser()
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {args.out} is a file; give a folder")
+    out = _folder(args.out)
     try:
         choice = Choice(args.filter, args.metric, args.scorer, mapping_of(args.maps))
         answers, notes = read_logs(args.logs, choice)
@@ -82,6 +80,18 @@ def run(args: argparse.Namespace) -> int:
         print(f"(no figure {name}: {reason})")
     print(f"written: {out / 'page.html'}, results.json, verdict.txt and {len(analysis.figures)} figures")
     return 0
+
+
+def _folder(given: str) -> Path:
+    """The folder of the results; raises UserError for a file, and for a folder with other things than a variance report."""
+    if not given.strip():
+        raise UserError("--out is empty; give a folder, or leave the option out")
+    out = real_path(given)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {given} is a file; give a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / "verdict.txt").is_file():
+        raise UserError(f"--out {given} holds other things than a variance report; give a new folder, or an empty one")
+    return out
 
 
 def write(out: Path, analysis: Any, notes: Sequence[str] = ()) -> None:

@@ -29,6 +29,7 @@ from phi4r_lib.problems.rows import plain, write_json, write_rows
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.memory import parameters, shape_in
 
+MOST = 10_000  # questions; ours
 STEPS = 4  # training steps of a pilot at least; ours
 SEVERAL = (
     64,
@@ -112,12 +113,12 @@ def kept(profile: Profile) -> Pilot | None:
 
 
 def run_pilot(profile: Profile, count: int) -> Pilot:
-    """Measures and keeps a pilot of `count` prompts per model; raises UserError for fewer than eight.
+    """Measures and keeps a pilot of `count` prompts per model; raises UserError for fewer than eight or more than MOST.
 
     Endpoints are asked for real, so their `budget_*` options hold here too.
     """
-    if count < 8:
-        raise UserError(f"--pilot {count}: a pilot asks each model at least 8 questions")
+    if not 8 <= count <= MOST:
+        raise UserError(f"--pilot {count}: a pilot asks each model at least 8 questions and at most {MOST:,}")
     from phi4r_lib.cookbook.run import gather, problem_files, with_model_paths
     from phi4r_lib.problems.schema import load_problems
 

@@ -52,6 +52,14 @@ def shown(path: Path) -> str:
     return str(path.relative_to(home())) if path.is_relative_to(home()) else str(path)
 
 
+def real_path(text: str | Path) -> Path:
+    """Full path of what was typed; UserError for links in a circle and for the home of a user who is none."""
+    try:
+        return Path(text).expanduser().resolve()
+    except (RuntimeError, ValueError) as error:  # pathlib's words for the two; a null character
+        raise UserError(f"{str(text)!r} is no path that can be followed: {error}") from None
+
+
 def resolve_out(out: str | Path) -> Path:
     """Run folder; a relative one counts from the repository root, so that a notebook works from any directory."""
     path = Path(out).expanduser()

@@ -232,6 +232,8 @@ def load_profile(name_or_path: str | os.PathLike[str], overrides: Any = None) ->
             f"profile '{ABSTRACT}' names no data and no models; write one that says `extends: {ABSTRACT}`"
         )
     raw, _ = _extended(path)
+    if raw.get("name", path.stem) != path.stem:
+        raise ProfileError(f"{path}: `name` is the file's own name and cannot be set; rename the file")
     raw["name"] = path.stem
     change = nested(overrides or {})
     if "name" in change:

@@ -6,11 +6,13 @@ Not here: reading YAML, `extends` and overrides (profile.py).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from phi4r_lib.models.engine import EngineSpec
+from phi4r_lib.problems.foreign import check_mapping
+from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 
 Share = Field(ge=0, le=1)
@@ -23,7 +25,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-Files = str | list[str] | dict[str, str | list[str]]  # one file, several, or {domain: one or several}
+File = Annotated[str, Field(min_length=1, max_length=1024)]
+Several = Annotated[list[File], Field(min_length=1)]
+Domains = Annotated[dict[str, File | Several], Field(min_length=1)]
+Files = File | Several | Domains  # one file, several, or {domain: one or several}
 
 
 class Data(Section):
@@ -40,17 +45,23 @@ class Data(Section):
     """
 
     seeds: Files
-    open_seeds: str | None = None
-    safety_seeds: str | None = None
-    code_seeds: str | None = None
-    benchmark: str
-    validation: str
-    planning: str | None = None
+    open_seeds: File | None = None
+    safety_seeds: File | None = None
+    code_seeds: File | None = None
+    benchmark: File
+    validation: File
+    planning: File | None = None
     guards: Files | None = None
-    gold: str | None = None
-    votes: str | None = None
+    gold: File | None = None
+    votes: File | None = None
     judges: dict[str, str] = Field(default_factory=dict)
     map: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("map")
+    @classmethod
+    def _known(cls, mapping: dict[str, str]) -> dict[str, str]:
+        check_mapping(mapping, Problem.model_fields)
+        return mapping
 
 
 class Models(Section):
@@ -143,7 +154,7 @@ class Mixture(Section):
 class Decontaminate(Section):
     """Notebook 02: overlap with the benchmarks and near-duplicates."""
 
-    against: list[str] = Field(min_length=1)
+    against: Several
     templates: Literal["flag", "allow"]
     near_duplicate: float = Share
     containment: float = Share
@@ -179,11 +190,11 @@ class Profile(Section):
     """
 
     name: str = Field(min_length=1)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)  # what numpy's generators take
     notebooks: list[str] = Field(default_factory=list)
     data: Data
     models: Models
-    prompts: str
+    prompts: File
     edge: Edge
     rewrite: Rewrite
     teach: Teach

@@ -15,6 +15,8 @@ import yaml
 MOST_CHARACTERS = 100_000  # a profile has about 80 lines; ours
 MOST_NODES = 10_000  # after aliases are written out; ours
 TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
+NUMBERS = {f"tag:yaml.org,2002:{name}" for name in ("int", "float")}
+LARGEST = 1e15  # what a float still counts by ones, about; ours
 NOT_OURS = re.compile(r"[-+]?0\d[\d_]*$|[-+]?0[xob][\da-fA-F_]+$|[-+]?\d[\d_]*_[\d_]*$")
 
 
@@ -41,7 +43,7 @@ def read(text: str) -> Any:
     """The data in a YAML text: None, bool, int, float, str, lists and mappings with keys of text.
 
     Raises YamlError (with the line) for broken YAML, a key given twice, a key that is no text, numbers that YAML 1.1
-    and 1.2 read differently (010, 0x1F, 1_000), other tags than plain data, and texts that are too long, too deep, or grow
+    and 1.2 read differently (010, 0x1F, 1_000), numbers beyond LARGEST, half characters, other tags than plain data, and texts that are too long, too deep, or grow
     too large when their aliases are written out.
     """
     if len(text) > MOST_CHARACTERS:
@@ -75,6 +77,10 @@ def _check(root: yaml.Node) -> None:
             raise _fault(node, f"type {node.tag.removeprefix('tag:yaml.org,2002:')} is not read; use plain values")
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
+        elif isinstance(node, yaml.ScalarNode) and any("\ud800" <= letter <= "\udfff" for letter in node.value):
+            raise _fault(node, "half of a surrogate pair is no character; write the whole one")
+        elif isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and abs(float(node.value)) > LARGEST:
+            raise _fault(node, f"{node.value[:20]} is larger than any setting")
         elif isinstance(node, yaml.ScalarNode) and node.style is None and NOT_OURS.match(node.value):
             raise _fault(
                 node, f"{node.value} is read differently by different readers; write it in decimal, or quote it"

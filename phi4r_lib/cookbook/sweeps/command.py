@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook.folder import state
-from phi4r_lib.cookbook.settings.home import UserError, home, shown
+from phi4r_lib.cookbook.settings.home import UserError, home, real_path, shown
 
 EXAMPLES = """example of a sweep file:
   name: edge-or-random
@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     if args.processes < 1 or (args.threads is not None and args.threads < 1):
         raise UserError("--processes and --threads must be at least 1")
     share = share_of(args.share)
-    sweep = load_sweep(Path(args.file).expanduser())
-    out = Path(args.out).expanduser().resolve() if args.out else home() / "runs" / "sweeps" / sweep.name
+    sweep = load_sweep(real_path(args.file))
+    out = real_path(args.out) if args.out else home() / "runs" / "sweeps" / sweep.name
     print(f"sweep {sweep.name}: {len(sweep.arms)} arms x {len(sweep.seeds)} seeds, equal: {sweep.equal}; {shown(out)}")
     found = run_sweep(
         sweep, out, processes=args.processes, threads=args.threads, share=share,

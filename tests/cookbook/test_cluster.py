@@ -73,7 +73,7 @@ def slurm(tmp_path_factory):
             time.sleep(1.5)
         idle = ["sinfo", "-h", "-o", "%T"]
         ready = waited(
-            lambda: "idle" in subprocess.run(idle, env=environment, capture_output=True, text=True).stdout, 60
+            lambda: "idle" in subprocess.run(idle, env=environment, capture_output=True, text=True).stdout, 600
         )
         logs = "".join((folder / f"{command[0]}.out").read_text()[-800:] for command in commands)
         assert ready, logs
@@ -140,7 +140,7 @@ def test_the_script_for_many_nodes_trains_in_two_tasks(house, job, slurm):
     """srun starts a torchrun in each of two tasks; they meet as two hosts would, and the model is written once."""
     launch = {"processes": 1, "hosts": 2, "prefix": "srun --overlap --overcommit --ntasks=2", "port": free_port()}
     number, log = job("slurm_many_nodes.sbatch", launch, 4.0)
-    assert waited(lambda: shown(slurm, number, "JobState=COMPLETED") or shown(slurm, number, "JobState=FAILED"), 300)
+    assert waited(lambda: shown(slurm, number, "JobState=COMPLETED") or shown(slurm, number, "JobState=FAILED"), 900)
     text = log.read_text()
     assert shown(slurm, number, "ExitCode=0:0"), text[-3000:]
     assert "03_train" in text and "done in" in text and "\r" not in text and "\x1b" not in text
@@ -156,14 +156,14 @@ def test_a_job_that_is_asked_to_end_goes_back_into_the_queue(house, job, slurm):
     number, log = job("slurm_one_node.sbatch", {"processes": 1}, 4000.0)
     metrics = house.root / "runs/cpu/03_train/training/metrics.jsonl"
     try:
-        assert waited(lambda: metrics.is_file() and metrics.read_text().count("\n") > 20, 200), log.read_text()
+        assert waited(lambda: metrics.is_file() and metrics.read_text().count("\n") > 20, 900), log.read_text()
         subprocess.run(["scancel", "--signal=TERM", "--batch", number], env=slurm, check=True)
-        assert waited(lambda: shown(slurm, number, "Requeue=1 Restarts=1"), 100), log.read_text()
+        assert waited(lambda: shown(slurm, number, "Requeue=1 Restarts=1"), 600), log.read_text()
         assert "asked to end (SIGTERM); run the same command to go on from here" in log.read_text()
         assert list((house.root / "runs/cpu/03_train/training/checkpoints").glob("checkpoint-*/whole.json"))
     finally:
         subprocess.run(["scancel", number], env=slurm)
-    assert waited(lambda: shown(slurm, number, "JobState=CANCELLED"), 60)
+    assert waited(lambda: shown(slurm, number, "JobState=CANCELLED"), 600)
 
 
 CELL = """

@@ -43,15 +43,6 @@ ALONE = ["unshare", "--net", sys.executable, "-c", LOOPBACK]
 
 
 @pytest.fixture(scope="session")
-def connects(tmp_path_factory):
-    """A file for the attempts to connect, and the environment in which they are noted."""
-    folder = tmp_path_factory.mktemp("recorder")
-    (folder / "sitecustomize.py").write_text(RECORDER)
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return folder / "connects", {"PYTHONPATH": path, "PHI4R_TEST_CONNECTS": str(folder / "connects")}
-
-
-@pytest.fixture(scope="session")
 def smoke_home(tmp_path_factory):
     """A repository whose notebooks have the exercises solved in place; $PHI4R_KEEP names a folder to make it in and keep."""
     folder = Path(os.environ.get("PHI4R_KEEP") or tmp_path_factory.mktemp("home")).resolve()
@@ -62,6 +53,17 @@ def smoke_home(tmp_path_factory):
     for path in NOTEBOOKS:
         nbformat.write(solved(path), folder / "notebooks" / path.name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def connects(smoke_home):
+    """A file for the attempts to connect, and the environment in which they are noted."""
+    folder = smoke_home / "recorder"  # what a notebook loaded from here is part of its code
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(RECORDER)
+    (folder / "connects").unlink(missing_ok=True)
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return folder / "connects", {"PYTHONPATH": path, "PHI4R_TEST_CONNECTS": str(folder / "connects")}
 
 
 @pytest.fixture(scope="session")

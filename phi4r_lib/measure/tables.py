@@ -6,6 +6,7 @@ Not here: the estimators themselves (variance.py, power.py) and the drawing (fig
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ from phi4r_lib.measure.majority import majority_band, majority_table
 from phi4r_lib.measure.passk import pass_at_k, pass_hat_k
 from phi4r_lib.measure.power import p_misrank, problems_needed, standard_errors
 from phi4r_lib.measure.variance import Comparison, Decomposition, compare, decompose
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers, examples, verifier_of
 
 RIGHT = "the right answer"  # the key that all right answers vote under
 Z95 = float(norm.ppf(0.975))
@@ -119,6 +122,19 @@ def _wrong_vote(answer: str | None) -> str | None:
         return text or None
 
 
+def no_votes(problems: Sequence[Problem], verifiers: Verifiers | None = None) -> str:
+    """Why answers to these problems cannot be voted on, or "" where they can.
+
+    A problem's verifier is asked for the group of a known right answer; without a group its answers have no equality.
+    """
+    silent: Counter[str] = Counter()
+    for problem, example in zip(problems, examples(problems, verifiers), strict=True):
+        answer = example or problem.answer or ""
+        silent[problem.verifier] += verifier_of(problem.verifier, verifiers).groups([answer], [problem])[0] is None
+    named = [f"'{name}' ({count} of {len(problems)} problems)" for name, count in silent.items() if count]
+    return f"answers have no equality for the verifier {', '.join(named)}, so they cannot be voted on" if named else ""
+
+
 def majority(answers: pd.DataFrame, ks: Sequence[int] | None = None) -> pd.DataFrame:
     """Exact majority@k of each model with a 95% band over problems that holds for all k at once.
 
@@ -136,22 +152,20 @@ def majority(answers: pd.DataFrame, ks: Sequence[int] | None = None) -> pd.DataF
     return pd.concat(rows, ignore_index=True)
 
 
-def ways_to_score(answers: pd.DataFrame, k: int = 5) -> pd.DataFrame:
+def ways_to_score(answers: pd.DataFrame, k: int = 5, *, votes: bool = True) -> pd.DataFrame:
     """Worst, average, majority and best of k answers, unbiased, with 95% intervals over problems.
 
-    Columns model, kind, mean, low, high. Raises ValueError where a problem has fewer than k answers.
+    Without `votes` no majority: answers that have no equality cannot be voted on (`no_votes`). Columns model, kind, mean, low, high. Raises ValueError where a problem has fewer than k answers.
     """
     rows = []
     for model in models_of(answers):
         table = problem_table(answers, model)
         n, c = table["runs"].to_numpy(), table["right"].to_numpy()
-        counts = vote_counts(answers, model)
-        values = {
-            "worst": pass_hat_k(n, c, k),
-            "average": c / n,
-            "majority": majority_table(counts, [RIGHT] * len(counts), [k])[:, 0],
-            "best": pass_at_k(n, c, k),
-        }
+        values = {"worst": pass_hat_k(n, c, k), "average": c / n}
+        if votes:
+            counts = vote_counts(answers, model)
+            values["majority"] = majority_table(counts, [RIGHT] * len(counts), [k])[:, 0]
+        values["best"] = pass_at_k(n, c, k)
         for kind, value in values.items():
             low, high = _interval(value)
             rows.append({"model": model, "kind": kind, "mean": value.mean(), "low": low, "high": high})

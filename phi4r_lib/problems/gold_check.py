@@ -19,13 +19,17 @@ SHOWN = 5  # golds that are named
 
 @dataclass
 class GoldCheck:
-    """Counts per verifier: golds that pass, that do not (with the first few and their reasons), and what was not tried."""
+    """Counts per verifier: golds that pass, that do not (with the first few and their reasons), and what was not tried.
+
+    `unfit` are the ids of the problems whose gold does not pass.
+    """
 
     verifiers: Verifiers | None = None
     passed: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     untried: Counter[str] = field(default_factory=Counter)
     first: list[str] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
 
     def checking(self, problems: Iterable[Problem]) -> Iterator[Problem]:
         """The same problems; those with an answer are judged in batches as they pass."""
@@ -56,6 +60,7 @@ class GoldCheck:
         for (problem, _), verdict in zip(known, verdicts, strict=True):
             right = verdict.grade is Grade.RIGHT
             (self.passed if right else self.refused)[name] += 1
+            self.unfit += [] if right else [problem.id]
             if not right and len(self.first) < SHOWN:
                 self.first.append(f"{problem.id}: {verdict.grade.value}, {verdict.reason}")
 

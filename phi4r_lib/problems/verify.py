@@ -248,11 +248,16 @@ def verifier_of(name: str, verifiers: Verifiers | None = None) -> Verifier:
 def examples(problems: Sequence[Problem], verifiers: Verifiers | None = None) -> list[str | None]:
     """A known right answer of each problem, for checking the problem itself: the verifier's `example(problem)` where it
     has that method (because `answer` holds tests or rules), else the problem's `answer`."""
-    found = []
-    for problem in problems:
-        example = getattr(verifier_of(problem.verifier, verifiers), "example", None)
-        found.append(example(problem) if example else problem.answer)
-    return found
+    return [_example(problem, verifier_of(problem.verifier, verifiers)) for problem in problems]
+
+
+def _example(problem: Problem, verifier: Verifier) -> str | None:
+    """A number or a list in a row's meta is taken as its text; of a row that cannot be read the answer, which judging refuses."""
+    try:
+        found = verifier.example(problem) if hasattr(verifier, "example") else problem.answer
+    except Exception:
+        return problem.answer
+    return found if found is None or isinstance(found, str) else json.dumps(found)
 
 
 def open_verifiers(verifiers: Verifiers | None) -> dict[str, Verifier]:

@@ -42,7 +42,11 @@ def test_the_filled_profile_is_a_profile_for_the_next_run(example, own):
     assert found.grpo.learning_rate == short(example, example.profile.checklist).learning_rate
     assert found.checklist.example is None and found.checklist.steps == example.profile.checklist.steps
     mine = load_profile(cards.filled_profile(own, 7))
-    assert mine.data.seeds == own.profile.data.seeds and mine.verifiers == {"sql": {"kind": "sql", "rows": 9}}
+    assert (
+        mine.data.seeds == own.profile.data.seeds
+        and mine.grpo.group == own.profile.grpo.group
+        and mine.verifiers == {"sql": {"kind": "sql", "rows": 9}}
+    )
 
 
 def test_the_data_card_counts_sources_parts_and_what_was_dropped(example):
@@ -70,4 +74,29 @@ def test_the_model_card_shows_every_gate(example, tmp_path, capsys):
         and "| 1 | domain | green | 9 / 9 |" in page
         and "| 8 | scale | red | no gain |" in page
     )
-    assert "Gate 8, scale: RED. no gain" in capsys.readouterr().out
+    assert "Gate 8, scale: RED. no gain" in capsys.readouterr().out and "with GRPO:" in page
+
+
+def test_the_model_card_of_a_way_that_ended_says_that_no_model_is_there(example, tmp_path):
+    gates = Gates()
+    gates.pass_(Gate(3, "edge", False, "9 hard", "easier seeds"), left=False)
+    gates.rest()
+    page = cards.model_card(example, tmp_path, "rope", gates, {"start": "03_sft/model"}, gates.decision()).read_text()
+    assert "No model was trained: the way from `03_sft/model` ended at a gate" in page and "with GRPO" not in page
+    assert "Decision: stop here: gate 3 (edge) is red. Next: easier seeds." in page and "| 8 | scale | grey |" in page
+
+
+def test_the_filled_profile_extends_a_profile_of_ones_own_wherever_it_lies(tmp_path, monkeypatch):
+    folder = tmp_path / "team"
+    folder.mkdir()
+    (folder / "seeds.jsonl").write_text(
+        "".join(json.dumps({"id": f"{n}", "prompt": f"p{n}", **OWN}) + "\n" for n in "12")
+    )
+    (folder / "team.yaml").write_text("extends: smoke\ndata: {seeds: ./seeds.jsonl, gold: null}\ngrpo: {group: 5}\n")
+    monkeypatch.chdir(folder)
+    run = open_run("team.yaml", tmp_path / "out")
+    assert len(domain_seeds(run)) == 2
+    filled = cards.filled_profile(run, 9)
+    monkeypatch.chdir(tmp_path)
+    found = load_profile(filled)
+    assert (found.grpo.group, found.grpo.steps, found.data.seeds) == (5, 9, str(folder / "seeds.jsonl"))

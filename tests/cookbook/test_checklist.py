@@ -12,6 +12,7 @@ from phi4r_lib.cookbook.lessons import domain_run as work
 from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.measure.comparison import compare
 from phi4r_lib.measure.promotion import PromotionRule, decide, gain_per_doubling
+from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem
 
 SETTINGS = load_profile("cpu").checklist
@@ -44,7 +45,7 @@ def test_domain_gate():
 def test_seeds_gate():
     assert gates.seeds_gate(480, 0, 0, 0).green
     for counts, word in [
-        ((478, 2, 0, 0), "correct or drop"),
+        ((478, 2, 0, 0), "correct these seeds"),
         ((480, 0, 0, 3), "tighten the checks"),
         ((0, 0, 480, 0), "example"),
         ((10, 0, 470, 0), "more seeds an example"),
@@ -123,13 +124,40 @@ def test_scale_gate():
     assert not lost.green and "do not scale" in lost.action
 
 
-def test_a_red_gate_that_others_need_stops_with_its_reason(capsys):
+def test_a_red_gate_ends_the_way_only_where_nothing_is_left(capsys):
     found = gates.Gates()
-    found.pass_(gates.balance_gate(1, 9, SETTINGS))
-    with pytest.raises(gates.GateClosed, match=r"gate 3 .edge. is red: .*Next: collect easier"):
-        found.pass_(gates.edge_gate({"hard": 9}, SETTINGS), needed=True)
-    assert capsys.readouterr().out.count("RED") == 2
-    assert found.table()["colour"].tolist() == ["red", "red"] and found.records()[1]["step"] == 3
+    found.pass_(gates.domain_gate(9, 0, [], SETTINGS))
+    found.pass_(gates.seeds_gate(7, 2, 0, 0, ["g1: wrong"]), left=True)
+    assert found.open and found.decision("promote") == "promote"
+    found.pass_(gates.edge_gate({"hard": 9}, SETTINGS), left=False)
+    found.pass_(gates.balance_gate(9, 1, SETTINGS))
+    found.rest()
+    said = capsys.readouterr().out
+    assert (
+        said.count(": RED.") == 3 and "Gate 5, balance: NOT REACHED. Nothing to measure behind gate 3 (edge)." in said
+    )
+    assert found.decision("promote").startswith("stop here: gate 3 (edge) is red. Next: collect easier seeds")
+    assert [(g.step, g.name) for g in found.all] == list(gates.STEPS)
+    assert found.table()["colour"].tolist() == ["red"] * 3 + ["grey"] * 6
+    assert found.records()[4] | {"colour": "grey", "green": None} == found.records()[4]
+
+
+def test_most_answers_cut_off_make_the_edge_red():
+    gate = gates.edge_gate({"edge": 200}, SETTINGS, cut=0.6)
+    assert not gate.green and "60% of the answers are cut off at 64 tokens" in gate.reason
+    assert "checklist.max_tokens" in gate.action
+
+
+def test_the_names_of_the_gates_are_those_of_the_steps():
+    """`rest` fills in what is missing by step and name."""
+    made = [
+        gates.domain_gate(9, 0, [], SETTINGS), gates.seeds_gate(1, 0, 0, 0), gates.edge_gate({}, SETTINGS),
+        gates.injection_gate("a", difference(0.1), None, SETTINGS), gates.balance_gate(1, 1, SETTINGS),
+        gates.taper_gate(gain_per_doubling([1, 2], np.array([[0.5, 0.6], [0.5, 0.7]]), SETTINGS.gain), SETTINGS),
+        gates.merge_gate(pair(0.1), "math", pair(0.1), SETTINGS), gates.watch_gate(pair(0.1), 8, SETTINGS),
+        gates.scale_gate(decide(PromotionRule("d", 0.05, 0.05), [0.1, 0.2]), ""),
+    ]  # fmt: skip
+    assert {(gate.step, gate.name) for gate in made} == set(gates.STEPS)
 
 
 def test_the_split_holds_families_and_origins_together():
@@ -146,6 +174,31 @@ def test_the_split_holds_families_and_origins_together():
     where = {one.id: place for place, part in enumerate(parts[:3]) for one in part}
     assert all(where[f"re{n}"] == where[f"a{n}"] for n in range(20))
     assert work.split(seeds, 0.2, 0) == parts != work.split(seeds, 0.2, 1)
+
+
+def test_seeds_that_fail_their_own_check_are_left_out():
+    seeds = [problem(f"a{n}") for n in range(10)]
+    parts = work.split(seeds, 0.2, 0, ["a3", "a7"])
+    assert [one.id for one, reason in parts.dropped if "does not tell right from wrong" in reason] == ["a3", "a7"]
+    assert sum(map(len, parts[:3])) == 8
+    wrong = problem("wrong", answer='[["sum", 3]]').model_copy(update={"meta": {"example": "4"}})
+    assert work.gold_check([wrong], None).unfit == ["wrong"]
+
+
+def test_a_merge_holds_all_own_rows_and_nothing_held_out(tmp_path):
+    def merged(others, held):
+        rows = work.merge_rows(own, write_rows(tmp_path / "rl.jsonl", others), held)
+        return [row["id"] for row in rows]
+
+    own = [{"id": f"o{n}", "domain": "mine"} for n in range(5)]
+    others = [
+        {"id": "h", "domain": "math"}, {"id": "x", "parent_id": "h", "domain": "math"}, {"id": "own", "domain": "mine"},
+        {"id": "m1", "domain": "math"}, {"id": "m2", "domain": "math"}, {"id": "m3", "domain": "math"},
+    ]  # fmt: skip
+    assert merged(others, [problem("h")]) == ["o0", "o1", "m1", "o2", "o3", "m2", "o4"]
+    alone = [row["id"] for row in own]
+    assert merged(others[2:3], []) == alone
+    assert merged([{"id": "r", "domain": "math", "parent_id": "s"}], [problem("t", parent_id="s")]) == alone
 
 
 def test_checks_that_nonsense_passes_are_found():
@@ -169,13 +222,16 @@ def test_absent_verifiers_and_unknown_words_are_counted():
 
 
 def test_without_a_maker_seeds_of_the_family_stand_in_again():
-    run = SimpleNamespace(profile=SimpleNamespace(checklist=SETTINGS.model_copy(update={"maker": None}), seed=0))
+    """The example's maker is not a team's."""
+
+    def run(seeds):
+        data = SimpleNamespace(seeds=seeds)
+        return SimpleNamespace(profile=SimpleNamespace(checklist=SETTINGS, data=data, seed=0))
+
     seeds = [problem("a1"), problem("a2"), problem("b1", "b")]
-    again = work.make_more("a", 3, run, seeds, seeds)
+    again = work.make_more("a", 3, run("mine.jsonl"), seeds, seeds)
     assert [one.parent_id for one in again] == ["a1", "a2", "a1"] and len({one.id for one in again}) == 3
-    made = work.make_more(
-        "tight", 5, SimpleNamespace(profile=SimpleNamespace(checklist=SETTINGS, seed=0)), seeds, seeds
-    )
+    made = work.make_more("tight", 5, run(SETTINGS.example_for), seeds, seeds)
     assert {one.meta["family"] for one in made} == {"tight"}
 
 
@@ -184,6 +240,8 @@ def test_mixes_that_are_the_same_model_differ_by_nothing():
     found = work.difference(same, same.copy(), "x")
     assert (found.difference, found.low, found.high, found.verdict) == (0, 0, 0, "within noise")
     assert work.difference(*arms(0.1), "x").difference == pytest.approx(0.1, abs=0.01)
+    assert work.difference(*arms(0.1, problems=1), "x") is None
+    assert gates.injection_gate("rare", None, None, SETTINGS).colour == "grey"
 
 
 def test_the_estimate_reads_the_second_half_of_the_curves():

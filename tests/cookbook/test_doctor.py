@@ -35,3 +35,11 @@ def test_doctor_ends_with_a_verdict_and_its_exit_code(capsys):
 
 def test_every_finding_that_is_not_ok_gives_advice():
     assert all(finding.advice for finding in doctor.findings() if finding.level != "ok")
+
+
+def test_verifiers_are_named_with_what_they_lack(monkeypatch):
+    """The server of `lean` is nowhere unless it is named; `exact` needs nothing."""
+    monkeypatch.delenv("LEAN_SERVER_URL", raising=False)
+    finding = doctor.verifiers()
+    there, _, absent = finding.text.partition("; not here: ")
+    assert "exact" in there and "lean" in absent and "LEAN_SERVER_URL" in finding.advice

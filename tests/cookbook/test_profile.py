@@ -215,3 +215,19 @@ def test_profiles_of_every_size_are_short_and_say_where_values_come_from(name):
         for key in yaml.safe_load(file.read_text()).get(section) or {}:
             assert re.search(r"ours|report \d|framework", notes[f"{section}.{key}"]), f"{section}.{key}"
     assert profile.sft.report_to == profile.grpo.report_to == "none"  # nothing leaves the machine unasked
+
+
+def test_paths_of_a_profile_that_start_with_a_dot_count_from_its_folder(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "team.yaml").write_text(
+        "extends: smoke\ndata: {seeds: {a: ./a.jsonl, b: [../b.jsonl, data/seeds/math.jsonl]}}\n"
+    )
+    (tmp_path / "deep" / "more.yaml").write_text(
+        "extends: ../team.yaml\nprompts: ./prompts\ndata: {map: {prompt: ./q}}\n"
+    )
+    found = load_profile(tmp_path / "deep" / "more.yaml")
+    assert found.data.seeds == {
+        "a": str(tmp_path / "a.jsonl"),
+        "b": [str(tmp_path.parent / "b.jsonl"), "data/seeds/math.jsonl"],
+    }
+    assert found.prompts == str(tmp_path / "deep" / "prompts") and found.data.map == {"prompt": "./q"}

@@ -1,5 +1,6 @@
-"""The twenty rows of SQL and of molecules: validated, through the edge filter of notebook 01, and through an evaluation."""
+"""The twenty rows of SQL and of molecules: validated, through notebook 01 itself, and through an evaluation."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,20 @@ def test_the_edge_filter_and_an_evaluation_take_them(shipped, tmp_path):
     assert table["correct"].mean() == 0.5 and set(table["grade"]) <= {"right", "wrong", "none"}
     assert set(table["family"]) == {problem.meta["family"] for problem in problems}
     base.close()
+
+
+@pytest.mark.slow
+def test_notebook_01_takes_both_at_once(tmp_path, capsys):
+    """A tiny base solves none of them, so none is at the edge; the notebook says so and ends with its results."""
+    try:
+        verifier_of("sql"), verifier_of("molecule")
+    except VerifierUnavailable as error:
+        pytest.skip(str(error))
+    files = "data.seeds=[data/seeds/sql.jsonl, data/seeds/molecule.jsonl]"
+    args = ["run", "--profile", "smoke", "--only", "01", "--out", str(tmp_path / "run"), "--set", files]
+    assert main([*args, "--set", "data.gold=null"]) == 0, capsys.readouterr().out[-2000:]
+    (folder,) = tmp_path.glob("run*/01_edge")
+    rows = [json.loads(line) for line in (folder / "edge.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {row["verifier"] for row in rows} == {"sql", "molecule"} and len(rows) == 40
+    assert {row["truth_kind"] for row in rows} == {"gold"} and sum(row["successes"] for row in rows) == 0
+    assert (folder / "results.json").is_file()

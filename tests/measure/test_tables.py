@@ -14,6 +14,7 @@ from phi4r_lib.measure.answer_table import AnswersError, check_answers, model_re
 from phi4r_lib.measure.power import problems_needed
 from phi4r_lib.measure.published import load_published, pair_table, problems_to_separate, reread_table
 from phi4r_lib.measure.verdict import verdict
+from phi4r_lib.problems.schema import Problem
 
 TOY = np.array([[1, 1, 1, 1], [1, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0]])
 
@@ -96,6 +97,8 @@ def test_ways_to_score_by_brute_force():
     assert table["worst"] == pytest.approx(np.mean([s.min(axis=1).mean() for s in subsets]))
     assert table["average"] == pytest.approx(0.5)
     assert table["majority"] == pytest.approx(np.mean([(s.sum(axis=1) > 1.5).mean() for s in subsets]))
+    without = tables.ways_to_score(frame(TOY), 3, votes=False).set_index("kind")["mean"]
+    assert without.to_dict() == table.drop("majority").to_dict()
 
 
 def test_votes_join_spellings_of_one_number_and_silence_what_cannot_be_read():
@@ -284,3 +287,11 @@ def test_an_answer_that_could_not_be_graded_is_counted_apart():
     found = model_result(rows, "toy")
     assert (found["could_not_grade"], found["lost"], found["without_verdict"]) == (1, 1, 2)
     assert found["mean"] <= found["best_case"]
+
+
+def test_no_votes_names_the_verifiers_whose_answers_have_no_equality():
+    plain = Problem(id="m", domain="d", prompt="?", answer="7", source="s", licence="MIT")
+    rules = plain.model_copy(update={"id": "c", "verifier": "constraints", "answer": '[["sum", 7]]'})
+    assert tables.no_votes([plain, plain]) == ""
+    said = tables.no_votes([plain, rules])
+    assert "no equality for the verifier 'constraints' (1 of 2 problems)" in said

@@ -1,9 +1,15 @@
 """Every verifier that ships: right answers pass, cheats do not, each with a reason; a verifier that lacks its tools is skipped."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import pytest
 from cheats import TASKS, problem
 
+from phi4r_lib.problems import verify as door
 from phi4r_lib.problems.answers import Grade
+from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.verify import (
     NoEquality,
     VerifierUnavailable,
@@ -43,6 +49,9 @@ def test_right_answers_pass_and_cheats_do_not(named, task):
     cheats = verify([task.problem] * len(task.cheats), task.cheats, short)
     assert [text for text, v in zip(task.cheats, cheats, strict=True) if v.grade is Grade.RIGHT] == []
     assert all(v.reason and v.score < 1 for v in cheats)
+    # An answer that makes its verifier stumble would be left out of every rate, and so escape being wrong.
+    escaped = [(text, v.reason) for text, v in zip(task.cheats, cheats, strict=True) if v.grade is Grade.FAILED]
+    assert [one for one in escaped if one[1] != "not_comparable"] == []
 
 
 @pytest.mark.parametrize(("named", "task"), PARTS, indirect=["named"])
@@ -66,6 +75,41 @@ def test_a_check_that_cannot_be_read_fails_nobody(named, answer, request):
     text = {"program": "def f(): pass", "sql": "SELECT 1", "coq": "Definition proof := I."}.get(name, "1")
     (verdict,) = judge([problem(name, answer, "bad", **meta)], [text], named)
     assert verdict.grade is Grade.FAILED and verdict.reason.startswith("bad_check")
+
+
+ODD = (
+    "1e999", "1e-999", "-1e400", "1/0", "nan", "9" * 400 + "e999", "1e999 m", "1 m^9", "5 " + "m*" * 20 + "m", "\x00",
+    "\ud800", "[[" * 5000, "{" * 60 + "}" * 60, "((((", "²", "½", "-" * 1000, '{"a": 1e999}', '"\\ud800"', "C%99", "1 dB",
+    "SELECT '\x00'",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("named", "task"), PARTS, indirect=["named"])
+def test_odd_answers_are_wrong_and_stop_no_verifier(named, task, request):
+    slow = request.node.callspec.params["named"] in ("coq", "program")
+    verdicts = judge([task.problem] * len(ODD), ODD, named) if not slow else judge([task.problem], ["\ud800"], named)
+    escaped = [(text, v.reason) for text, v in zip(ODD, verdicts, strict=False) if v.grade is not Grade.WRONG]
+    assert [one for one in escaped if one[1] != "not_comparable"] == []
+
+
+UNREADABLE = [
+    ("molecule", "no spec", {}), ("molecule", "x!:!y!:!z", {"ideal": "C"}), ("constraints", '[["sum", "a"]]', {"example": 5}),
+    ("program", "[1]", {"solution": 3}), ("sql", "SELECT 1", {"schema": 5}), ("numeric", "5 m", {"tolerance": "x"}),
+    ("choice", "B", {"choices": 7}), ("json", "{}", {"schema": [1]}), ("coq", '{"statement": 5}', {"proof": 8}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("named", "answer", "meta"), UNREADABLE, ids=lambda one: str(one)[:20], indirect=["named"])
+def test_a_row_that_cannot_be_read_is_named_and_stops_no_validation(named, answer, meta, request):
+    name = request.node.callspec.params["named"]
+    check = GoldCheck(named)
+    assert len(list(check.checking([problem(name, answer, "bad", **meta)]))) == 1
+    assert check.unfit == [f"{name}-bad"] and "failed" in check.first[0]
+
+
+def test_a_number_as_example_is_its_text():
+    row = problem("constraints", '[["sum", 5]]', "n", example=5)
+    assert examples([row]) == ["5"] and judge([row], examples([row]))[0].grade is Grade.RIGHT
 
 
 @pytest.mark.parametrize("named", ["program", "constraints", "coq"], indirect=True)
@@ -94,3 +138,22 @@ def test_partial_credit_is_the_share_that_holds():
     assert verdict.score == pytest.approx(3 / 4) and verdict.reason == "failed_constraint: ['distinct']"
     (verdict,) = judge([TASKS["json"][0].problem], ['{"name": "aaa", "age": 4, "ok": true}'])
     assert verdict.score == pytest.approx(2 / 3)
+
+
+def test_the_benchmark_measures_what_is_there_and_names_what_is_not(monkeypatch, capsys):
+    main = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "verifiers.py"))["main"]
+    monkeypatch.setattr(
+        sys, "argv", ["verifiers.py", "--seconds", "0.01", "--only", "choice", "--only", "molecule", "--only", "lean"]
+    )
+    monkeypatch.setitem(sys.modules, "rdkit", None)
+    monkeypatch.delenv("LEAN_SERVER_URL", raising=False)
+    door._opened.cache_clear()
+    assert main() == 0
+    said = capsys.readouterr().out
+    door._opened.cache_clear()
+    head, line = said.splitlines()[0], next(line for line in said.splitlines() if line.startswith("choice"))
+    assert "cheats" in head and "false rights" in head and line.split()[-1] in ("0", "0.0")
+    assert (
+        "not measured: molecule: the verifier 'molecule' needs RDKit and exmol: pip install 'phi4r[verifiers]'" in said
+    )
+    assert "not measured: lean: the verifier 'lean' needs a Kimina Lean Server" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 from phi4r_lib.cookbook.lessons.checklist import Gates
 from phi4r_lib.cookbook.lessons.domain_run import FOLDER, Split, example_file, family, licences, short
 from phi4r_lib.cookbook.run import Run
-from phi4r_lib.cookbook.settings.profile import load_profile
+from phi4r_lib.cookbook.settings.profile import load_profile, profile_path
 from phi4r_lib.problems.rows import plain, write_text
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import VERIFIERS
@@ -23,7 +24,8 @@ def filled_profile(run: Run, steps: int) -> Path:
 
     `steps` are those of the next, larger GRPO run. The file is loaded once, so it is valid. Raises ProfileError.
     """
-    example = example_file(run)
+    example, checklist = example_file(run), run.settings["checklist"]
+    maker = checklist["example_maker"] if example else checklist["maker"]
     data = {"seeds": example, "map": {}} if example else {name: run.settings["data"][name] for name in ("seeds", "map")}
     grpo = plain(short(run, run.profile.checklist))
     kept = ("prompts", "micro_batches", "learning_rate", "max_tokens", "group", "filter_groups")
@@ -33,17 +35,22 @@ def filled_profile(run: Run, steps: int) -> Path:
         if name not in VERIFIERS or isinstance(spec, dict)
     }
     found = {
-        "extends": run.source,
+        "extends": _parent(run, run.folder(FOLDER)),
         "seed": run.settings["seed"],
         "data": data | {"gold": None},
         "grpo": {"steps": steps} | {name: grpo[name] for name in kept},
-        "checklist": {**run.settings["checklist"], "example": None, "example_for": None},
+        "checklist": {**checklist, "example": None, "example_for": None, "example_maker": None, "maker": maker},
     }
     text = yaml.safe_dump(found | ({"verifiers": named} if named else {}), sort_keys=False, allow_unicode=True)
-    head = "# Filled by notebook 08: the domain that passed its gates, and the settings of the next, larger run.\n"
+    head = "# Filled by notebook 08: this domain, and the settings of the next, larger run. Its decision is in results.json.\n"
     path = write_text(run.folder(FOLDER) / "profile.yaml", head + text)
     load_profile(path)
     return path
+
+
+def _parent(run: Run, folder: Path) -> str:
+    """The run's profile as `extends` takes it in a file of that folder: a shipped one by name, another by its path from there."""
+    return os.path.relpath(profile_path(run.source), folder) if run.source.endswith((".yaml", ".yml")) else run.source
 
 
 def data_card(
@@ -70,21 +77,32 @@ def data_card(
             *((f"mix {name}", len(some), _families(some)) for name, some in mixes.items()),
         ]),
         "", "## Dropped, and why", "", *_table(("reason", "problems"), dropped.items()),
-        "", "Seeds for choosing and for measuring are in no mix. Made problems repeat no prompt of a seed, held out or not.", "",
+        "", "Seeds for choosing and for measuring are in no mix. Made problems repeat no prompt of a seed, held out or not.",
+        *([] if example_file(run) else ["The start model may have met any of these seeds in notebooks 02 and 03 of this run."]), "",
     ]  # fmt: skip
     return write_text(run.folder(FOLDER) / "DATA.md", "\n".join(lines))
 
 
-def model_card(run: Run, model: Path, domain: str, gates: Gates, figures: Mapping[str, Any]) -> Path:
-    """README.md in the model's folder: what it is for, how it was trained and judged, its figures, every gate; returns the path."""
+def model_card(
+    run: Run, model: Path, domain: str, gates: Gates, figures: Mapping[str, Any], decision: str = ""
+) -> Path:
+    """README.md in the model's folder: what it is for, how it was trained and judged, its figures, every gate; returns the path.
+
+    Where a gate closed the way no model is there, and the card says so.
+    """
     settings = run.profile.checklist
+    start = figures.get("start", "the fine-tuned model")
+    made = (
+        f"Trained by notebook 08 from `{start}` with GRPO: {settings.merged_steps} steps of {settings.prompts} prompts, "
+        f"learning rate {settings.learning_rate:g}. No teacher was asked; the verifiers named in the data card judged each answer."
+        if gates.open else f"No model was trained: the way from `{start}` ended at a gate, so this folder holds no weights."
+    )  # fmt: skip
     lines = [
         "---", "library_name: transformers", "tags: [phi4r, reasoning]", "---", "",
         f"# A model for the domain `{domain}`", "",
-        f"Trained by notebook 08 from `{figures.get('start', 'the fine-tuned model')}` with GRPO: {settings.steps} steps of {settings.prompts} "
-        f"prompts, learning rate {settings.learning_rate:g}. No teacher was asked; the verifiers named in the data card judged each answer.", "",
+        made, "", *([f"Decision: {decision}.", ""] if decision else []),
         "## Figures", "", *_table(("figure", "value"), figures.items()), "",
-        "## Gates", "", *_table(("step", "gate", "colour", "reason"), [(g.step, g.name, "green" if g.green else "red", g.reason) for g in gates.all]), "",
+        "## Gates", "", *_table(("step", "gate", "colour", "reason"), [(g.step, g.name, g.colour, g.reason) for g in gates.all]), "",
         "## Use", "", "For problems of this domain, checked by its verifiers. It was chosen on held-out seeds and measured on others; nothing "
         "is known about other domains than those in the gates above. Its data: `DATA.md` beside this folder.", "",
     ]  # fmt: skip

@@ -1,20 +1,20 @@
-"""The checklist of a small team as gates: each says green or red, why, and what to do next.
+"""The checklist of a small team as gates: each says green, red or grey (not reached), why, and what to do next.
 
 Eight steps from a domain to a decision to scale (a press article on Phi-4-reasoning names them; thresholds are ours). A gate
-takes figures and settings and decides nothing else, so that it can be tested without a model. Not here: the work between the
-gates (domain_run.py), the files at the end (cards.py).
+takes figures and settings and decides nothing else, so that it can be tested without a model. No gate ends the notebook: a red
+one that leaves nothing to work on closes the way, and the gates behind it stay grey. Not here: the work between the gates
+(domain_run.py), the files at the end (cards.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field
 
-from phi4r_lib.cookbook.settings.home import UserError
 from phi4r_lib.cookbook.settings.sections import Count, Section
 from phi4r_lib.measure.comparison import Comparison
 from phi4r_lib.measure.promotion import Decision, Saturation
@@ -26,9 +26,8 @@ class Settings(Section):
 
     example: str | None = None  # seeds of the example domain, taken while data.seeds is example_for
     example_for: str | None = None
-    maker: str | None = (
-        None  # "package.module:function" that makes problems of one family; None: the seeds stand in twice
-    )
+    example_maker: str | None = None  # makes problems of one family of the example domain
+    maker: str | None = None  # the same for the team's own, "package.module:function"; None: seeds stand in again
     limit: int | None = Field(default=None, ge=1)  # most seeds; None takes all
     least_seeds: int = Field(default=200, ge=1)  # the article says a few thousand
     least_edge: int = Field(default=64, ge=1)  # prompts at the edge that a training needs
@@ -49,46 +48,81 @@ class Settings(Section):
     margin: float = Field(default=0.05, gt=0)  # loss that counts as none, a share of 1
 
 
-class GateClosed(UserError):
-    """A red gate that nothing can follow: without a verifier, right seeds or edge prompts there is nothing to train on."""
+STEPS = (
+    (1, "domain"), (2, "seeds"), (3, "edge"), (4, "gains taper off"), (5, "balance"), (5, "injection"), (6, "merge"),
+    (7, "held-out score"), (8, "scale"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One step's outcome: `reason` holds the figures, `action` what to do next (also when it is green)."""
+    """One step's outcome: `reason` holds the figures, `action` what to do next (also when it is green).
+
+    `green` is None where nothing could be measured; `reason` then says why.
+    """
 
     step: int
     name: str
-    green: bool
+    green: bool | None
     reason: str
     action: str
 
+    @property
+    def colour(self) -> Literal["green", "red", "grey"]:
+        """In a word; grey is "not reached"."""
+        return "grey" if self.green is None else "green" if self.green else "red"
+
     def __str__(self) -> str:
-        colour = "GREEN" if self.green else "RED"
+        colour = "NOT REACHED" if self.green is None else self.colour.upper()
         return f"Gate {self.step}, {self.name}: {colour}. {self.reason}\n  next: {self.action}"
 
 
 @dataclass
 class Gates:
-    """The gates of a run in order; `pass_` prints each as it is reached."""
+    """The gates of a run in order; `pass_` prints each as it is reached. `closed` is the red gate that ended the way, if any."""
 
     all: list[Gate] = field(default_factory=list)
+    closed: Gate | None = None
 
-    def pass_(self, gate: Gate, *, needed: bool = False) -> None:
-        """Prints and keeps a gate; a red one that is `needed` raises GateClosed."""
+    @property
+    def open(self) -> bool:
+        """Whether there is anything to work on: no red gate has closed the way."""
+        return self.closed is None
+
+    def pass_(self, gate: Gate, *, left: bool = True) -> None:
+        """Prints and keeps a gate. A red one with nothing `left` to work on closes the way; gates behind it become grey."""
+        if self.closed:
+            gate = self._not_reached(gate.step, gate.name)
         self.all.append(gate)
         print(gate)
-        if needed and not gate.green:
-            raise GateClosed(f"gate {gate.step} ({gate.name}) is red: {gate.reason} Next: {gate.action}")
+        if self.open and not left:
+            self.closed = gate
+            print(f"  The way ends here: {self.decision()}")
+
+    def rest(self) -> None:
+        """Keeps a grey gate for each step that has none yet."""
+        known = {(gate.step, gate.name) for gate in self.all}
+        self.all += [self._not_reached(*step) for step in STEPS if step not in known]
+        self.all.sort(key=lambda gate: gate.step)
+
+    def decision(self, verdict: str = "") -> str:
+        """What the checklist comes to: the `verdict` of its last step, or at which gate to stop and what to do there."""
+        if self.closed is None:
+            return verdict
+        return f"stop here: gate {self.closed.step} ({self.closed.name}) is red. Next: {self.closed.action}"
 
     def table(self) -> pd.DataFrame:
         """One row per gate: step, colour, reason, next."""
-        rows = [(g.step, g.name, "green" if g.green else "red", g.reason, g.action) for g in self.all]
+        rows = [(g.step, g.name, g.colour, g.reason, g.action) for g in self.all]
         return pd.DataFrame(rows, columns=["step", "gate", "colour", "reason", "next"]).set_index("step")
 
     def records(self) -> list[dict[str, Any]]:
         """The gates as plain data."""
-        return [asdict(gate) for gate in self.all]
+        return [asdict(gate) | {"colour": gate.colour} for gate in self.all]
+
+    def _not_reached(self, step: int, name: str) -> Gate:
+        where = f"gate {self.closed.step} ({self.closed.name})" if self.closed else "an earlier step"
+        return Gate(step, name, None, f"Nothing to measure behind {where}.", f"first do what {where} says")
 
 
 def domain_gate(seeds: int, unknown: int, missing: Sequence[str], settings: Settings) -> Gate:
@@ -110,9 +144,14 @@ def seeds_gate(passed: int, refused: int, untried: int, lenient: int, first: Seq
     """Step 2: known right answers pass their own verifier, and nonsense does not (`lenient` counts seeds where it does)."""
     reason = f"{passed} right answers pass, {refused} do not, {untried} could not be tried; nonsense passes {lenient} checks."
     if lenient:
-        return Gate(2, "seeds", False, reason, "tighten the checks: a reward that nonsense earns teaches nonsense")
+        action = (
+            "tighten the checks: a reward that nonsense earns teaches nonsense; until then these seeds are left out"
+        )
+        return Gate(2, "seeds", False, reason, action)
     if refused:
-        return Gate(2, "seeds", False, f"{reason} First: {first[0]}.", "correct or drop these seeds")
+        return Gate(
+            2, "seeds", False, f"{reason} First: {first[0]}.", "correct these seeds; until then they are left out"
+        )
     if not passed:
         return Gate(2, "seeds", False, reason, "give seeds an answer, or an example of a right one in meta")
     if untried > passed:
@@ -122,10 +161,13 @@ def seeds_gate(passed: int, refused: int, untried: int, lenient: int, first: Seq
     return Gate(2, "seeds", True, reason, "find the seeds that the student sometimes solves")
 
 
-def edge_gate(counts: Mapping[str, int], settings: Settings) -> Gate:
-    """Step 3: enough prompts at the edge, where groups hold right and wrong answers."""
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+def edge_gate(counts: Mapping[str, int], settings: Settings, cut: float = 0.0) -> Gate:
+    """Step 3: enough prompts at the edge, where groups hold right and wrong answers; `cut` is the share of truncated answers."""
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no seeds"
     reason = f"{said}; {settings.least_edge} at the edge are needed."
+    if cut > 0.5:
+        reason += f" {cut:.0%} of the answers are cut off at {settings.max_tokens} tokens."
+        return Gate(3, "edge", False, reason, "raise checklist.max_tokens, or fine-tune until answers end")
     if counts.get("edge", 0) >= settings.least_edge:
         return Gate(3, "edge", True, reason, "train on the edge, briefly and with several seeds")
     if counts.get("easy", 0) > counts.get("hard", 0):
@@ -135,11 +177,15 @@ def edge_gate(counts: Mapping[str, int], settings: Settings) -> Gate:
     )
 
 
-def injection_gate(family: str, on: ArmDifference, rest: ArmDifference | None, settings: Settings) -> Gate:
+def injection_gate(family: str, on: ArmDifference | None, rest: ArmDifference | None, settings: Settings) -> Gate:
     """Step 5: did the data made for one family lift it, and cost the rest no more than the margin?
 
-    `on` and `rest` compare the mix with made problems against the one without, on that family and on all others.
+    `on` and `rest` compare the mix with made problems against the one without, on that family and on all others; None
+    where fewer than two held-out problems are of the kind.
     """
+    if on is None:
+        reason = f"{family} has fewer than two choosing problems, so its gain has no interval."
+        return Gate(5, "injection", None, reason, "collect more seeds of this family")
     lost = rest is not None and rest.seed_low <= -settings.margin
     reason = f"{family}: {points(on)}" + (f"; the rest: {points(rest)}." if rest else "; there is no other family.")
     if on.seed_low > 0 and not lost:

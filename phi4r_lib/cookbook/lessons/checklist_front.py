@@ -17,12 +17,12 @@ from phi4r_lib.cookbook.lessons.checklist import (
     watch_gate,
 )
 from phi4r_lib.cookbook.lessons.domain_run import (
-    FOLDER,
     answers,
     ask,
     by_family,
     difference,
     domain_seeds,
+    edge_table,
     estimate,
     family,
     gold_check,
@@ -30,6 +30,7 @@ from phi4r_lib.cookbook.lessons.domain_run import (
     lenient,
     majority,
     make_more,
+    merge_rows,
     mix_rows,
     passes,
     rates,
@@ -45,6 +46,5 @@ from phi4r_lib.curate.edge import EdgeRule, find_edge
 from phi4r_lib.measure.comparison import compare
 from phi4r_lib.measure.promotion import PromotionRule, decide, gain_per_doubling
 from phi4r_lib.models.engine import SamplingSettings, open_engine
-from phi4r_lib.problems.rows import read_rows
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import NoEquality, verify, vote

@@ -19,6 +19,7 @@ import pandas as pd
 
 from phi4r_lib.cookbook.lessons.checklist import Settings
 from phi4r_lib.cookbook.run import Run
+from phi4r_lib.curate.edge_rows import EdgeReport
 from phi4r_lib.measure.evaluate import evaluate
 from phi4r_lib.measure.promotion import gain_per_doubling
 from phi4r_lib.measure.trial import ArmDifference, paired_difference
@@ -26,7 +27,7 @@ from phi4r_lib.models.engine import EngineSpec, SamplingSettings, as_messages, o
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.named import named_class
-from phi4r_lib.problems.rows import plain, write_rows
+from phi4r_lib.problems.rows import plain, read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, load_problems
 from phi4r_lib.problems.shares import wilson
 from phi4r_lib.problems.verify import Verifiers, VerifierUnavailable, judge, verifier_of, verify
@@ -98,26 +99,31 @@ def gold_check(problems: Sequence[Problem], verifiers: Verifiers | None) -> Gold
 
 
 def lenient(problems: Sequence[Problem], verifiers: Verifiers | None) -> list[str]:
-    """Ids of problems whose check lets nonsense pass."""
+    """Ids of problems whose check lets nonsense pass; none where a verifier is not there to be asked."""
     pairs = [(problem, text) for problem in problems if problem.answer is not None for text in NONSENSE]
-    if not pairs:
+    if not pairs or unavailable(problems, verifiers):
         return []
     verdicts = verify(*map(list, zip(*pairs, strict=True)), verifiers)
     passed = [problem.id for (problem, _), v in zip(pairs, verdicts, strict=True) if v.grade is Grade.RIGHT]
     return list(dict.fromkeys(passed))
 
 
-def split(problems: Sequence[Problem], held_out: float, seed: int) -> Split:
+def split(problems: Sequence[Problem], held_out: float, seed: int, unfit: Iterable[str] = ()) -> Split:
     """Splits by family, `held_out` of each for choosing and as much for measuring; rewrites stay with what they came from.
 
-    Dropped: problems without an answer to check against, and prompts that stand there twice.
+    Dropped: `unfit` ids (of `gold_check` and `lenient`), problems without an answer to check against, prompts that stand
+    there twice.
     """
+    failing = set(unfit)
     kept, dropped, seen = [], [], set()
     for problem in problems:
         same = " ".join(problem.prompt.split()).casefold()
         reason = (
-            "nothing to check against" if problem.answer is None else "the same prompt again" if same in seen else ""
-        )
+            "nothing to check against" if problem.answer is None
+            else "its check does not tell right from wrong" if problem.id in failing
+            else "the same prompt again" if same in seen
+            else ""
+        )  # fmt: skip
         seen.add(same)
         if reason:
             dropped.append((problem, reason))
@@ -133,6 +139,13 @@ def split(problems: Sequence[Problem], held_out: float, seed: int) -> Split:
         for problem in some:
             parts[where[problem.parent_id or problem.id]].append(problem)
     return Split(*parts, dropped)
+
+
+def edge_table(report: EdgeReport) -> pd.DataFrame:
+    """One row per seed: family, decision, pass rate, and how many answers were judged and cut off."""
+    columns = ("decision", "pass_rate", "samples", "truncated")
+    rows = [[family(row), *(getattr(row, name) for name in columns)] for row in report.rows]
+    return pd.DataFrame(rows, columns=["family", *columns])
 
 
 def student(run: Run, model: Path | str) -> EngineSpec:
@@ -171,8 +184,13 @@ def rates(tables: Sequence[pd.DataFrame]) -> np.ndarray:
     return np.array([table.groupby("problem", sort=True)["correct"].mean().to_numpy(float) for table in tables])
 
 
-def difference(arm: np.ndarray, reference: np.ndarray, name: str) -> ArmDifference:
-    """`paired_difference` of two mixes; trainings that ended at the same checkpoint differ by nothing, which is no error here."""
+def difference(arm: np.ndarray, reference: np.ndarray, name: str) -> ArmDifference | None:
+    """`paired_difference` of two mixes, None for fewer than two problems.
+
+    Trainings that ended at the same checkpoint differ by nothing, which is no error here.
+    """
+    if arm.shape[1] < 2:
+        return None
     if not np.array_equal(arm, reference):
         return paired_difference(arm, reference, name=name)
     mean, (seeds, problems) = float(arm.mean()), arm.shape
@@ -211,7 +229,8 @@ def make_more(name: str, count: int, run: Run, known: Sequence[Problem], seeds: 
 
     `known` are all problems whose prompts must not come again, held-out ones too. A maker takes (family, count, seed, prompts).
     """
-    maker = run.profile.checklist.maker
+    settings = run.profile.checklist
+    maker = settings.example_maker if example_file(run) else settings.maker
     if maker:
         make: Callable[..., list[Problem]] = named_class(maker, {}, "maker")
         return make(name, count, run.profile.seed, [problem.prompt for problem in known])
@@ -223,6 +242,24 @@ def make_more(name: str, count: int, run: Run, known: Sequence[Problem], seeds: 
 def mix_rows(problems: Sequence[Problem], system: str) -> list[dict[str, Any]]:
     """Rows for GRPO: the prompt as messages, what the verifier checks, and the lineage."""
     return [{**plain(problem), "prompt": as_messages(problem.prompt, system)} for problem in problems]
+
+
+def merge_rows(own: Sequence[dict[str, Any]], earlier: Path, held: Sequence[Problem]) -> list[dict[str, Any]]:
+    """All of this domain's rows, one row of the file `earlier` after every second of them as long as there are any.
+
+    Left out of that file: rows of this domain, and rows that are, or were made from, a held-out problem.
+    """
+    named = {problem.id for problem in held} | {problem.parent_id for problem in held} - {None}
+    domains = {row["domain"] for row in own}
+    rest = iter(
+        row
+        for _, row in read_rows(earlier)
+        if row.get("domain") not in domains and not {row["id"], row.get("parent_id")} & named
+    )
+    found = []
+    for place, row in enumerate(own, start=1):
+        found += [row, *([other] if place % 2 == 0 and (other := next(rest, None)) else [])]
+    return found
 
 
 def train_mix(
@@ -255,7 +292,7 @@ def short(run: Run, settings: Settings, steps: int | None = None) -> Any:
         "steps": count, "prompts": settings.prompts, "micro_batches": settings.micro_batches,
         "learning_rate": settings.learning_rate, "schedule": "constant", "warmup_steps": min(2, count - 1),
         "max_tokens": settings.max_tokens, "eval_max_tokens": None, "eval_every": max(1, count // 4), "eval_samples": 1,
-        "lengths": "scaled",
+        "lengths": "scaled", "max_clipped": 1.0,  # gate 3 has looked at the share of truncated answers
     }  # fmt: skip
     return run.profile.grpo.model_copy(update=change)
 

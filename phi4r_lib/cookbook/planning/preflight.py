@@ -47,8 +47,8 @@ def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) 
     absent = [*files, *_absent_prompts(profile, code), *_absent_models(profile, code)]
     if absent:
         raise UserError(
-            f"profile '{profile.name}': {'; '.join(absent)}. Paths count from {home()}; correct them in the profile or "
-            f"with --set ({_where_from(absent)})"
+            f"profile '{profile.name}': {'; '.join(absent)}. Paths count from {home()} (from the profile's own folder "
+            f"if they start with ./); correct them in the profile or with --set ({_where_from(absent)})"
         )
     for key, folder in _model_folders(profile, code):
         fault = fault_of(folder)

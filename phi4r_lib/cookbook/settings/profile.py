@@ -1,7 +1,8 @@
 """Profiles: YAML files that name models, counts and settings; read, merged, overridden and validated here.
 
-A profile says `extends: base` (or cpu, or a file beside it) and gives only what differs. Not here: what each section
-may hold (sections.py), YAML itself (strict_yaml.py).
+A profile says `extends: base` (or cpu, or a file beside it) and gives only what differs. Files that it names count from the
+repository, those that start with ./ or ../ from its own folder. Not here: what each section may hold (sections.py), YAML
+itself (strict_yaml.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from phi4r_lib.models.engine import NO_SECRETS
 from phi4r_lib.models.hidden import find_secret
 
 WHOLE = ("map", "seeds")  # mappings that a later file replaces and does not merge: nobody inherits toy seeds unseen
+PATHS = ("data", "models", "prompts", "notebooks", "decontaminate")  # sections of a profile that name files and folders
 ABSTRACT = "base"  # the profile that others extend: it names no data and no models
 
 
@@ -72,6 +74,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], list[Path]]:
     """Merged data and the files it came from, the most general one first."""
     raw = read_yaml(path)
+    raw |= {name: _from_file(raw[name], path.parent) for name in PATHS if name in raw}
     parent = raw.pop("extends", None)
     if parent is None:
         return raw, [path]
@@ -80,6 +83,15 @@ def _extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], 
         raise ProfileError(f"{path}: `extends: {parent}` goes in a circle; let one of the files extend `{ABSTRACT}`")
     base, files = _extended(parent_path, (*seen, path))
     return _merge(base, raw), [*files, path]
+
+
+def _from_file(value: Any, folder: Path) -> Any:
+    """The value with full paths for texts that start with ./ or ../, which count from the folder of the profile's file."""
+    if isinstance(value, Mapping):
+        return {key: one if key == "map" else _from_file(one, folder) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_from_file(one, folder) for one in value]
+    return str((folder / value).resolve()) if isinstance(value, str) and value.startswith(("./", "../")) else value
 
 
 def _parent(path: Path, parent: Any) -> Path:

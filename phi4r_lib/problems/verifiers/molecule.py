@@ -77,7 +77,7 @@ class MoleculeVerifier:
             raise BadCheck(f"{family} needs a remote predictor")
         if family not in FAMILIES:
             raise BadCheck(f"no family {family!r}; there are {', '.join(FAMILIES)}")
-        if len(answer) > LONGEST_SMILES:
+        if len(answer) > LONGEST_SMILES or any("\ud800" <= char <= "\udfff" for char in answer):
             return Verdict.wrong(answer, "invalid_value")
         said = self.child.ask("judge", answer.strip(), family, info)
         if said.fault:  # what RDKit stumbles over is no molecule that anybody can check; an exception is our fault

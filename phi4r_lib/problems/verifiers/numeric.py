@@ -111,7 +111,9 @@ def _value(found: re.Match[str]) -> float | None:
     digits = found["value"].replace(",", "")
     if not any(char.isdigit() for char in digits):
         return None
-    value = float(digits) * 10.0 ** int(found["e"] or found["t1"] or found["t2"] or 0)
+    value = float(f"{digits}e{found['e'] or found['t1'] or found['t2'] or 0}")
+    if value == 0 and any(char in "123456789" for char in digits):
+        return None  # too small for a float is not zero
     if found["over"]:
         value = value / int(found["over"]) if int(found["over"]) else math.nan
     return value if math.isfinite(value) else None

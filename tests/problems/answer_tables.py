@@ -4,6 +4,9 @@ One pair per line, answer === gold. The kinds are those of school, contest, coll
 """
 
 RIGHT = r"""
+5 out of 6 === 5 \text{ out of } 6
+2 \text{ to } \frac12 === 2 to 0.5
+2031-4-5 === 2031-04-05
 \[5\] === 5
 (B) 42. === B
 (B) 42 === 42
@@ -310,6 +313,13 @@ $$\text{East}$$ === east
 """
 
 WRONG = r"""
+5 out of 6 === 6 out of 5
+1 \text{ to } 3 === 3 \text{ to } 1
+3 by 4 === 4 by 3
+2 \text{ less than } 7 === 7 \text{ less than } 2
+from 2 to 9 === from 9 to 2
+2031-04-05 === 2031-05-04
+4-5-2031 === 5-4-2031
 2+2=5 === 2+2=4
 3x=6 === 6
 x+2=5 === 5

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from phi4r_lib.problems.math.conventions import Conventions
-from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, either
+from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, both, either
 from phi4r_lib.problems.math.dressing import Quantity, quantity, scale_factor, spelling
 from phi4r_lib.problems.math.reader import read
 from phi4r_lib.problems.math.shapes import as_word
@@ -22,6 +22,14 @@ _BEFORE_BRACKET = re.compile(r"([a-zA-Z]'*(?:_(?:\w|\{[^{}]*\}))?|\\[a-zA-Z]+)\s
 _LETTER = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]'*)(?:_(?:\w|\{[^{}]*\}))?(?!\s*\()")
 
 
+DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}-\d{1,2}-\d{4}")
+WORDS = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([a-z]{2,}(?:\s+[a-z]{2,})*)\s*\}")
+BETWEEN = re.compile(r"(?<=[\d)}])\s+([a-z]{2,}(?:\s+[a-z]{2,})*)\s+(?=[-\d(\\.])")
+NAMES = frozenset(
+    ["sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "lg", "exp", "sqrt", "pi", "cdot", "times", "mod"]
+)  # of formulas, typed bare
+
+
 def values(answer: str, gold: str, court: Court) -> Verdict:
     """Two values or words, with percent signs, units and scales (million) as the conventions have it."""
     if spelling(answer) == spelling(gold):
@@ -29,6 +37,9 @@ def values(answer: str, gold: str, court: Court) -> Verdict:
     verdict = _words(answer, gold)
     if verdict:
         return verdict
+    ordered = _in_order(answer, gold, court)
+    if ordered:
+        return ordered
     ours, theirs = quantity(answer), quantity(gold)
     if ours.unit and theirs.unit and ours.unit != theirs.unit and (ours.measure and theirs.measure):
         return "wrong"
@@ -38,6 +49,21 @@ def values(answer: str, gold: str, court: Court) -> Verdict:
     if (ours.value, theirs.value) != (answer, gold) and ours.unit != theirs.unit:
         verdicts.append(_as_they_stand(answer, gold))
     return either(*verdicts)
+
+
+def _in_order(answer: str, gold: str, court: Court) -> Verdict:
+    """Dates, and values with the same words between them (5 out of 6, 1 to 3), part by part; None for everything else.
+
+    Read as letters those words would be factors, and the order of the parts would not count.
+    """
+    if DATE.fullmatch(answer) and DATE.fullmatch(gold):
+        same = [int(part) for part in answer.split("-")] == [int(part) for part in gold.split("-")]
+        return "right" if same else "wrong"
+    ours, theirs = (BETWEEN.split(WORDS.sub(r" \1 ", text)) for text in (answer, gold))
+    said = [" ".join(word.split()) for word in ours[1::2]]
+    if not said or said != [" ".join(word.split()) for word in theirs[1::2]] or NAMES & {*" ".join(said).split()}:
+        return None
+    return both(*(values(one, other, court) for one, other in zip(ours[::2], theirs[::2], strict=True)))
 
 
 def _as_they_stand(answer: str, gold: str) -> Verdict:

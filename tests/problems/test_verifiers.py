@@ -10,6 +10,7 @@ from cheats import TASKS, problem
 from phi4r_lib.problems import verify as door
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.gold_check import GoldCheck
+from phi4r_lib.problems.verifiers.program import asked_of
 from phi4r_lib.problems.verify import (
     NoEquality,
     VerifierUnavailable,
@@ -157,3 +158,13 @@ def test_the_benchmark_measures_what_is_there_and_names_what_is_not(monkeypatch,
         "not measured: molecule: the verifier 'molecule' needs RDKit and exmol: pip install 'phi4r[verifiers]'" in said
     )
     assert "not measured: lean: the verifier 'lean' needs a Kimina Lean Server" in said
+
+
+def test_names_that_an_assert_binds_itself_are_not_asked_of_the_answer():
+    lines = [
+        "assert f(2) == 4",
+        "assert all(g(x) for x in [1])",
+        "assert list(map(lambda y: h(y), [1])) == [1]",
+        "assert math.pi (",
+    ]
+    assert asked_of(lines) == {"f", "g", "h"}

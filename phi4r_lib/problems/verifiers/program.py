@@ -27,6 +27,15 @@ from phi4r_lib.problems.verifiers.texts import BadCheck, check_of, fenced, one_b
 from phi4r_lib.problems.verify import Verdict, VerifierUnavailable
 
 PLAIN = ("float", "list", "tuple", "set", "frozenset")
+OF_THE_TEST = {
+    *dir(builtins),
+    "collections",
+    "itertools",
+    "json",
+    "math",
+    "re",
+    "sys",
+}  # never the answer's, whatever it defines
 ENDED = {"timeout": "time", "memory": "memory", "output": "output_limit", "error": "runtime_error"}
 
 
@@ -107,7 +116,7 @@ class ProgramVerifier:
         """The calls of each assert run with the answer, the assert itself without it."""
         if not cases.asserts:
             return []
-        names = {cases.function} if cases.function else defined(program)
+        names = {cases.function} if cases.function else defined(program) | asked_of(cases.asserts)
         split = [split_assert(line, names) for line in cases.asserts]
         values = self._values(program, {"expressions": [calls for calls, _ in split]})
         if isinstance(values, str):
@@ -186,7 +195,22 @@ def defined(program: str) -> set[str]:
     body = ast.parse(program).body
     names = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     names |= {t.id for node in body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
-    return names - set(dir(builtins)) - {"collections", "itertools", "json", "math", "re", "sys"}
+    return names - OF_THE_TEST
+
+
+def asked_of(asserts: Sequence[str]) -> set[str]:
+    """Names that asserts use and do not bind themselves: an answer that lacks one is wrong, and no fault of the check."""
+    found: set[str] = set()
+    for line in asserts:
+        try:
+            nodes = list(ast.walk(ast.parse(line)))
+        except (SyntaxError, ValueError, TypeError):
+            continue  # split_assert says what is wrong with it
+        bound = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        bound |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        found |= {name.id for name in names} - bound
+    return found - OF_THE_TEST
 
 
 def is_plain_source(source: Any) -> bool:

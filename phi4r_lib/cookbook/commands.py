@@ -152,6 +152,10 @@ def refuse_blanks(args: argparse.Namespace) -> None:
         ("from", "start"),
         ("seeds", "seeds"),
         ("profile", "profile"),
+        ("budget", "budget"),
+        ("costs", "costs"),
+        ("device", "device"),
+        ("notebooks", "notebooks"),
     ):
         value = getattr(args, name, None)
         if any(not text.strip() for text in ([value] if isinstance(value, str) else value or [])):

@@ -38,6 +38,10 @@ MANIFESTS = JSON | st.dictionaries(st.sampled_from(PARTS), JSON) | st.fixed_dict
     [
         (["run", "--seeds", ""], "--seeds is empty"),
         (["run", "--out", ""], "--out is empty"),
+        (["run", "--budget", ""], "--budget is empty"),
+        (["plan", "--costs", " "], "--costs is empty"),
+        (["plan", "--device", ""], "--device is empty"),
+        (["run", "--notebooks", ""], "--notebooks is empty"),
         (["run", "--only", ""], "--only is empty"),
         (["plan", "--from", " "], "--from is empty"),
         (["status", "--out", ""], "--out is empty"),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.pages import notebooks
-from phi4r_lib.cookbook.pages.pictures import show
+from phi4r_lib.cookbook.pages.pictures import bundle, show
 from phi4r_lib.cookbook.settings.profile import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +181,16 @@ def test_a_picture_keeps_its_colours_and_its_alternative_text(shown, monkeypatch
         assert min(max(abs(a - b) for a, b in zip(rgb, other, strict=True)) for other in kept) <= 3, colour
     assert "Six bars" in Image.open(tmp_path / "sub" / "bars.png").text["Description"]
     assert "Six bars" in (tmp_path / "sub" / "bars.svg").read_text()
+
+
+def test_a_label_beyond_the_canvas_is_not_cut():
+    from matplotlib.figure import Figure
+
+    axis = Figure(figsize=(4, 1.5)).add_subplot()
+    axis.set_xlabel("steps", color="#D55E00", labelpad=60)
+    data, _ = bundle(axis.get_figure(), "an empty frame with a label far below")
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
+    assert any(red > 190 and blue < 60 for _, (red, _, blue) in picture.getcolors(1 << 24))
 
 
 def test_a_figure_without_an_alternative_text_is_refused():

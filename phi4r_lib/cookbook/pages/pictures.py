@@ -47,7 +47,7 @@ def bundle(figure: Figure, alt: str) -> tuple[dict[str, str], dict[str, Any]]:
             "say what the figure shows: show(figure, 'Histogram of ...'); readers who cannot see it need it"
         )
     packed = BytesIO()
-    figure.savefig(packed, dpi=SCREEN_DPI, format="png")
+    figure.savefig(packed, dpi=SCREEN_DPI, format="png", bbox_inches="tight")  # else labels beyond the canvas are cut
     text = " ".join(alt.split())
     picture = base64.b64encode(smaller(packed.getvalue())).decode()
     return {"image/png": picture, "text/plain": text}, {"image/png": {"alt": text}}

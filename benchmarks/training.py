@@ -88,8 +88,9 @@ def sft_rates(start: Path, folder: Path, counts: dict[str, int]) -> dict[str, fl
     from phi4r_lib.train.settings import SftSettings
     from phi4r_lib.train.sft_trainer import sft_trainer
 
-    rows, tokenizer = conversations(counts["rows"]), AutoTokenizer.from_pretrained(start)
-    pairs = [encode_conversation(row["messages"], tokenizer) for row in rows]
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    coded = [(row, encode_conversation(row["messages"], tokenizer)) for row in conversations(counts["rows"])]
+    rows, pairs = zip(*((row, pair) for row, pair in coded if len(pair[0]) <= BLOCK), strict=True)  # a row fits a block
     tokens = sum(len(ids) for ids, _ in pairs)
     settings = SftSettings(
         passes=1.0, learning_rate=1e-4, batch_size=8, block=BLOCK, warmup_steps=0, weight_decay=0.0, eval_every=10_000,
@@ -106,7 +107,7 @@ def sft_rates(start: Path, folder: Path, counts: dict[str, int]) -> dict[str, fl
                 output_dir=str(folder / "trl"), num_train_epochs=1, report_to="none", disable_tqdm=True, use_cpu=True
             )
             trainer = SFTTrainer(
-                model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+                model, args=arguments, train_dataset=Dataset.from_list(list(rows)), processing_class=tokenizer
             )
             trainer.add_callback(clock)
         trainer.train()

@@ -1,35 +1,57 @@
 """Keeps a finished run of the recipe and a pilot of its profile as records: what a plan said, and what the run took.
 
-    make run && python benchmarks/records/recipe.py [--run runs/cpu] [--pilot 32]      (under a minute; nothing else should run beside it)
+    phi4r run --out runs/quiet && python benchmarks/records/recipe.py --run runs/quiet [--pilot 32]
 
-Writes `PROFILE-recipe.json` (seconds per notebook, as the run noted them) and `PROFILE-pilot.json` (a fresh pilot with the settings that
-a plan counts with) into `benchmarks/records/`. Notebook 09 shows them side by side, and a test holds the plan against them.
+Nothing else should run beside either; the pilot takes half a minute. The run must be one from an empty folder: notebooks that ran
+again over kept work took less time than their work, and are refused.
+
+Writes `PROFILE-recipe.json` (seconds per notebook of the recipe, as the run noted them) and `PROFILE-pilot.json` (a fresh pilot with
+the settings that a plan counts with) into `benchmarks/records/`. Notebook 09 shows them side by side, and a test holds the plan against them.
 """
 
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from phi4r_lib.cookbook.folder.state import read_json
+from phi4r_lib.cookbook.planning.costs import load_costs
+from phi4r_lib.cookbook.planning.estimate import Estimator
 from phi4r_lib.cookbook.planning.pilot import run_pilot
 from phi4r_lib.cookbook.settings.home import home
 from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.problems.rows import write_json
 
 # The settings that counts and lengths of a plan come from; without them a later profile would be held against this run.
-COUNTED = (
-    *(
-        "edge.limit",
-        "edge.label_problems",
-        "edge.label_samples",
-        "mixture.traces",
-        "sft.passes",
-        "grpo.steps",
-        "grpo.prompts",
+COUNTED = {
+    "edge": ("limit", "label_problems", "label_samples"),
+    "rewrite": ("variants", "variant_samples"),
+    "mixture": ("traces", "rl"),
+    "sft": ("passes", "rope_steps"),
+    "grpo": (
+        "steps",
+        "prompts",
+        "group",
+        "edge_samples",
+        "arm_steps",
+        "own_steps",
+        "eval_every",
+        "eval_problems",
+        "eval_samples",
     ),
-    *("grpo.group", "grpo.eval_every", "grpo.eval_problems", "grpo.eval_samples", "variance.runs"),
-)
+    "variance": ("runs",),
+}
+
+
+def older(run: Path, noted: dict[str, Any]) -> Path | None:
+    """A file of a notebook that was there before it started: its seconds are then those of a repetition over kept work."""
+    started = datetime.fromisoformat(noted["started"]).timestamp()
+    files = (path for path in (run / noted["folder"]).rglob("*") if path.is_file())
+    return next((path for path in files if path.stat().st_mtime < started - 1), None)
 
 
 def main() -> None:
@@ -38,19 +60,28 @@ def main() -> None:
     parser.add_argument("--pilot", type=int, default=32, help="prompts per model of the pilot")
     asked = parser.parse_args()
     noted = read_json(asked.run / "run.json")
-    if not noted or any(one["status"] != "done" for one in noted["notebooks"].values()):
+    took = {number: noted.get("notebooks", {}).get(number, {}) for number in ("00", "01", "02", "03", "04", "05")}
+    if any(one.get("status") != "done" for one in took.values()):
         parser.error(f"{asked.run} is no finished run: phi4r status {asked.run} says what is missing")
+    for number in took:
+        if kept := older(asked.run, took[number]):
+            parser.error(f"notebook {number} ran again over kept work ({kept}): make a run in an empty folder")
     profile = load_profile(noted["source"], noted["overrides"])
     records, what = home() / "benchmarks" / "records", {"rows": []}
     pilot = run_pilot(profile, asked.pilot)
-    settings = {name: getattr(getattr(profile, name.split(".")[0]), name.split(".")[1]) for name in COUNTED}
-    what |= {"device": f"CPU, {pilot.device}" if pilot.device == "cpu" else pilot.device, "settings": settings}
+    settings = {f"{part}.{key}": getattr(getattr(profile, part), key) for part, keys in COUNTED.items() for key in keys}
+    what |= {
+        "device": f"CPU, {torch.get_num_threads()} threads" if pilot.device == "cpu" else pilot.device,
+        "settings": settings,
+    }
     command = f"phi4r plan --profile {profile.name} --pilot {asked.pilot}"
     write_json(records / f"{profile.name}-pilot.json", what | {"command": command, "pilot": pilot.model_dump()})
-    took = {number: {key: one[key] for key in ("status", "seconds")} for number, one in noted["notebooks"].items()}
-    facts = {"command": "make run", "commit": noted["git_commit"], "notebooks": took}
+    seconds = {number: {key: one[key] for key in ("status", "seconds")} for number, one in took.items()}
+    facts = {"command": "make run", "commit": noted["git_commit"], "notebooks": seconds}
     write_json(records / f"{profile.name}-recipe.json", what | facts)
-    print("\n".join(f"{number}  {one['seconds']:.0f} s" for number, one in took.items()))
+    planned = {one.number: one.seconds[1] for one in Estimator(profile, load_costs(), pilot).stages()}
+    for number, one in seconds.items():
+        print(f"{number}  {one['seconds']:.0f} s" + (f", planned {planned[number]:.0f} s" if number in planned else ""))
     print(f"written: {profile.name}-pilot.json and {profile.name}-recipe.json in benchmarks/records")
 
 

@@ -82,11 +82,12 @@ def test_recorded_sampling_on_a_gpu(size):
 
 
 def test_our_own_run_from_its_pilot():
-    """Profile cpu: the kept pilot against the seconds of the kept run; 01 and 02 had a test suite beside them."""
+    """Profile cpu: the kept pilot against the seconds of the kept run, every notebook that trains or samples."""
     kept, run = record("cpu-pilot.json"), record("cpu-recipe.json")["notebooks"]
     found = Estimator(load_profile("cpu", kept["settings"]), load_costs(), Pilot.model_validate(kept["pilot"]))
     planned = {stage.number: stage for stage in found.stages()}
-    for number in ("03", "04", "05"):
+    assert sorted(planned) == ["01", "02", "03", "04", "05"]
+    for number in planned:
         assert within(planned[number].seconds[1], run[number]["seconds"]), number
         assert planned[number].seconds[0] < run[number]["seconds"] < planned[number].seconds[2]
     whole = sum(run[number]["seconds"] for number in planned)
@@ -105,10 +106,20 @@ def test_counts_of_the_cpu_profile_by_hand():
     profile = load_profile("cpu", counts | looks)
     works = {(work.stage, work.what): work for work in work_of(profile)}
     assert works["01", "teacher's answers"].count[1] == 600 * 5 + 100
-    assert works["01", "base's answers"].count == pytest.approx((600 * 4, 600 * (4 + 0.2 * 28), 600 * 32))
+    assert works["01", "base's answers, pilot"].count[1] == 600 * 4
+    assert works["01", "base's answers, until decided"].count == pytest.approx((0, 600 * 0.2 * 28, 600 * 28))
     assert works["01", "reference labels"].count[1] == 100 * 256
     assert works["05", "base, all runs"].count[1] == 240 * 50
     assert works["04", "validation"].count[1] == 9 * 100 * 2
+    # Beside the main trainings: two RoPE arms and their measuring, 04's three arms and the reader's own, its candidates.
+    assert works["03", "RoPE arms"].count[1] == 2 * (4 * 16 + 2 * 24 / 3) and works["03", "RoPE arms"].starts == 2
+    assert works["03", "RoPE arms"].limit == 2 * profile.sft.block
+    assert works["04", "short runs"].count[1] == 16 + 8 + 16 / 4 + 20 / 4 and works["04", "short runs"].starts == 4
+    assert works["04", "candidates, pilot"].count[1] == 550 * 4
+    assert works["04", "candidates, until decided"].count[1] == pytest.approx(550 * 0.2 * 8)
+    assert works["02", "other numbers"].count[1] == 600 * 3
+    bare = load_profile("cpu", {"sft.rope_steps": 0, "grpo.arm_steps": 0, "grpo.own_steps": 0})
+    assert not {"RoPE arms", "short runs"} & {work.what for work in work_of(bare)}
     assert sft_rows(profile) == (600, 600 + 160 + 48, 600 + 2 * (160 + 48))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from phi4r_lib.cookbook.planning.costs import Costs, Device, Span
-from phi4r_lib.cookbook.planning.pilot import Answers, Pilot, Steps
+from phi4r_lib.cookbook.planning.pilot import LESS_SURE, Answers, Pilot, Steps
 from phi4r_lib.cookbook.planning.work import Work, sft_looks, unknown, work_of
 from phi4r_lib.cookbook.settings.home import home
 from phi4r_lib.cookbook.settings.sections import Profile
@@ -122,15 +122,19 @@ class Estimator:
 
     def _works(self) -> list[Work]:
         works = work_of(self.profile)
-        rows = next((work.count for work in works if work.kind == "sft"), (0.0, 0.0, 0.0))
-        return [*works, sft_looks(self.profile, self.sft_steps(rows)[1])]
+        rows = next((work for work in works if work.kind == "sft"), None)
+        return [*works, sft_looks(self.profile, self.sft_steps(rows)[1])] if rows else works
 
-    def sft_steps(self, rows: Span) -> Span:
+    def sft_steps(self, rows: Work) -> Span:
         """Optimizer steps for so many rows (passes counted): blocks over the blocks of a step."""
-        tokens = self.row_tokens()
         sft = self.profile.sft
         places = sft.block * FILL * sft.batch_size
-        return tuple(max(1, math.ceil(n * t / places)) for n, t in zip(rows, tokens, strict=True))
+        return tuple(max(1, math.ceil(tokens / places)) for tokens in self.rows_tokens(rows))
+
+    def rows_tokens(self, rows: Work) -> Span:
+        """Tokens of rows of a fine-tuning, all together."""
+        each = (rows.limit,) * 3 if rows.limit else self.row_tokens()
+        return tuple(n * tokens for n, tokens in zip(rows.count, each, strict=True))
 
     def row_tokens(self) -> Span:
         """Tokens of a training row: measured by the pilot, else a prompt and an assumed share of the traces' limit."""
@@ -166,9 +170,10 @@ class Estimator:
 
     def _sampling(self, stage: Stage, spec: EngineSpec, work: Work, tokens: Span) -> Span | None:
         """Seconds of answers with so many tokens from a model here."""
-        measured = self._measured(work)
+        measured, teachers = self._measured(work)
         if measured:
-            return measured.seconds(work.count, tokens, work.each)
+            seconds = measured.seconds(work.count, tokens, work.each)
+            return tuple(s * times for s, times in zip(seconds, LESS_SURE, strict=True)) if teachers else seconds
         if self.on_cpu:
             self._miss(stage, f"speed of this CPU (phi4r plan --profile {self.profile.name} --pilot 32)")
             return None
@@ -179,12 +184,15 @@ class Estimator:
         rates = decode_rates(shape, work.limit, self.device, self.costs)
         return tuple(t / (rate * max(1, self.gpus)) for t, rate in zip(tokens, rates, strict=True))
 
-    def _measured(self, work: Work) -> Answers | None:
-        """The pilot's answers to count with; for a trained model a teacher's of the same shape, whose length it will have."""
+    def _measured(self, work: Work) -> tuple[Answers | None, bool]:
+        """The pilot's answers to count with, and whether they are a teacher's of the same shape in place of a trained model's.
+
+        A trained model will say about as much as its teacher; the pilot's hardly trained one does not.
+        """
         found = self.pilot.answers if self.pilot else {}
         teacher = shape_of(self.profile.models.teacher, self.costs)
         same = work.model == "trained" and teacher is not None and teacher == self.shape
-        return found.get("teacher" if same else work.model)
+        return found.get("teacher" if same else work.model), same
 
     def _endpoint(self, stage: Stage, spec: EngineSpec, work: Work, tokens: Span) -> tuple[Span | None, Span | None]:
         known, options = self.costs.endpoints.get(spec.model), spec.options
@@ -214,10 +222,10 @@ class Estimator:
             if measured is None:
                 self._miss(stage, f"a step of {work.kind} (the pilot has none)")
                 return None, free
-            steps = self.sft_steps(work.count) if work.kind == "sft" else work.count
+            steps = self.sft_steps(work) if work.kind == "sft" else work.count
             longer = (1.0, 1.0, 1.0) if work.kind == "sft" else self._longer(measured)
             triples = zip(steps, measured.step, longer, strict=True)
-            return tuple(measured.start + n * s * factor for n, s, factor in triples), free
+            return tuple(work.starts * measured.start + n * s * factor for n, s, factor in triples), free
         if self.on_cpu:
             self._miss(stage, f"speed of this CPU (phi4r plan --profile {self.profile.name} --pilot 32)")
             return None, free
@@ -236,7 +244,7 @@ class Estimator:
         return (1.0, math.sqrt(most), most)
 
     def _sft_seconds(self, stage: Stage, work: Work) -> Span:
-        tokens = tuple(n * t for n, t in zip(work.count, self.row_tokens(), strict=True))
+        tokens = self.rows_tokens(work)
         stage.tokens = add(stage.tokens, tokens)
         stage.gpus = launched(self.profile.sft.launch, self.costs)
         return training_seconds(self.shape, tokens, stage.gpus, self.device, self.costs)

@@ -15,16 +15,22 @@ from typing import Literal
 from phi4r_lib.cookbook.planning.costs import Span
 from phi4r_lib.cookbook.run import problem_files
 from phi4r_lib.cookbook.settings.home import home
-from phi4r_lib.cookbook.settings.sections import Profile
+from phi4r_lib.cookbook.settings.sections import Edge, Profile
+from phi4r_lib.train.settings import GrpoSettings
 
-DECIDED = (
-    0.2  # expected answers of a seed, from the pilot (0) to the most (1); measured with profile cpu: 5.9 of 4 to 32
-)
+# Shares that depend on what comes out, best, expected and worst; ours, expected ones near profile cpu's.
+DECIDED = 0.2  # answers of a seed, from the pilot (0) to the most (1): 5.9 of 4 to 32, 4.7 of 4 to 12
+SOLVED = (0.4, 0.6, 1.0)  # candidates that pass the checks of their wording, so that the teacher solves them: .56
+TRIED = (0.25, 0.4, 1.0)  # candidates whose solutions agree, so that the base tries them: .36
 
 
 @dataclass(frozen=True)
 class Work:
-    """Answers of a model, or steps of a training. `limit`: completion tokens; `each`: answers that one reading of a prompt gives."""
+    """Answers of a model, rows of a fine-tuning or steps of GRPO.
+
+    `limit`: completion tokens, or tokens of a row (0: as the traces are). `each`: answers that one reading of a prompt gives.
+    `starts`: trainings that the rows or steps belong to.
+    """
 
     stage: str
     what: str
@@ -33,6 +39,7 @@ class Work:
     count: Span
     limit: int
     each: int = 1
+    starts: int = 1
 
 
 def exactly(count: float) -> Span:
@@ -78,15 +85,20 @@ def _taken(profile: Profile, key: str, limit: int | None) -> int:
     return min(rows, limit or rows) if rows is not None else limit or 0
 
 
+def _decided(stage: str, what: str, model: str, seeds: float, edge: Edge, most: int, limit: int) -> Iterator[Work]:
+    """Answers until each of so many seeds is decided: a pilot from one reading of the prompt, then a few per round."""
+    least = min(edge.pilot, most)
+    yield Work(stage, f"{what}, pilot", "answers", model, exactly(seeds * least), limit, least)
+    more = (0.0, DECIDED * seeds * (most - least), seeds * (most - least))
+    yield Work(stage, f"{what}, until decided", "answers", model, more, limit, edge.batch)
+
+
 def _edge(profile: Profile) -> Iterator[Work]:
     edge, seeds = profile.edge, _taken(profile, "seeds", profile.edge.limit)
-    least, most = min(edge.pilot, edge.max_samples), edge.max_samples
-    each = (least, least + DECIDED * (most - least), most)
     asked = exactly(seeds * edge.teacher_samples + edge.rubric_problems)
     few = edge.teacher_samples
     yield Work("01", "teacher's answers", "answers", "teacher", asked, edge.teacher_max_tokens, few)
-    drawn = tuple(seeds * answers for answers in each)
-    yield Work("01", "base's answers", "answers", "base", drawn, edge.max_tokens, edge.batch)
+    yield from _decided("01", "base's answers", "base", seeds, edge, edge.max_samples, edge.max_tokens)
     labelled = exactly(edge.label_problems * edge.label_samples)
     yield Work("01", "reference labels", "answers", "base", labelled, edge.max_tokens, edge.label_samples)
 
@@ -95,11 +107,14 @@ def _rewrite(profile: Profile) -> Iterator[Work]:
     make, teach = profile.rewrite, profile.teach
     opened = _taken(profile, "open_seeds", make.limit) * make.samples
     programs, requests = _taken(profile, "code_seeds", None), _taken(profile, "safety_seeds", None)
-    made = opened + make.paraphrases + make.variants + min(make.puzzles, programs) + make.programs
-    yield Work("02", "rewrites", "answers", "teacher", exactly(made), make.max_tokens)
-    solved = (0.5 * made * make.resolves, 0.9 * made * make.resolves, made * make.resolves)
+    told = opened + make.paraphrases + min(make.puzzles, programs) + make.programs
+    varied = make.variants * make.variant_samples
+    made = told + varied
+    yield Work("02", "rewrites", "answers", "teacher", exactly(told), make.max_tokens)
+    yield Work("02", "other numbers", "answers", "teacher", exactly(varied), make.max_tokens, make.variant_samples)
+    solved = tuple(share * made * make.resolves for share in SOLVED)
     yield Work("02", "their solutions", "answers", "teacher", solved, teach.max_tokens, make.resolves)
-    tried = tuple(count / make.resolves * make.easy_tries for count in solved)
+    tried = tuple(share * made * make.easy_tries for share in TRIED)
     yield Work("02", "direct answers", "answers", "base", tried, profile.edge.max_tokens, make.easy_tries)
     asked = exactly((programs + 2 * requests) * teach.samples)
     yield Work("02", "code and safety", "answers", "teacher", asked, teach.high_max_tokens, teach.samples)
@@ -116,30 +131,60 @@ def sft_rows(profile: Profile) -> Span:
 
 
 def _sft(profile: Profile) -> Iterator[Work]:
-    yield Work("03", "training rows", "sft", "trained", tuple(profile.sft.passes * n for n in sft_rows(profile)), 0)
+    sft = profile.sft
+    yield Work("03", "training rows", "sft", "trained", tuple(sft.passes * n for n in sft_rows(profile)), 0)
+    if (
+        sft.rope_steps
+    ):  # two arms on long rows: training, and twice a forward pass, a third of that, over the rows that measure
+        long = 2 * (sft.rope_steps * sft.batch_size + 2 * sft.rope_rows / 3)
+        yield Work("03", "RoPE arms", "sft", "trained", exactly(long), 2 * sft.block, starts=2)
+    looked, guards = _looked(profile, sft.eval_problems), rows_in(profile, "guards") or 0
+    for model in ("base", "trained"):  # side by side at the end
+        yield Work("03", f"comparison: {model}", "answers", model, exactly(looked + guards), sft.eval_max_tokens)
+
+
+def _looked(profile: Profile, most: int) -> int:
+    """Validation problems of one evaluation."""
+    problems = rows_in(profile, "validation")
+    return most if problems is None else min(most, problems)
 
 
 def sft_looks(profile: Profile, steps: float) -> Work:
     """Validation of a fine-tuning of `steps` steps: before the first, every few, and at the end."""
-    sft, problems = profile.sft, rows_in(profile, "validation")
-    asked = sft.eval_problems if problems is None else min(sft.eval_problems, problems)
-    answers = (math.ceil(steps / sft.eval_every) + 1) * asked * sft.eval_samples
+    sft = profile.sft
+    answers = (math.ceil(steps / sft.eval_every) + 1) * _looked(profile, sft.eval_problems) * sft.eval_samples
     return Work("03", "validation", "answers", "trained", exactly(answers), sft.eval_max_tokens, sft.eval_samples)
 
 
 def _grpo(profile: Profile) -> Iterator[Work]:
-    grpo = profile.grpo
+    grpo, limit = profile.grpo, profile.grpo.eval_max_tokens or profile.grpo.max_tokens
+    if grpo.select != "all" or grpo.lengths == "quantiles":  # else nobody asks for how hard the candidates are
+        rows, most = profile.mixture.rl, grpo.edge_samples
+        yield from _decided("04", "candidates", "trained", rows, profile.edge, most, grpo.max_tokens)
     yield Work("04", "training steps", "grpo", "trained", exactly(grpo.steps), grpo.max_tokens)
-    answers = (math.ceil(grpo.steps / grpo.eval_every) + 1) * grpo.eval_problems * grpo.eval_samples
-    limit = grpo.eval_max_tokens or grpo.max_tokens
+    answers = (math.ceil(grpo.steps / grpo.eval_every) + 1) * _looked(profile, grpo.eval_problems) * grpo.eval_samples
     yield Work("04", "validation", "answers", "trained", exactly(answers), limit, grpo.eval_samples)
+    steps, trainings = _short_runs(grpo)
+    yield Work("04", "short runs", "grpo", "trained", exactly(steps), grpo.max_tokens, starts=trainings)
+    looks = 2 * trainings * min(20, _looked(profile, grpo.eval_problems))  # the first and the last step of each
+    yield Work("04", "validation of the short runs", "answers", "trained", exactly(looks), limit)
+
+
+def _short_runs(grpo: GrpoSettings) -> tuple[float, int]:
+    """Whole steps, and trainings, of the runs beside the long one: two whole arms, one and the reader's own with a quarter of the prompts."""
+    part = max(grpo.micro_batches, grpo.prompts // 4) / grpo.prompts
+    arms = (1 + part) * grpo.arm_steps + max(2, grpo.arm_steps // 2) if grpo.arm_steps else 0.0
+    return arms + part * grpo.own_steps, 3 * bool(grpo.arm_steps) + bool(grpo.own_steps)
 
 
 def _variance(profile: Profile) -> Iterator[Work]:
     some, problems = profile.variance, _taken(profile, "benchmark", profile.variance.limit)
-    yield Work("05", "base, all runs", "answers", "base", exactly(problems * some.runs), some.max_tokens, some.runs)
-    answers = problems * (some.runs + max(some.runs, some.majority_samples))
-    yield Work("05", "SFT and GRPO, all runs", "answers", "trained", exactly(answers), some.max_tokens, some.runs)
-    yield Work(
-        "05", "teacher", "answers", "teacher", exactly(problems * some.teacher_runs), some.max_tokens, some.teacher_runs
-    )
+    limit, guards = some.max_tokens, (rows_in(profile, "guards") or 0) * some.guard_runs
+    yield Work("05", "base, all runs", "answers", "base", exactly(problems * some.runs), limit, some.runs)
+    # The last model draws for the majority curve too, and once more at another temperature.
+    answers = problems * (2 * some.runs + max(some.runs, some.majority_samples))
+    yield Work("05", "SFT and GRPO, all runs", "answers", "trained", exactly(answers), limit, some.runs)
+    yield Work("05", "base, guards", "answers", "base", exactly(guards), limit, some.guard_runs)
+    yield Work("05", "SFT and GRPO, guards", "answers", "trained", exactly(2 * guards), limit, some.guard_runs)
+    few = some.teacher_runs
+    yield Work("05", "teacher", "answers", "teacher", exactly(problems * few), limit, few)

@@ -140,3 +140,30 @@ def test_empty_completions_and_prompts_of_one_token(base_dir):
         exact, real = model(**inputs).logits, shared.branch >= 0
         with row_attention(model, shared):
             torch.testing.assert_close(model(**inputs).logits[real], exact[real], rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_the_same_bits_whatever_the_threads_do(base_dir):
+    # indexing by repeated rows gives a backward pass that threads add up in any order: 11 of 20 passes were others
+    model, generator = AutoModelForCausalLM.from_pretrained(base_dir), torch.Generator().manual_seed(1)
+    prompts = torch.randint(5, 90, (16, 120), generator=generator).repeat_interleave(8, 0)
+    completions = torch.randint(5, 90, (128, 6), generator=generator)
+    shared = share_prompts(prompts, torch.ones_like(prompts), completions, torch.ones_like(completions), 8)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with row_attention(model, shared):
+            logits = model(
+                input_ids=shared.input_ids, attention_mask=shared.attention_mask, position_ids=shared.position_ids
+            ).logits
+        loss = (logits.log_softmax(-1) * torch.randn(logits.shape, generator=generator)).sum()
+        found = {gradient_bits(model, loss) for _ in range(20)}
+    finally:
+        torch.set_num_threads(threads)
+    assert len(found) == 1
+
+
+def gradient_bits(model, loss):
+    """The bytes of all gradients of one backward pass."""
+    model.zero_grad()
+    loss.backward(retain_graph=True)
+    return b"".join(weight.grad.numpy().tobytes() for weight in model.parameters())

@@ -87,7 +87,9 @@ def _attend(query, key, value, layout: Layout, scale) -> torch.Tensor:
     for lot in layout.lots:
         count, steps = lot.place.shape
         q, k, v = (tensor[lot.place].transpose(1, 2) for tensor in flat)  # completions, heads, steps, size
-        k, v = (torch.cat([whole[lot.row, :, :wide], own], 2) for whole, own in ((key, k), (value, v)))
+        # A prompt's keys get the sum of its completions' gradients. The backward pass of indexing lets threads add in any order,
+        # so last bits differed from run to run; that of index_select adds in one order, and faster.
+        k, v = (torch.cat([w[:, :, :wide].index_select(0, lot.row), own], 2) for w, own in ((key, k), (value, v)))
         q = q.reshape(count, kv, heads // kv * steps, size)  # the query heads of a group read their keys once
         mask = lot.mask.repeat(1, 1, heads // kv, 1)
         found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)

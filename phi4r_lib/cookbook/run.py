@@ -8,7 +8,6 @@ say whether its results still hold. Not here: running notebooks in order (runner
 from __future__ import annotations
 
 import ast
-import itertools
 import os
 import sys
 import time
@@ -21,16 +20,19 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, cast
 
 from phi4r_lib.cookbook.folder import state
-from phi4r_lib.cookbook.folder.lineage import Reads, Watched, lineage_of, outputs
+from phi4r_lib.cookbook.folder.lineage import Reads, Watched, lineage_of, outputs, reached
 from phi4r_lib.cookbook.folder.run_folder import RunFolder, as_text, choose_folder
 from phi4r_lib.cookbook.settings import profile as profiles
 from phi4r_lib.cookbook.settings.home import UserError, home, resolve_out, show_in_one_line, shown
-from phi4r_lib.cookbook.settings.sections import Files, Profile
+from phi4r_lib.cookbook.settings.problem_files import gather, problem_files
+from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.settings.stages import PARAMETERS, code_of, stages
-from phi4r_lib.models.engine import Engine, open_engine
+from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings, open_engine
+from phi4r_lib.problems.answers import Plurality
 from phi4r_lib.problems.named import UnknownNameError, named_class
-from phi4r_lib.problems.rows import plain, write_rows
-from phi4r_lib.problems.schema import Problem, ProblemFileError, load_gold, load_problems
+from phi4r_lib.problems.rows import plain, read_rows, write_json, write_rows, write_table
+from phi4r_lib.problems.schema import Problem, load_gold, load_problems
+from phi4r_lib.problems.verify import Verdict, verify_samples, vote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,6 +161,37 @@ class Run:
         change = {key: value for key, value in (("model", model and str(model)), ("system", system)) if value}
         return open_engine(spec.model_copy(update=change) if change else spec)
 
+    def sampling(self, **settings: Any) -> SamplingSettings:
+        """How to sample: `n`, `temperature`, `max_tokens` and so on; the seed is the profile's unless it is given."""
+        return SamplingSettings(**{"seed": self.profile.seed} | settings)
+
+    def verify(self, problems: Sequence[Problem], samples: Sequence[Sample]) -> list[Verdict]:
+        """Judges one sample per problem, each with the verifier that its problem names; see `problems.verify.verify`."""
+        return verify_samples(problems, samples, self.profile.verifiers)
+
+    def vote(self, answers: Sequence[str | None], problem: Problem | None = None) -> Plurality:
+        """The most frequent answer, equal ones together as the problem's verifier sees it: as numbers where none is given."""
+        sums = Problem(id="any", domain="math", prompt="?", source="ours", licence="none")
+        return vote(problem or sums, answers, self.profile.verifiers)
+
+    def evaluate(
+        self,
+        engine: Engine,
+        problems: Sequence[Problem],
+        runs: int,
+        settings: SamplingSettings,
+        folder: Path,
+        progress: Progress | None = None,
+        *,
+        model: str | None = None,
+    ) -> pd.DataFrame:
+        """Answers of `runs` independent runs over the problems, judged: one row per problem and run; see `measure.evaluate`."""
+        from phi4r_lib.measure.evaluate import evaluate
+
+        self.reads.code |= set(reached("phi4r_lib.measure.evaluate"))
+        judges = self.profile.verifiers
+        return evaluate(engine, problems, runs, settings, folder, progress, model=model, verifiers=judges)
+
     def table(self, section: str) -> pd.DataFrame:
         """Settings of one profile section with their unit and origin, as a table to show in the notebook."""
         import pandas as pd
@@ -171,8 +204,19 @@ class Run:
 
     def write_rows(self, name: str, rows: Iterable[Any]) -> Path:
         """Writes an artefact of the run, such as "02_rewrite/rl.jsonl", one JSON object per line, atomically."""
+        return self.write(name, rows)
+
+    def rows(self, name: str | Path) -> list[dict[str, Any]]:
+        """The rows of an artefact of the run, named as for `need`, or of any data file given as a path."""
+        return [row for _, row in read_rows(name if isinstance(name, Path) else self.need(name))]
+
+    def write(self, name: str, data: Any) -> Path:
+        """Writes an artefact of the run, such as "02_rewrite/rl.jsonl", atomically; returns its path.
+
+        The ending says what `data` is: .jsonl rows, .parquet a table, .json anything else that JSON can hold.
+        """
         path = self.folder(name.partition("/")[0]) / name.partition("/")[2]
-        return write_rows(path, rows)
+        return {".jsonl": write_rows, ".parquet": write_table}.get(path.suffix, write_json)(path, data)
 
     def write_results(self, folder: str, results: Mapping[str, Any]) -> Path:
         """Writes FOLDER/results.json atomically: the notebook's last act, and the proof that it succeeded.
@@ -193,30 +237,6 @@ class Run:
         packages = stage.declaration.packages if stage and stage.declaration else ()
         found = lineage_of(self.reads, self.settings, self.cells.get(number, []), packages)
         return found | {"inputs": {name: mark for name, mark in found["inputs"].items() if name[:2] != number}}
-
-
-def problem_files(named: Files) -> list[tuple[str, str | None]]:
-    """[(file, domain of rows that name none)] of a `data` entry: a file, a list of files, or {domain: file or list}."""
-    if isinstance(named, dict):
-        return [(file, domain) for domain, files in named.items() for file, _ in problem_files(files)]
-    return [(file, None) for file in ([named] if isinstance(named, str) else named)]
-
-
-def gather(files: list[tuple[Path, list[Problem]]], limit: int | None) -> list[Problem]:
-    """The problems of several files in order, `limit` of them in proportion to the files' sizes."""
-    seen: dict[str, Path] = {}
-    for path, problems in files:
-        for problem in problems:
-            if problem.id in seen:
-                raise ProblemFileError(f"{path}: id {problem.id!r} is also in {seen[problem.id]}; ids name one problem")
-        seen |= {problem.id: path for problem in problems}
-    total = sum(len(problems) for _, problems in files)
-    if limit is None or limit >= total:
-        return [problem for _, problems in files for problem in problems]
-    ends = list(itertools.accumulate(len(problems) for _, problems in files))
-    upto = [limit * end // total for end in ends]
-    counts = [end - before for before, end in zip([0, *upto], upto, strict=False)]
-    return [problem for (_, problems), count in zip(files, counts, strict=True) for problem in problems[:count]]
 
 
 def _now() -> str:
@@ -284,20 +304,6 @@ def with_model_paths(profile: Profile) -> Profile:
         ours = path.is_file() if spec.kind == "recorded" else path.is_dir()
         specs[name] = spec.model_copy(update={"model": str(path)}) if ours else spec
     return profile.model_copy(update={"models": profile.models.model_copy(update=specs)})
-
-
-def check_base(profile: Profile) -> None:
-    """Raises UserError, in a sentence that says what to set, for a base in a folder that notebook 03 cannot train."""
-    folder = home() / profile.models.base.model
-    if not (folder / "config.json").is_file():
-        return  # a hub name: notebook 03 checks it
-    from phi4r_lib.train.sft import check_base as check  # takes seconds to import
-
-    system = home() / profile.prompts / "system.txt"
-    try:
-        check(folder, profile.sft, system.read_text(encoding="utf-8").strip() if system.is_file() else None)
-    except ValueError as error:
-        raise UserError(f"models.base ({profile.models.base.model}): {error}") from None
 
 
 def check_parameters(shell: Any = None) -> None:

@@ -1,19 +1,16 @@
-"""A table of answers, one row per problem and run: how it is kept, checked, and turned into arrays and results.json.
+"""A table of answers, one row per problem and run: how it is checked, and turned into arrays and figures of one model.
 
 Not here: getting answers (evaluate.py, adapters), small tables for figures (tables.py), the estimators (variance.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from phi4r_lib.measure.variance import compare, decompose
-from phi4r_lib.problems.rows import write_table
+from phi4r_lib.measure.variance import decompose
 
 COLUMNS = ("model", "problem", "run", "answer", "correct", "grade", "tokens", "truncated", "error", "seed")
 GROUPS = ("family", "year", "steps")  # problem.meta entries that become columns
@@ -57,11 +54,6 @@ def check_answers(answers: pd.DataFrame, source: str) -> pd.DataFrame:
 def _grades(table: pd.DataFrame) -> pd.Series:
     verdict = table["correct"].astype("boolean")
     return verdict.map({True: "right", False: "wrong"}).astype(object).where(verdict.notna(), "failed")
-
-
-def save_answers(answers: pd.DataFrame, path: str | Path) -> Path:
-    """Writes the table as Parquet, atomically (temporary file, then rename); returns the path."""
-    return write_table(path, answers)
 
 
 def verdicts(answers: pd.DataFrame, model: str | None = None) -> Any:
@@ -128,31 +120,3 @@ def run_scores(rows: pd.DataFrame) -> list[float]:
 def _mean(column: pd.Series) -> float | None:
     value = column.astype("Float64").mean()
     return None if pd.isna(value) else float(value)
-
-
-def results(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """What 05_variance/results.json holds: `models` and `comparisons` (a minus b, 95% intervals over problems)."""
-    models = {str(model): model_result(answers, model) for model in answers["model"].unique()}
-    comparisons = []
-    for a, b in pairs:
-        outcome = compare(*paired(answers, a, b), missing="wrong")
-        numbers = {key: float(getattr(outcome, key)) for key in ("difference", "low", "high", "p_value")}
-        comparisons.append({"a": a, "b": b} | numbers | {"probability_better": outcome.probability_better})
-    return {"models": models, "comparisons": comparisons}
-
-
-def paired(answers: pd.DataFrame, a: str, b: str) -> tuple[Any, Any]:
-    """The two models' verdicts (see `verdicts`) over the problems that both answered, rows aligned.
-
-    Raises AnswersError when they share no problem.
-    """
-    shared = shared_problems(answers, a, b)
-    if not shared:
-        raise AnswersError(f"{a!r} and {b!r} share no problem; a paired comparison needs the same benchmark")
-    rows = answers[answers["problem"].isin(shared)]
-    return verdicts(rows, a), verdicts(rows, b)
-
-
-def shared_problems(answers: pd.DataFrame, a: str, b: str) -> set[str]:
-    """Problems that both models answered."""
-    return set(of_model(answers, a)["problem"]) & set(of_model(answers, b)["problem"])

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from phi4r_lib.measure.trial import Additivity, ArmDifference
 from phi4r_lib.problems.rows import write_json
 
 
@@ -199,3 +200,27 @@ def write_promotion(path: str | Path, rule: PromotionRule, decisions: Mapping[st
     """Writes promote.json: the rule, every arm's figures and the verdicts; appears whole or not at all."""
     content = {"rule": asdict(rule), "arms": {name: asdict(decision) for name, decision in decisions.items()}}
     return write_json(path, content)
+
+
+def claim(text: str, source: str, found: ArmDifference | Additivity | Saturation | None) -> dict[str, str]:
+    """A row {claim, report, ours, verdict}; `found` None says that nothing was measured, `source` what the report says.
+
+    `ours` is the estimate with its interval in percentage points: 95% for differences and gains per doubling, 90% for an
+    interaction, as its equivalence test has it.
+    """
+    if found is None:
+        return {"claim": text, "report": source, "ours": "not measured", "verdict": "too few rows of this kind"}
+    estimate, verdict = _read(found)
+    points = f"{100 * estimate:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}] points"
+    return {"claim": text, "report": source, "ours": points, "verdict": verdict}
+
+
+def _read(found: ArmDifference | Additivity | Saturation) -> tuple[float, str]:
+    if isinstance(found, ArmDifference):
+        return found.difference, found.verdict
+    if isinstance(found, Saturation):
+        return found.per_doubling, "saturated" if found.saturated else "not shown"
+    if found.additive:
+        return found.interaction, f"additive within {100 * found.margin:g} points"
+    apart = found.low > 0 or found.high < 0
+    return found.interaction, "not additive" if apart and abs(found.interaction) > found.margin else "not decided"

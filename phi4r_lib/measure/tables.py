@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm, poisson_binom
 
-from phi4r_lib.measure.answer_table import COLUMNS, of_model, paired, shared_problems, verdicts
+from phi4r_lib.measure.answer_table import COLUMNS, AnswersError, of_model, verdicts
 from phi4r_lib.measure.intervals import cluster_robust, t_interval
 from phi4r_lib.measure.majority import majority_band, majority_table
 from phi4r_lib.measure.passk import pass_at_k, pass_hat_k
 from phi4r_lib.measure.power import p_misrank, problems_needed, standard_errors
 from phi4r_lib.measure.variance import Comparison, Decomposition, compare, decompose
+from phi4r_lib.problems.refusals import refusal_table
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers, examples, verifier_of
 
@@ -211,6 +213,23 @@ def widths(parts: Mapping[str, Decomposition], runs: Sequence[int] = RUNS) -> pd
     return pd.concat(rows, ignore_index=True)
 
 
+def paired(answers: pd.DataFrame, a: str, b: str) -> tuple[Any, Any]:
+    """The two models' verdicts (see `verdicts`) over the problems that both answered, rows aligned.
+
+    Raises AnswersError when they share no problem.
+    """
+    shared = shared_problems(answers, a, b)
+    if not shared:
+        raise AnswersError(f"{a!r} and {b!r} share no problem; a paired comparison needs the same benchmark")
+    rows = answers[answers["problem"].isin(shared)]
+    return verdicts(rows, a), verdicts(rows, b)
+
+
+def shared_problems(answers: pd.DataFrame, a: str, b: str) -> set[str]:
+    """Problems that both models answered."""
+    return set(of_model(answers, a)["problem"]) & set(of_model(answers, b)["problem"])
+
+
 def comparisons(
     answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], cluster: str | None = None
 ) -> dict[str, Comparison]:
@@ -263,3 +282,23 @@ def power_grid(
         [problems_needed(size, data_noise, within_a, within_b, runs_a=count) for size in differences] for count in runs
     ]
     return pd.DataFrame(cells, index=pd.Index(runs, name="runs"), columns=pd.Index(differences, name="difference"))
+
+
+def guards(
+    answers: pd.DataFrame | None, requests: Sequence[Problem], replies: Mapping[str, Sequence[Sequence[str]]]
+) -> pd.DataFrame:
+    """What a model must not lose, indexed by what was measured and model: share, low, high (95%), items.
+
+    Args:
+        answers: to problems of other domains, None where there are none: the share right per domain.
+        requests, replies: as `refusals.refusal_table` takes them: the share refused of harmful and harmless ones.
+    """
+    parts = [pd.DataFrame(columns=["model", "measured", "share", "low", "high", "items"]).astype(object)]
+    if answers is not None:
+        domains = answers.assign(measured=answers["family"].str.split("/").str[0] + ": right")
+        names = {"group": "measured", "mean": "share", "problems": "items"}
+        parts.append(by_group(domains, "measured").rename(columns=names))
+    if replies:
+        refused = refusal_table(requests, replies).rename(columns={"refused": "share", "requests": "items"})
+        parts.append(refused.assign(measured=refused.pop("kind") + ": refused"))
+    return pd.concat(parts).set_index(["measured", "model"]).sort_index(sort_remaining=False).astype(float)

@@ -2,7 +2,8 @@
 
 Two standard errors are always given together. `se_fixed` is the error about *these* problems and shrinks with more runs;
 `se_population` is the error about *problems like these*, contains the first, and shrinks only with more problems.
-The names that belong together are importable from here: decompose, reread, pass_at_k, maj_at_k, compare.
+The names that belong together are importable from here: decompose, reread, pass_at_k, pass_curve, maj_at_k, compare,
+equivalence, holm, run_e_values.
 Not here: intervals for one run (intervals.py), planning (power.py), stopping rules (sequential.py).
 """
 
@@ -14,14 +15,28 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from phi4r_lib.measure.comparison import Comparison, compare
+from phi4r_lib.measure.comparison import Comparison, compare, equivalence, holm
 from phi4r_lib.measure.intervals import Interval
 from phi4r_lib.measure.majority import maj_at_k
-from phi4r_lib.measure.passk import pass_at_k
+from phi4r_lib.measure.passk import pass_at_k, pass_curve
 from phi4r_lib.measure.scores import Missing, Table, read_scores
+from phi4r_lib.measure.sequential import run_e_values
 from phi4r_lib.problems.shares import around, wilson
 
-__all__ = ["Comparison", "Decomposition", "compare", "decompose", "maj_at_k", "pass_at_k", "reread", "run_accuracy"]
+__all__ = [
+    "Comparison",
+    "Decomposition",
+    "compare",
+    "decompose",
+    "equivalence",
+    "holm",
+    "maj_at_k",
+    "pass_at_k",
+    "pass_curve",
+    "reread",
+    "run_accuracy",
+    "run_e_values",
+]
 
 
 @dataclass(frozen=True)

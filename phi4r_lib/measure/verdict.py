@@ -1,4 +1,4 @@
-"""The verdict in sentences: which differences are established, which are not, and what to run next.
+"""What a table of answers comes to: results.json, the verdict in sentences, and the words that it needs.
 
 Every sentence is built from numbers computed here from the answers; nothing is judged by hand. Not here: the estimators.
 """
@@ -7,17 +7,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from phi4r_lib.measure.answer_table import of_model
+from phi4r_lib.measure.answer_table import model_result, of_model
 from phi4r_lib.measure.comparison import Comparison, holm
 from phi4r_lib.measure.intervals import wilson
 from phi4r_lib.measure.power import advise, p_misrank_summary
-from phi4r_lib.measure.tables import comparisons, decompositions, models_of
-from phi4r_lib.measure.variance import Decomposition
+from phi4r_lib.measure.tables import comparisons, decompositions, models_of, paired
+from phi4r_lib.measure.variance import Decomposition, compare
 
 LEVEL = 0.05
+SENTENCES = {
+    "t interval": "mean with a few standard errors on each side, a little wider because the variance itself is estimated",
+    "bootstrap, BCa": "draws problems anew from those at hand and sees how the mean moves; BCa corrects the ends for lopsided data",
+    "Wilson": "interval for the share of right answers in one run that stays sound near 0 and 1",
+    "Clopper-Pearson": "the same, never too narrow, therefore often too wide",
+    "Jeffreys, Beta(1,1)": "the Bayesian versions: what to believe about the share if every value was possible before",
+    "clustered": "takes families of look-alike problems, not problems, as independent",
+    "confidence sequence": "an interval that may be read after every new answer without losing its promise",
+    "sign-flip test": "if A and B were equal, each problem's difference could as well have the other sign: how often does that beat what was seen?",
+    "Holm": "raises several p-values so that all of them together mislead at most once in twenty",
+    "McNemar, mid-p": "the sign-flip test for one run each, and its less timid version",
+    "Newcombe": "the interval that goes with McNemar",
+    "TOST": "two one-sided tests that together show a difference to be smaller than a margin",
+    "e-value": "what a fair bet against 'both are equal' has won so far; it may be looked at after every run",
+    "pass@k, majority@k": "whether a right answer is among k tries, or wins their vote",
+    "Neyman": "shares out a budget of answers by how uncertain each problem is",
+}
+
+
+def results(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What 05_variance/results.json holds: `models` and `comparisons` (a minus b, 95% intervals over problems)."""
+    models = {str(model): model_result(answers, model) for model in answers["model"].unique()}
+    comparisons = []
+    for a, b in pairs:
+        outcome = compare(*paired(answers, a, b), missing="wrong")
+        numbers = {key: float(getattr(outcome, key)) for key in ("difference", "low", "high", "p_value")}
+        comparisons.append({"a": a, "b": b} | numbers | {"probability_better": outcome.probability_better})
+    return {"models": models, "comparisons": comparisons}
 
 
 def verdict(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, cluster: str | None = None) -> list[str]:
@@ -160,3 +189,8 @@ def _share(chance: float) -> str:
     if chance < 0.001:
         return "less than once in a thousand tries"
     return f"{chance:.1%} of the time"
+
+
+def glossary() -> pd.DataFrame:
+    """The methods of a variance analysis by name, each in one sentence."""
+    return pd.Series(SENTENCES, name="in one sentence").rename_axis("name").to_frame()

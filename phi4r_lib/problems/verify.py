@@ -66,6 +66,11 @@ class Verdict:
     score: float = 0.0
 
     @property
+    def correct(self) -> bool:
+        """Whether the answer is right."""
+        return self.grade is Grade.RIGHT
+
+    @property
     def conclusive(self) -> bool:
         """Whether this says something about how hard the problem is: graded, and not cut off by the token limit."""
         return self.grade is not Grade.FAILED and self.reason != TRUNCATED

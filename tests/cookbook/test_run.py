@@ -4,12 +4,16 @@ from types import SimpleNamespace
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.run import MissingArtefact, check_parameters, open_run
 from phi4r_lib.cookbook.settings.profile import UserError
-from phi4r_lib.problems.schema import ProblemFileError
+from phi4r_lib.models.engine import Sample
+from phi4r_lib.problems.schema import Problem, ProblemFileError
+
+PROBLEM = Problem(id="p", domain="math", prompt="6 + 6?", answer="12", source="ours", licence="MIT")
 
 
 def test_open_run_records_what_the_run_is(house):
@@ -172,3 +176,36 @@ def test_a_mistake_that_the_user_can_mend_is_one_line_in_the_notebook(house):
     assert error.ename == "ProfileError" and len(error.traceback) == 1
     assert "did you mean 'edge.limit'?" in error.traceback[0] and "File" not in error.traceback[0]
     assert not book.cells[2].outputs
+
+
+def test_a_run_samples_judges_and_votes_as_its_profile_says(house):
+    run = open_run("smoke", "runs/x", {"seed": 5, "verifiers": {"word": {"kind": "exact"}}})
+    assert run.sampling(n=3, temperature=0.5).model_dump(include={"n", "seed"}) == {"n": 3, "seed": 5}
+    assert run.sampling(seed=None).seed is None
+    asked = [PROBLEM, PROBLEM, PROBLEM.model_copy(update={"verifier": "word", "answer": "tea"})]
+    samples = [Sample(text=text, tokens=9) for text in ("\\boxed{12.0}", "\\boxed{13}", "\\boxed{tea}")]
+    assert [verdict.correct for verdict in run.verify(asked, samples)] == [True, False, True]
+    assert run.vote(["12", "12.0", "15", None]).votes == 2
+    assert run.vote(["12", "12.0", "15"], asked[2]).votes == 1
+    assert "verifiers" in run.reads.settings
+
+
+def test_a_run_evaluates_and_notes_the_code_that_did(house):
+    class Twelve:
+        name, seedable = "twelve", True
+
+        def sample(self, prompts, settings, progress=None):
+            return [[Sample(text="\\boxed{12}", tokens=3, index=i) for i in range(settings.n)] for _ in prompts]
+
+    run = open_run("smoke", "runs/x")
+    table = run.evaluate(Twelve(), [PROBLEM], 2, run.sampling(), run.folder("05_variance/samples"), model="toy")
+    assert table["correct"].tolist() == [True, True] and set(table["model"]) == {"toy"}
+    assert any(path.name == "evaluate.py" for path in run.reads.code)
+
+
+def test_what_a_run_writes_it_reads_again(house):
+    run = open_run("smoke", "runs/x")
+    rows = [{"id": "a", "answer": "012"}, {"id": "b", "answer": None}]
+    assert run.rows(run.write("02_rewrite/some.jsonl", rows)) == run.rows("02_rewrite/some.jsonl") == rows
+    assert json.loads(run.write("02_rewrite/one.json", {"n": 1}).read_text()) == {"n": 1}
+    assert pd.read_parquet(run.write("02_rewrite/t.parquet", pd.DataFrame(rows)))["id"].tolist() == ["a", "b"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phi4r_lib.measure.additivity import additivity, interactions, tost
+from phi4r_lib.measure.trial import additivity, interactions, tost
 
 
 def test_worked_value():

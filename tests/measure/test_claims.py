@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from phi4r_lib.measure.additivity import tost
-from phi4r_lib.measure.claims import claim
-from phi4r_lib.measure.promotion import Saturation
-from phi4r_lib.measure.trial import paired_difference
+from phi4r_lib.measure.promotion import Saturation, claim
+from phi4r_lib.measure.trial import paired_difference, tost
 
 
 def test_a_difference_brings_its_interval_in_points_and_its_verdict():

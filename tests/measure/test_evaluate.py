@@ -6,8 +6,9 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from phi4r_lib.measure.answer_table import COLUMNS, results
+from phi4r_lib.measure.answer_table import COLUMNS
 from phi4r_lib.measure.evaluate import evaluate
+from phi4r_lib.measure.verdict import results
 from phi4r_lib.models.engine import SamplingSettings, open_engine
 from phi4r_lib.models.store import read_samples
 from phi4r_lib.problems.schema import Problem

@@ -10,10 +10,10 @@ import pytest
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.analysis import analyse
-from phi4r_lib.measure.answer_table import AnswersError, check_answers, model_result, results, save_answers, verdicts
-from phi4r_lib.measure.power import problems_needed
-from phi4r_lib.measure.published import load_published, pair_table, problems_to_separate, reread_table
-from phi4r_lib.measure.verdict import verdict
+from phi4r_lib.measure.answer_table import AnswersError, check_answers, model_result, verdicts
+from phi4r_lib.measure.power import load_published, pair_table, problems_needed, problems_to_separate, reread_table
+from phi4r_lib.measure.verdict import results, verdict
+from phi4r_lib.problems.rows import write_table
 from phi4r_lib.problems.schema import Problem
 
 TOY = np.array([[1, 1, 1, 1], [1, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0]])
@@ -196,7 +196,7 @@ def test_bad_requests_are_named():
 
 
 def test_store_round_trip(tmp_path):
-    path = save_answers(frame(TOY), tmp_path / "answers.parquet")
+    path = write_table(tmp_path / "answers.parquet", frame(TOY))
     assert check_answers(pd.read_parquet(path), "the store")["correct"].sum() == 10 and not list(
         tmp_path.glob("*.partial")
     )
@@ -228,7 +228,7 @@ def root():
 
 def test_command_writes_page_figures_results_and_verdict(tmp_path, capsys):
     store = tmp_path / "answers.parquet"
-    save_answers(pd.concat([frame(TOY, "a"), frame(TOY * 0, "b")], ignore_index=True), store)
+    write_table(store, pd.concat([frame(TOY, "a"), frame(TOY * 0, "b")], ignore_index=True))
     out = tmp_path / "out"
     assert main(["variance", str(store), "--compare", "a", "b", "--out", str(out)]) == 0
     found = json.loads((out / "results.json").read_text(encoding="utf-8"))
@@ -244,7 +244,7 @@ def test_command_writes_page_figures_results_and_verdict(tmp_path, capsys):
     "wrong", [["nothing.csv"], ["{store}", "--compare", "a", "zz"], ["{store}", "--out", "{store}"]]
 )
 def test_command_refuses_with_one_line_and_code_two(tmp_path, capsys, wrong):
-    store = save_answers(frame(TOY, "a"), tmp_path / "answers.parquet")
+    store = write_table(tmp_path / "answers.parquet", frame(TOY, "a"))
     out = tmp_path / "out"
     arguments = [part.format(store=store) for part in wrong]
     assert main(["variance", *arguments, *([] if "--out" in arguments else ["--out", str(out)])]) == 2
@@ -295,3 +295,15 @@ def test_no_votes_names_the_verifiers_whose_answers_have_no_equality():
     assert tables.no_votes([plain, plain]) == ""
     said = tables.no_votes([plain, rules])
     assert "no equality for the verifier 'constraints' (1 of 2 problems)" in said
+
+
+def test_guards_tell_what_is_right_by_domain_and_what_is_refused():
+    asked = [
+        Problem(id=f"q{i}", domain="safety", prompt="?", source="ours", licence="MIT", meta={"family": family})
+        for i, family in enumerate(("safety/refuse", "safety/answer"))
+    ]
+    answers = frame(TOY, "a").assign(family="code/loops")
+    table = tables.guards(answers, asked, {"a": [["I cannot help."], ["It is 4."]]})
+    assert table.loc[("code: right", "a"), "share"] == pytest.approx(TOY.mean())
+    assert table.loc[("harmful: refused", "a"), "share"] == 1 and table.loc[("harmless: refused", "a"), "share"] == 0
+    assert tables.guards(None, [], {}).empty and list(table.columns) == ["share", "low", "high", "items"]

@@ -7,7 +7,7 @@ import torch
 from shapes import SHAPES, make_base, make_tokenizer
 from transformers import AutoConfig, AutoTokenizer
 
-from phi4r_lib.cookbook.run import check_base as check_profile
+from phi4r_lib.cookbook.planning.preflight import check_base as check_profile
 from phi4r_lib.cookbook.settings.profile import UserError, load_profile
 from phi4r_lib.models.engine import EngineError, SamplingSettings, open_engine
 from phi4r_lib.models.engines.transformers_engine import prompt_tokens

@@ -108,7 +108,7 @@ def write(out: Path, analysis: Any, notes: Sequence[str] = ()) -> None:
 
 def page(analysis: Any, notes: Sequence[str] = ()) -> str:
     """The analysis as one HTML page that shows the figures beside it."""
-    from phi4r_lib.measure.glossary import SENTENCES
+    from phi4r_lib.measure.verdict import SENTENCES
 
     verdict = "".join(f"<li>{escape(sentence)}</li>" for sentence in analysis.sentences)
     pictures = "".join(

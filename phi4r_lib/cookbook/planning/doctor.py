@@ -18,7 +18,7 @@ from typing import Literal
 import psutil
 
 from phi4r_lib.cookbook.folder import state
-from phi4r_lib.cookbook.run import problem_files
+from phi4r_lib.cookbook.settings.problem_files import problem_files
 from phi4r_lib.cookbook.settings.profile import home, load_profile
 from phi4r_lib.problems.verify import VERIFIERS, VerifierUnavailable, verifier_of
 

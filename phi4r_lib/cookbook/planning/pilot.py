@@ -129,7 +129,8 @@ def run_pilot(profile: Profile, count: int) -> Pilot:
     """
     if not 8 <= count <= MOST:
         raise UserError(f"--pilot {count}: a pilot asks each model at least 8 questions and at most {MOST:,}")
-    from phi4r_lib.cookbook.run import gather, problem_files, with_model_paths
+    from phi4r_lib.cookbook.run import with_model_paths
+    from phi4r_lib.cookbook.settings.problem_files import gather, problem_files
     from phi4r_lib.problems.schema import load_problems
 
     started = time.perf_counter()

@@ -16,8 +16,8 @@ import psutil
 
 from phi4r_lib.cookbook.planning.costs import Costs
 from phi4r_lib.cookbook.planning.estimate import memory_of, shape_of
-from phi4r_lib.cookbook.run import check_base, problem_files
 from phi4r_lib.cookbook.settings.home import UserError, home
+from phi4r_lib.cookbook.settings.problem_files import problem_files
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.settings.stages import Stage, code_of
 from phi4r_lib.models.hub import fault_of_name
@@ -186,3 +186,17 @@ def _is_path(name: str) -> bool:
         or len(rest) > 1
         or bool(rest and (first in OURS or (home() / first).is_dir()))
     )
+
+
+def check_base(profile: Profile) -> None:
+    """Raises UserError, in a sentence that says what to set, for a base in a folder that notebook 03 cannot train."""
+    folder = home() / profile.models.base.model
+    if not (folder / "config.json").is_file():
+        return  # a hub name: notebook 03 checks it
+    from phi4r_lib.train.sft import check_base as check  # takes seconds to import
+
+    system = home() / profile.prompts / "system.txt"
+    try:
+        check(folder, profile.sft, system.read_text(encoding="utf-8").strip() if system.is_file() else None)
+    except ValueError as error:
+        raise UserError(f"models.base ({profile.models.base.model}): {error}") from None

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from phi4r_lib.cookbook.planning.costs import Span
-from phi4r_lib.cookbook.run import problem_files
 from phi4r_lib.cookbook.settings.home import home
+from phi4r_lib.cookbook.settings.problem_files import problem_files
 from phi4r_lib.cookbook.settings.sections import Edge, Profile
 from phi4r_lib.train.settings import GrpoSettings
 

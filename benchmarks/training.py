@@ -147,7 +147,7 @@ def grpo_steps(start: Path, folder: Path, counts: dict[str, int]) -> tuple[dict[
 def _plain(start: Path, folder: Path, rows, problems, settings) -> list[float]:
     from trl import GRPOConfig, GRPOTrainer
 
-    from phi4r_lib.train.lengths import reward_of
+    from phi4r_lib.train.reward import reward_of
     from phi4r_lib.train.rollouts import RewardFunction
 
     tokenizer, clock = AutoTokenizer.from_pretrained(start, padding_side="left"), Clock()

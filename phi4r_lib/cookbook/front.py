@@ -5,8 +5,9 @@ A front only names things; what they do stands in their modules. Not here: anyth
 
 from phi4r_lib.cookbook.pages.live import LiveTraining
 from phi4r_lib.cookbook.pages.pictures import show
-from phi4r_lib.cookbook.planning.plan import recorded, status_lines
-from phi4r_lib.cookbook.run import MissingArtefact, open_run
+from phi4r_lib.cookbook.planning import plan
+from phi4r_lib.cookbook.run import open_run
 from phi4r_lib.cookbook.running.progress import ProgressBar
 from phi4r_lib.cookbook.settings.exercises import check
-from phi4r_lib.cookbook.settings.profile import ProfileError, load_profile
+from phi4r_lib.cookbook.settings.home import UserError
+from phi4r_lib.cookbook.settings.profile import load_profile

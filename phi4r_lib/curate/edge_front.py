@@ -5,5 +5,3 @@ results of both valid. Not here: any code.
 """
 
 from phi4r_lib.curate import edge, quality, rubric, stopping, stopping_costs, votes
-from phi4r_lib.models.engine import SamplingSettings
-from phi4r_lib.problems.answers import plurality

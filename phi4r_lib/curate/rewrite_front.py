@@ -4,5 +4,3 @@ One front per notebook, so that a change to the stopping rules reaches 02 only t
 """
 
 from phi4r_lib.curate import mixture, rewrite, rewrite_quality, screen, teach
-from phi4r_lib.models.engine import SamplingSettings
-from phi4r_lib.problems.answers import plurality

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from phi4r_lib.train.reward import LengthReward, length_scaled_accuracy
+from phi4r_lib.problems.rows import read_rows
 
 
 def journal_table(journal: Path | Sequence[dict[str, Any]], kind: str) -> pd.DataFrame:
@@ -22,10 +21,8 @@ def journal_table(journal: Path | Sequence[dict[str, Any]], kind: str) -> pd.Dat
 
     `journal` is the `metrics` of a training's report, or rows that were read already.
     """
-    if isinstance(journal, Path):
-        from phi4r_lib.train.callbacks import Journal  # takes a second to import
-
-        journal = Journal(journal).rows()
+    if isinstance(journal, Path):  # a line torn by a kill is left out
+        journal = [row for _, row in read_rows(journal, torn=True)] if journal.exists() else []
     found = [row for row in journal if row["kind"] == kind]
     return (
         pd.DataFrame(found or None, columns=None if found else ["step", "kind"]).set_index("step").drop(columns="kind")
@@ -44,25 +41,6 @@ def sft_progress(train: pd.DataFrame, validation: pd.DataFrame) -> Figure:
     accuracy.legend()
     length.plot(validation.index, validation["tokens"], "o-", color="tab:orange")
     length.set(title="Mean response length", xlabel="step", ylabel="tokens", ylim=(0, None))
-    return figure
-
-
-def reward_shape(reward: LengthReward) -> Figure:
-    """The accuracy term against the completion's length, for right and wrong answers."""
-    lengths = np.arange(0, round(1.05 * reward.l_max) + 1)
-    figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
-    for correct, color in ((True, "#009E73"), (False, "#D55E00")):
-        values = [length_scaled_accuracy(correct, int(n), reward) for n in lengths]
-        axis.plot(lengths, values, color=color, label="right" if correct else "wrong")
-    axis.axhline(reward.no_end, color="0.6", ls=":", label="no end of turn")
-    axis.axhline(reward.bad_think, color="0.3", ls="--", lw=1, label="broken think block")
-    marks = {"Lneg": reward.l_neg, "Lpos": reward.l_pos, "Lmax": reward.l_max}
-    labels = [f"{name}\n{value:,}" for name, value in marks.items()]
-    if abs(reward.l_pos - reward.l_neg) < 0.1 * reward.l_max:  # side by side they would overlap
-        labels[1] = "\n\n" + labels[1]
-    axis.set_xticks(list(marks.values()), labels)
-    axis.set(xlabel="completion tokens", ylabel="accuracy term", title="What an answer earns by its length")
-    axis.legend(loc="center right", fontsize=8)
     return figure
 
 

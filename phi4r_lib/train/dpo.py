@@ -28,7 +28,15 @@ from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallba
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.packing import IGNORE, encode_conversation
 from phi4r_lib.train.ranks import on_first, whole_weights
-from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
+from phi4r_lib.train.session import (
+    Report,
+    inputs_of,
+    no_telemetry,
+    open_session,
+    read_rows,
+    training_device,
+    write_card,
+)
 from phi4r_lib.train.settings import DpoSettings
 from phi4r_lib.train.stopping import train_heeding
 
@@ -46,7 +54,7 @@ SHOWN = {
 
 
 @dataclass(frozen=True)
-class DpoReport:
+class DpoReport(Report):
     """What a training run came to."""
 
     model: Path

@@ -34,10 +34,11 @@ from phi4r_lib.train.callbacks import (
     validation_sampling,
 )
 from phi4r_lib.train.launch import in_group
-from phi4r_lib.train.lengths import reward_of
-from phi4r_lib.train.pairs import problem_of
+from phi4r_lib.train.prompts import problem_of
 from phi4r_lib.train.ranks import on_first, processes
+from phi4r_lib.train.reward import reward_of
 from phi4r_lib.train.session import (
+    Report,
     Session,
     inputs_of,
     no_telemetry,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GrpoReport:
+class GrpoReport(Report):
     """What a training run came to; `chosen_step` is the checkpoint that became `model` (0 is the starting model)."""
 
     model: Path

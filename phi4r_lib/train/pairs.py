@@ -13,8 +13,8 @@ from typing import Any
 from phi4r_lib.models.engine import Sample, as_messages
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
-from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers, verify_samples
+from phi4r_lib.train.prompts import problem_of
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,6 @@ class Pairs:
     all_right: int
     all_wrong: int
     unpaired: int
-
-
-def problem_of(row: Mapping[str, Any]) -> Problem:
-    """The problem behind a row of rl.jsonl; its text is the last message."""
-    known = {name: row[name] for name in Problem.model_fields if row.get(name) is not None}
-    defaults = dict.fromkeys(("id", "domain", "source", "licence"), "unknown")
-    return Problem(**defaults | known | {"prompt": row["prompt"][-1]["content"]})
 
 
 def build_pairs(

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,10 @@ from phi4r_lib.problems.fingerprint import file_fingerprint, fingerprint
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.settings import PLACE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 NOTE = "training.json"  # which training this is (mark) and, once it is finished, its report and files
 SEAL = "whole.json"  # written last into a checkpoint: the size of every file in it, and the best model it needs
@@ -61,6 +65,24 @@ class Note(BaseModel):
     files: str = ""  # their digest
     best: str | None = None  # folder of the best model so far
     sizes: dict[str, int] = {}  # bytes of every file of a checkpoint
+
+
+class Report:
+    """What the report of every training can show of its journal, `metrics`."""
+
+    metrics: Path
+
+    def table(self, kind: str) -> pd.DataFrame:
+        """The journal's rows of one kind, "train" or "validation", indexed by step."""
+        from phi4r_lib.train.curves import journal_table
+
+        return journal_table(self.metrics, kind)
+
+    def progress(self) -> Figure:
+        """Loss, accuracy and length along the training: the report's figure 4."""
+        from phi4r_lib.train.curves import sft_progress
+
+        return sft_progress(self.table("train"), self.table("validation"))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from phi4r_lib.train.reward import Precedence
-
+Precedence = Literal["think_first", "end_first"]  # which format override of the reward wins where both apply
 Count = Field(ge=1)
 # Where and how fast a training runs: no result depends on these beyond rounding, so that it can go on elsewhere.
 PLACE = {"launch", "micro_batch", "compile", "attention", "checkpointing", "report_to"}
@@ -145,7 +144,7 @@ class GrpoSettings(_Settings):
     fast: bool = True  # our sampler and shared prompts; false: TRL's own steps, slower, with the same gradients
     temperature: float = Field(gt=0)
     max_tokens: int = Count
-    lengths: Literal["scaled", "quantiles", "off"] = "scaled"  # where l_pos and l_neg come from (train/lengths.py)
+    lengths: Literal["scaled", "quantiles", "off"] = "scaled"  # where l_pos and l_neg come from (train/reward.py)
     right_quantile: float = Field(default=0.75, gt=0, lt=1)  # "quantiles": l_pos, of the right answers' lengths
     wrong_quantile: float = Field(default=0.5, gt=0, lt=1)  # "quantiles": l_neg, of the wrong answers' lengths
     reward_context: int | None = Field(default=None, ge=1)  # l_max of the reward; None: max_tokens

@@ -33,14 +33,22 @@ from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallba
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.packing import IGNORE, encode_conversation, pack, unpacked
 from phi4r_lib.train.ranks import on_first, whole_weights
-from phi4r_lib.train.session import inputs_of, no_telemetry, open_session, read_rows, training_device, write_card
+from phi4r_lib.train.session import (
+    Report,
+    inputs_of,
+    no_telemetry,
+    open_session,
+    read_rows,
+    training_device,
+    write_card,
+)
 from phi4r_lib.train.settings import SftSettings
 from phi4r_lib.train.sft_trainer import sft_trainer
 from phi4r_lib.train.stopping import train_heeding
 
 
 @dataclass(frozen=True)
-class SftReport:
+class SftReport(Report):
     """What a training run came to; tokens are counted once, `passes` over them follow the settings."""
 
     model: Path

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from phi4r_lib.models.engine import Sample
 from phi4r_lib.problems.verify import Verifiers, right_share, verify_samples
 from phi4r_lib.train.fast_rollouts import FastRolloutTrainer
-from phi4r_lib.train.pairs import problem_of
+from phi4r_lib.train.prompts import problem_of
 from phi4r_lib.train.rollouts import RewardFunction, RolloutTrainer
 from phi4r_lib.train.settings import GrpoSettings
 

@@ -9,8 +9,7 @@ matplotlib.use("Agg")
 import pandas as pd
 import pytest
 
-from phi4r_lib.train import curves
-from phi4r_lib.train.reward import LengthReward
+from phi4r_lib.train import curves, reward
 
 
 @pytest.fixture
@@ -46,8 +45,8 @@ def test_figures_show_the_given_values(rows):
     assert figure.axes[2].lines[-1].get_ydata().tolist() == checks["accuracy"].tolist()
     nothing = curves.learning(curves.journal_table([], "train"), curves.journal_table([], "validation"))
     assert not any(axis.lines for axis in nothing.axes)  # before the first step
-    assert curves.reward_shape(LengthReward()).axes[0].lines[0].get_ydata().min() == 0.5
-    close = curves.reward_shape(LengthReward(l_max=128, l_pos=58, l_neg=63)).axes[0].get_xticklabels()
+    assert reward.reward_shape(reward.LengthReward()).axes[0].lines[0].get_ydata().min() == 0.5
+    close = reward.reward_shape(reward.LengthReward(l_max=128, l_pos=58, l_neg=63)).axes[0].get_xticklabels()
     assert [label.get_text() for label in close] == ["Lneg\n63", "\n\nLpos\n58", "Lmax\n128"]
 
 

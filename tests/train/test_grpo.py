@@ -15,7 +15,7 @@ from phi4r_lib.problems.verify import Verdict
 from phi4r_lib.train.callbacks import Journal, interval_over_problems, save_model
 from phi4r_lib.train.fast_rollouts import split_groups
 from phi4r_lib.train.grpo import run_grpo
-from phi4r_lib.train.lengths import reward_of
+from phi4r_lib.train.reward import reward_of
 from phi4r_lib.train.rollouts import ClippedError, RewardFunction, checked_rewards, informative, step_figures
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 from phi4r_lib.train.sft import prepare_model, run_sft

@@ -3,9 +3,18 @@
 import pandas as pd
 import pytest
 
+from phi4r_lib.models.engine import Sample, SamplingSettings
+from phi4r_lib.models.store import sample_to_store
 from phi4r_lib.problems.schema import Problem
-from phi4r_lib.train.lengths import branch, branch_shares, fit_lengths, judged, reward_of
-from phi4r_lib.train.reward import LengthReward, length_scaled_accuracy
+from phi4r_lib.train.reward import (
+    LengthReward,
+    branch,
+    branch_shares,
+    fit_lengths,
+    judged,
+    length_scaled_accuracy,
+    reward_of,
+)
 from phi4r_lib.train.settings import GrpoSettings
 
 SETTINGS = GrpoSettings(
@@ -61,12 +70,27 @@ def test_shares_of_branches_add_up_and_leave_out_what_was_not_graded():
     )
 
 
-def test_stored_samples_are_judged_as_rollouts():
+class Writes:
+    """An engine that writes the same texts whatever it is asked."""
+
+    name, seedable = "writes", True
+
+    def __init__(self, *samples):
+        self.samples = [sample.model_copy(update={"index": i}) for i, sample in enumerate(samples)]
+
+    def sample(self, prompts, settings, progress=None):
+        return [self.samples for _ in prompts]
+
+
+def test_stored_samples_are_judged_as_rollouts(tmp_path):
     asked = [Problem(id="a", domain="math", prompt="1 + 1?", answer="2", source="test", licence="MIT")]
-    texts = ["<think> 2 </think> \\boxed{2}", "\\boxed{2}", "<think> 1 + 1", "other"]
-    samples = pd.DataFrame(
-        {"key": ["a", "a", "a", "b"], "text": texts, "tokens": [7, 3, 5, 1], "truncated": [False, False, True, False]}
+    engine = Writes(
+        Sample(text="<think> 2 </think> \\boxed{2}", tokens=7),
+        Sample(text="\\boxed{2}", tokens=3),
+        Sample(text="<think> 1 + 1", tokens=5, truncated=True),
     )
-    table = judged(samples, asked)
+    sample_to_store(engine, [("a", "1 + 1?"), ("b", "other")], SamplingSettings(n=3), tmp_path)
+    table = judged(tmp_path, "writes", asked)
     assert table["format"].tolist() == ["ok", "bad_think", "bad_think"] and table["n_tokens"].tolist() == [7, 3, 5]
     assert table["correct"].tolist() == [True, True, False] and set(table["id"]) == {"a"}
+    assert judged(tmp_path, "another model", asked).empty

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from phi4r_lib.train.traces import groups, show_group, show_steps
+from phi4r_lib.train.review import groups, show_group, show_steps
 
 ROWS = pd.DataFrame(
     {

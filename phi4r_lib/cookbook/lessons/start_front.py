@@ -1,7 +1,6 @@
-"""What notebook 00 needs beside its run: how to ask a model and how to judge what it says. Importing it loads no torch.
+"""What notebook 00 needs beside its run: how answers are judged. Importing it loads no torch.
 
 Not here: any code.
 """
 
-from phi4r_lib.models.engine import SamplingSettings
-from phi4r_lib.problems.verify import Grade, final_answers, judge, verify
+from phi4r_lib.problems.verify import final_answers, judge, verify

@@ -12,15 +12,21 @@ from typing import Any
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.planning.costs import Span, load_costs
 from phi4r_lib.cookbook.planning.estimate import Estimator, Stage, shape_of, spans, total
-from phi4r_lib.cookbook.planning.pilot import kept
+from phi4r_lib.cookbook.planning.pilot import Pilot, kept
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.train.memory import HEADROOM, kv_bytes, parameters
 
 
-def estimator(profile: Profile, costs_file: str | None = None, device: str | None = None) -> Estimator:
-    """The estimator of a profile with its kept pilot; a `device` asked for takes no pilot of another one."""
+def estimator(
+    profile: Profile,
+    costs_file: str | None = None,
+    device: str | None = None,
+    pilot: Mapping[str, Any] | None = None,
+) -> Estimator:
+    """The estimator of a profile with its kept pilot, or another `pilot` as a record holds it; a `device` asked for takes no
+    pilot of another one."""
     costs = load_costs(costs_file, device)
-    pilot = kept(profile)
+    pilot = Pilot.model_validate(pilot) if pilot else kept(profile)
     return Estimator(profile, costs, None if device and pilot and device not in pilot.device else pilot)
 
 

@@ -28,7 +28,7 @@ from phi4r_lib.train.memory import group_of
 OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
 LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
 FROM_THE_HUB = LOADED_HERE[:3]
-LEAST_STEPS = 4  # two at either end have a spread (train/figure7.py)
+LEAST_STEPS = 4  # two at either end have a spread (train/review.py)
 OWN = "data/own/"  # where the profiles that ship without data expect the user's
 
 

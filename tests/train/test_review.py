@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.train import figure7 as fig
+from phi4r_lib.train import review as fig
 
 
 def journal(steps=12, slope=0.05, clipped=0.0, entropy=0.3):

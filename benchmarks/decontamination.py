@@ -36,9 +36,9 @@ from pathlib import Path
 
 import numpy as np
 import rephrasings
+from attacks import ATTACKS, Attacked, Rate, attack, ngram_rule, rate
 from question_files import Row, read_rows, refuse
 
-from phi4r_lib.curate.attacks import ATTACKS, Attacked, Rate, attack, ngram_rule, rate
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, Match, build_index, scan
 from phi4r_lib.worlds.make_data import random_story
 from phi4r_lib.worlds.math_world import prompt

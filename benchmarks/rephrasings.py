@@ -15,8 +15,8 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from attacks import ngram_rule, rate
 
-from phi4r_lib.curate.attacks import ngram_rule, rate
 from phi4r_lib.curate.decontaminate import build_index, scan
 from phi4r_lib.curate.thresholds import DecontaminationSettings
 from phi4r_lib.curate.wording import kind_of

@@ -3,7 +3,7 @@
 A cascade over fingerprints, cheapest first: equal text; a short item verbatim inside the text; IDF-weighted containment
 of number-masked n-grams; the same numbers and answer with similar words; for prose and code the same things said in other
 words; optionally an embedding or a judge on the few pairs that come close. Apply it to seeds, to rewrites and to traces, after rewriting. Texts stream through in batches,
-only the benchmark is held in memory. Not here: thresholds (thresholds.py), attacks and recall reports (attacks.py), duplicates
+only the benchmark is held in memory. Not here: thresholds (thresholds.py), attacks and their recall (benchmarks/attacks.py), duplicates
 inside one set (duplicates.py). The cascade is ours; Phi-4-reasoning states only that it decontaminated.
 """
 

@@ -252,14 +252,10 @@ def _tried(row: RewriteRow, verdicts: Sequence[Verdict], easy: float) -> Rewrite
     elif share > easy:
         reason = f"too easy: the student answers {sum(graded)} of {len(graded)} right"
     else:
-        reason = _why_kept(row)
+        reason = f"{row.vote_share:.0%} of {len(row.answers)} solutions agree on {row.answer}"
     kept = share is not None and share <= easy
     changes = {"easy_right": sum(graded), "easy_tries": len(graded), "kept": kept, "reason": reason}
     return row.model_copy(update=changes)
-
-
-def _why_kept(row: RewriteRow) -> str:
-    return f"{row.vote_share:.0%} of {len(row.answers)} solutions agree on {row.answer}"
 
 
 def run_programs(rows: Sequence[RewriteRow], *, verifiers: Verifiers | None = None, **limits: Any) -> list[RewriteRow]:

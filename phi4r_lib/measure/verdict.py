@@ -91,7 +91,7 @@ def score_sentence(model: str, part: Decomposition) -> str:
     fixed, like = part.interval("these problems"), part.interval("problems like these")
     return (
         f"{model} solves {part.mean:.1%} of these {part.problems} problems (95% interval {_range(fixed)}); on new problems "
-        f"like these expect {_range(like)}. Single runs scatter by {_points(part.run_sd)} (standard deviation)."
+        f"like these expect {_range(like)}. Single runs scatter by {100 * part.run_sd:.1f} points (standard deviation)."
     )
 
 
@@ -171,10 +171,6 @@ def data_sentences(answers: pd.DataFrame, parts: Mapping[str, Decomposition]) ->
 
 def _range(interval: Sequence[float]) -> str:
     return f"{100 * interval[0]:.1f}% to {100 * interval[1]:.1f}%"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.1f} points"
 
 
 def _signed(value: float) -> str:

@@ -175,11 +175,6 @@ def stream_seed(seed: int | None, prompt: Prompt, index: int) -> int | None:
     return None if seed is None else int(fingerprint(seed, as_messages(prompt), index, length=12), 16) & 0x7FFFFFFF
 
 
-def engine_class(kind: str) -> Any:
-    """The class behind `kind`: a name of ENGINES or an import path; raises UnknownNameError (a ValueError)."""
-    return named_class(kind, ENGINES, "engine")
-
-
 def open_engine(spec: EngineSpec | dict[str, Any]) -> Engine:
     """The engine a spec names; heavy imports happen here, so unused engines cost nothing.
 
@@ -191,7 +186,7 @@ def open_engine(spec: EngineSpec | dict[str, Any]) -> Engine:
     except ValidationError as error:
         faults = [".".join(map(str, f["loc"])) + ": " + f["msg"].removeprefix("Value error, ") for f in error.errors()]
         raise EngineError("; ".join(fault.removeprefix(": ") for fault in faults)) from None
-    engine = engine_class(spec.kind)(spec)
+    engine = named_class(spec.kind, ENGINES, "engine")(spec)
     if not isinstance(getattr(engine, "seedable", None), bool):
         raise EngineError(
             f"engine '{spec.kind}' does not say whether it can seed; give it `seedable = True` or `False`"

@@ -96,7 +96,7 @@ class Store:
     ) -> None:
         self.folder, self.shard_samples = Path(folder), shard_samples
         self._lock = _only_writer(self.folder) if write else None
-        self.paths = {_number(path): path for path in sorted(self.folder.glob("samples-*.parquet"))}
+        self.paths = {int(path.stem.split("-")[1]): path for path in sorted(self.folder.glob("samples-*.parquet"))}
         self.index = KeyIndex()
         for number, path in self.paths.items():
             self._add(number, self.read(path, [*KEY, "error"]))
@@ -203,10 +203,6 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return (
         rows.assign(error=rows["error"].astype(object).where(rows["error"].notna(), None)) if "error" in rows else rows
     )
-
-
-def _number(path: Path) -> int:
-    return int(path.stem.split("-")[1])
 
 
 def _check_keys(prompts: Sequence[tuple[str, Prompt]]) -> None:

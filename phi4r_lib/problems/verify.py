@@ -164,8 +164,8 @@ def verify_samples(
     problems: Sequence[Problem], samples: Sequence[Completion], verifiers: Verifiers | None = None
 ) -> list[Verdict]:
     """`verify` for samples of an engine, one problem per sample."""
-    texts, cut, errors = _columns(samples)
-    return verify(problems, texts, verifiers, truncated=cut, errors=errors)
+    texts, cut = [sample.text for sample in samples], [sample.truncated for sample in samples]
+    return verify(problems, texts, verifiers, truncated=cut, errors=[sample.error for sample in samples])
 
 
 def final_answers(
@@ -276,10 +276,6 @@ def _opened(kind: Any, settings: str) -> Verifier:
         return kind(**json.loads(settings))
     except TypeError as error:
         raise ValueError(f"verifier {kind.__name__}: {error}; its settings are the arguments of the class") from None
-
-
-def _columns(samples: Sequence[Completion]) -> tuple[list[str], list[bool], list[str | None]]:
-    return [s.text for s in samples], [s.truncated for s in samples], [s.error for s in samples]
 
 
 def _extracted(verifier: Verifier, text: str | None) -> str | Verdict | None:

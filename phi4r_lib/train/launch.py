@@ -55,7 +55,8 @@ def in_group(train: Callable[P, R]) -> Callable[P, R]:
         given = signature.bind(*args, **kwargs).arguments
         wanted: LaunchSettings = given["settings"].launch
         count = group_size(wanted, given.get("device", "auto"))
-        if is_member() or (count == 1 and wanted.hosts == 1 and wanted.sharding == "ddp"):
+        member = "RANK" in os.environ and "WORLD_SIZE" in os.environ  # of a group
+        if member or (count == 1 and wanted.hosts == 1 and wanted.sharding == "ddp"):
             return train(*args, **kwargs)
         progress, note = given.pop("progress", None), Path(given["out"]) / NOTE
         before = note.stat().st_mtime_ns if note.exists() else None
@@ -66,11 +67,6 @@ def in_group(train: Callable[P, R]) -> Callable[P, R]:
             return train(*args, **kwargs)
 
     return run
-
-
-def is_member() -> bool:
-    """Whether this process is one of a group."""
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def group_size(wanted: LaunchSettings, device: str) -> int:
@@ -160,11 +156,11 @@ def _pass_on(request: Request, stop: Path, over: threading.Event) -> None:
 def _environment(wanted: LaunchSettings) -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": _threads()}
-
-
-def _threads() -> str:
-    return os.environ.get("OMP_NUM_THREADS", "1")
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+    }
 
 
 def _follow(group: subprocess.Popen, log: Path, progress: Callable | None) -> list[str]:

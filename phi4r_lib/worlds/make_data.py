@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from phi4r_lib.problems.rows import write_rows
@@ -192,14 +192,10 @@ def write_worlds(data: Path, seed: int = 20250430) -> dict[str, int]:
     plans = [*(p for name in ("ways", "calendar", "order") for p in graded_tasks(name, 30)), *smallest_tasks(12)]
     write_rows(data / "benchmarks/plans.jsonl", (problem.model_dump() for problem in plans))
     golds = gold | open_gold | code_gold | train_safety_gold | safety_gold
-    write_gold(data / "seeds/gold.jsonl", golds.items())
+    # what only the measuring code reads
+    write_rows(data / "seeds/gold.jsonl", ({"id": key, "answer": answer} for key, answer in golds.items()))
     counts = {name: len(problems) for name, problems in files.items()}
     return counts | {"benchmarks/plans.jsonl": len(plans), "seeds/gold.jsonl": len(golds)}
-
-
-def write_gold(path: Path, items: Iterable[tuple[str, str]]) -> None:
-    """{id, answer} per line: what only the measuring code reads."""
-    write_rows(path, ({"id": key, "answer": answer} for key, answer in items))
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attacks import ATTACKS, NEW_ANSWER, attack, ngram_rule, rate, recall, report
 
 from phi4r_lib.curate import fingerprints as fp
 from phi4r_lib.curate import overlap
-from phi4r_lib.curate.attacks import ATTACKS, NEW_ANSWER, attack, ngram_rule, rate, recall, report
 from phi4r_lib.curate.decontaminate import (
     DecontaminationSettings,
     Match,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attacks import ngram_rule
 
-from phi4r_lib.curate.attacks import ngram_rule
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, find_contamination
 from phi4r_lib.curate.evidence import uncovered, weakly_covered, windows
 from phi4r_lib.curate.wording import kind_of, meaning, weight

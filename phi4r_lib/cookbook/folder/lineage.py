@@ -170,17 +170,17 @@ def digest(path: Path) -> str:
 def outputs(folder: Path) -> dict[str, str]:
     """{name: digest} of the files that a stage left, hidden ones (locks, indexes) apart."""
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: digest(path) for name, path in sorted(files.items()) if not _hidden(name)}
+    return {
+        name: digest(path)
+        for name, path in sorted(files.items())
+        if not any(part.startswith(".") for part in Path(name).parts)
+    }
 
 
 def spoilt(folder: Path, recorded: Mapping[str, str]) -> list[str]:
     """["its own files changed (model/config.json)"] where a stage's files are gone or are not those it left."""
     changed = [name for name, mark in recorded.items() if digest(folder / name) != mark]
     return [f"its own files changed ({_few(changed)})"] if changed else []
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in Path(name).parts)
 
 
 @functools.lru_cache(maxsize=10_000)

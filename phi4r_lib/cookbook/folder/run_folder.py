@@ -107,12 +107,12 @@ class RunFolder:
                 continue
             folder = self.holder(number)
             for place in (f"{number}_*/model", f"{number}_*/[0-9]_*/model"):
-                found += [str(path.relative_to(folder)) for path in sorted(folder.glob(place)) if _is_model(path)]
+                found += [
+                    str(path.relative_to(folder))
+                    for path in sorted(folder.glob(place))
+                    if (path / "config.json").is_file()
+                ]
         return found
-
-
-def _is_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file()
 
 
 def choose_folder(out: Path | None, profile: str, overrides: Mapping[str, Any]) -> tuple[Path, Path | None]:

@@ -183,15 +183,15 @@ def headlines(results: Mapping[str, Mapping[str, Any]]) -> str:
     blocks = []
     for folder, content in results.items():
         lead = content.get("headline")
-        chosen = lead if isinstance(lead, dict) else {key: value for key, value in content.items() if _is_number(value)}
+        chosen = (
+            lead
+            if isinstance(lead, dict)
+            else {key: value for key, value in content.items() if type(value) in (int, float)}
+        )
         rows = [(escape(str(key)), escape(number(value))) for key, value in list(chosen.items())[:12]]
         if rows:
             blocks.append(f"<section><h3>{escape(folder)}</h3>{table(['figure', 'value'], rows)}</section>")
     return "".join(blocks) or "<p>No results yet.</p>"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def number(value: Any) -> str:

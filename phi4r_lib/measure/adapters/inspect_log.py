@@ -42,7 +42,12 @@ def read(path: Path, choice: Choice) -> Log:
     table = pd.DataFrame([_answer(sample, scorer, path) for sample in samples])
     table["problem"] = str(run.get("task")) + "/" + table["problem"]
     origin = {"task_id": run.get("task_id"), "created": str(run.get("created", ""))}
-    return Log(table.assign(model=str(run.get("model")), seed=_seed(header), **origin), notes)
+    return Log(
+        table.assign(
+            model=str(run.get("model")), seed=(header["eval"].get("model_generate_config") or {}).get("seed"), **origin
+        ),
+        notes,
+    )
 
 
 def counted_once(answers: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -91,10 +96,6 @@ def _input(sample: dict[str, Any]) -> str:
     if isinstance(asked, list):
         return json.dumps([[m.get("role"), m.get("content")] if isinstance(m, dict) else m for m in asked])
     return str(asked)
-
-
-def _seed(header: dict[str, Any]) -> int | None:
-    return (header["eval"].get("model_generate_config") or {}).get("seed")
 
 
 def _json(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

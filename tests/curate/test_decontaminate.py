@@ -13,7 +13,6 @@ from phi4r_lib.curate import fingerprints as fp
 from phi4r_lib.curate import overlap
 from phi4r_lib.curate.decontaminate import (
     DecontaminationSettings,
-    Match,
     build_index,
     find_contamination,
     scan,
@@ -312,4 +311,3 @@ def test_thresholds_are_settings():
     text = "Marta picks 36 pears in the orchard and eats them all with her sister."
     assert find_contamination([text], ITEMS) == []
     assert pairs(find_contamination([text], ITEMS, settings=loose)) == {(0, 0)}
-    assert isinstance(find_contamination([text], ITEMS, settings=loose)[0], Match)

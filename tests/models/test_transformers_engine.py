@@ -128,8 +128,8 @@ def test_every_text_is_read_once(engine, rows_read):
 
 
 def test_one_token_a_sample(engine):
-    for sample in engine.sample(PROMPTS[:1], SamplingSettings(n=9, max_tokens=1, seed=1))[0]:
-        assert sample.tokens == 1 and sample.truncated
+    samples = engine.sample(PROMPTS[:1], SamplingSettings(n=9, max_tokens=1, seed=1))[0]
+    assert [(sample.tokens, sample.truncated) for sample in samples] == [(1, True)] * 9
 
 
 def test_seeds(engine):

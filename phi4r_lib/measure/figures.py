@@ -36,15 +36,14 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> Path:
     return path
 
 
-def _canvas(title: str, width: float = 7.0, height: float = 3.4, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), dpi=SCREEN_DPI, layout="constrained")
-    axes = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
+def _canvas(title: str, height: float = 3.4) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.0, height), dpi=SCREEN_DPI, layout="constrained")
     figure.suptitle(title, fontsize=11)
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-        axis.set_axisbelow(True)
-    return figure, axes
+    axis = figure.add_subplot()
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.25)
+    axis.set_axisbelow(True)
+    return figure, axis
 
 
 def _saying(figure: Figure, text: str) -> Figure:
@@ -69,14 +68,14 @@ def _legend(figure: Figure, columns: int, size: float = 9) -> None:
     figure.legend(loc="outside lower center", frameon=False, fontsize=size, ncols=columns)
 
 
-def run_distributions(runs: pd.DataFrame, predicted: pd.DataFrame, title: str = "Accuracy of single runs") -> Figure:
+def run_distributions(runs: pd.DataFrame, predicted: pd.DataFrame) -> Figure:
     """Histogram of the run accuracies of each model with the predicted Poisson-binomial curve on top.
 
     Args:
         runs: columns model, run, accuracy (fractions of 1).
         predicted: columns model, accuracy, probability: the curve if the problems' pass rates were exactly as measured.
     """
-    figure, (axis,) = _canvas(f"{title}: bars measured, lines predicted from the problems' pass rates")
+    figure, axis = _canvas("Accuracy of single runs: bars measured, lines predicted from the problems' pass rates")
     step = np.diff(np.sort(predicted["accuracy"].unique())).min()
     width = step * max(1, round(0.01 / step))
     for index, (model, rows) in enumerate(runs.groupby("model", sort=False)):
@@ -102,7 +101,7 @@ def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
     Args:
         groups: columns model, group, mean, low, high (fractions of 1), in plotting order.
     """
-    figure, (axis,) = _canvas(title)
+    figure, axis = _canvas(title)
     order = list(dict.fromkeys(groups["group"]))
     models = list(dict.fromkeys(groups["model"]))
     for index, model in enumerate(models):
@@ -120,13 +119,13 @@ def group_accuracy(groups: pd.DataFrame, title: str, xlabel: str) -> Figure:
     return _saying(figure, describe.groups(groups, title))
 
 
-def accuracy_tokens(runs: pd.DataFrame, title: str = "Accuracy against answer length") -> Figure:
+def accuracy_tokens(runs: pd.DataFrame) -> Figure:
     """One small dot per run (mean tokens, accuracy), one large mark per model at its mean.
 
     Args:
         runs: columns model, run, accuracy (fraction of 1), tokens (mean completion tokens of the run).
     """
-    figure, (axis,) = _canvas(title)
+    figure, axis = _canvas("Accuracy against answer length")
     for index, (model, rows) in enumerate(runs.groupby("model", sort=False)):
         style = _style(index)
         axis.scatter(rows["tokens"], rows["accuracy"], s=14, alpha=0.5, lw=0, **style)
@@ -159,7 +158,7 @@ def majority_curve(curve: pd.DataFrame, reference: tuple[str, float] | None = No
         curve: columns model, k, mean, low, high (fractions of 1).
         reference: name and pass@1 of a stronger model, or None.
     """
-    figure, (axis,) = _canvas("Majority vote over N answers, 95% bands over problems", height=3.7)
+    figure, axis = _canvas("Majority vote over N answers, 95% bands over problems", height=3.7)
     for index, (model, rows) in enumerate(curve.groupby("model", sort=False)):
         style = _style(index)
         axis.plot(rows["k"], rows["mean"], ls=LINES[index % len(LINES)], label=f"{model}, majority@N", **style)
@@ -181,7 +180,7 @@ def variance_shares(shares: pd.DataFrame) -> Figure:
     Args:
         shares: columns model, within, between (variances of one answer; between may be slightly negative).
     """
-    figure, (axis,) = _canvas("Where the variance of one answer comes from", height=0.55 * len(shares) + 1.6)
+    figure, axis = _canvas("Where the variance of one answer comes from", height=0.55 * len(shares) + 1.6)
     total = shares["within"] + shares["between"]
     within = (shares["within"] / total).clip(0, 1)
     place = np.arange(len(shares))[::-1]
@@ -212,7 +211,7 @@ def width_by_runs(widths: pd.DataFrame) -> Figure:
     Args:
         widths: columns model, runs, half_width, floor (fractions of 1).
     """
-    figure, (axis,) = _canvas("More runs narrow the interval only down to a floor")
+    figure, axis = _canvas("More runs narrow the interval only down to a floor")
     for index, (model, rows) in enumerate(widths.groupby("model", sort=False)):
         style = _style(index)
         axis.plot(rows["runs"], 100 * rows["half_width"], ls="-", ms=4, label=str(model), **style)
@@ -232,7 +231,7 @@ def misranking(errors: pd.DataFrame) -> Figure:
     Args:
         errors: columns pair, runs, p_wrong.
     """
-    figure, (axis,) = _canvas("How often a few runs put the weaker model first")
+    figure, axis = _canvas("How often a few runs put the weaker model first")
     for index, (pair, rows) in enumerate(errors.groupby("pair", sort=False)):
         axis.plot(rows["runs"], rows["p_wrong"], ls=LINES[index % len(LINES)], label=pair, **_style(index))
     ticks = sorted(errors["runs"].unique())
@@ -258,7 +257,7 @@ def power_table(needed: pd.DataFrame, have: int | None = None) -> Figure:
         have: number of problems at hand; cells that it covers get a frame.
     """
     note = "" if have is None else f"; framed: the {have} here are enough"
-    figure, (axis,) = _canvas(f"Problems needed to see a difference (80% power){note}", height=0.42 * len(needed) + 1.5)
+    figure, axis = _canvas(f"Problems needed to see a difference (80% power){note}", height=0.42 * len(needed) + 1.5)
     axis.grid(False)
     values = needed.to_numpy(dtype=float)
     axis.imshow(np.log10(values), cmap="cividis_r", aspect="auto")
@@ -288,7 +287,7 @@ def intervals(table: pd.DataFrame, title: str, xlabel: str = "difference, first 
     Args:
         table: columns label, mean, low, high (fractions of 1).
     """
-    figure, (axis,) = _canvas(title, height=0.45 * len(table) + 1.4)
+    figure, axis = _canvas(title, height=0.45 * len(table) + 1.4)
     place = np.arange(len(table))[::-1]
     errors = 100 * np.array([table["mean"] - table["low"], table["high"] - table["mean"]]).clip(0)  # rounding
     axis.errorbar(100 * table["mean"], place, xerr=errors, ls="none", capsize=3, **_style(0))
@@ -304,7 +303,7 @@ def two_intervals(table: pd.DataFrame, title: str) -> Figure:
     Args:
         table: columns model, mean, se_fixed, se_population and, if known, low_ and high_ of both (fractions of 1).
     """
-    figure, (axis,) = _canvas(title, height=0.45 * len(table) + 1.6)
+    figure, axis = _canvas(title, height=0.45 * len(table) + 1.6)
     place = np.arange(len(table))[::-1]
     for kind, width, colour, label in (
         ("population", 1.5, COLOURS[1], "problems like these"),

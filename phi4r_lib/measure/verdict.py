@@ -49,19 +49,18 @@ def results(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[str
     return {"models": models, "comparisons": comparisons}
 
 
-def verdict(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, cluster: str | None = None) -> list[str]:
+def verdict(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[str]:
     """What may be concluded from a table of answers, one sentence or two per entry, most important first.
 
     Args:
         answers: columns of answers.COLUMNS, at least two runs per problem for the statements about runs.
         pairs: (a, b) to judge; p-values are corrected for all of them together (Holm).
-        cluster: column of problem families to respect in the intervals, or None.
 
     Returns:
         Sentences about scores, each pair, what to run next, and the quality of the data.
     """
     parts = decompositions(answers)
-    found = comparisons(answers, pairs, cluster)
+    found = comparisons(answers, pairs)
     adjusted = holm([comparison.p_value for comparison in found.values()])
     scored = [
         score_sentence(model, parts[model]) if model in parts else single_sentence(answers, model)

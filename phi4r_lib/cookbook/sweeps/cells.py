@@ -92,16 +92,13 @@ def train(cell: Cell) -> dict[str, Any]:
     if options.grpo:
         start, more = _grpo(cell, options, profile, start, system)
         facts |= more
-    asked = None if options.system == "none" or not _trained(options) else system
+    trained = options.sft or options.grpo or options.average or options.own or options.model != "base"
+    asked = system if trained and options.system != "none" else None
     facts |= _measure(cell, options, start, asked, profile.verifiers)
     if not options.weights:
         for folder in (cell.folder / "model", cell.folder / "grpo" / "model"):
             shutil.rmtree(folder, ignore_errors=True)
     return facts
-
-
-def _trained(options: Options) -> bool:
-    return bool(options.sft or options.grpo or options.average or options.own or options.model != "base")
 
 
 def _options(cell: Cell) -> Options:
@@ -149,12 +146,8 @@ def _fine_tune(
     write_rows(file, rows)
     report = run_sft(start, [file], cell.folder, profile.sft, seed=cell.seed)
     trained = round(report.tokens * profile.sft.passes)
-    return report.model, {
-        "rows": report.rows,
-        "tokens": report.tokens,
-        "trained_tokens": trained,
-        "steps": report.steps,
-    }
+    facts = {"rows": report.rows, "tokens": report.tokens, "trained_tokens": trained, "steps": report.steps}
+    return report.model, facts
 
 
 def _token_counter(model: Path) -> Size:

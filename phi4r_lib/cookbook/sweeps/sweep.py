@@ -7,8 +7,6 @@ the file names), what the scores mean (measure/trial.py).
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
 import os
 import threading
@@ -30,6 +28,7 @@ from phi4r_lib.cookbook.folder.lineage import code_mark, digest, reached
 from phi4r_lib.cookbook.settings.home import UserError, home, resolve_out
 from phi4r_lib.cookbook.settings.profile import load_profile, read_yaml
 from phi4r_lib.cookbook.settings.sections import Profile
+from phi4r_lib.problems.fingerprint import fingerprint
 from phi4r_lib.problems.named import named_class
 
 CELLS = {"train": "phi4r_lib.cookbook.sweeps.cells:train"}
@@ -124,29 +123,21 @@ def cells_of(sweep: Sweep, out: Path) -> list[Cell]:
     profiles: dict[str, Profile] = {}  # arms share most settings, and reading a profile takes its time
     for arm, chosen in options.items():
         try:
-            if (key := _short(chosen.get("set"))) not in profiles:
+            if (key := fingerprint(chosen.get("set"))) not in profiles:
                 profiles[key] = load_profile(sweep.profile, chosen.get("set"))
         except UserError as error:
             raise UserError(f"arm '{arm}': {error}") from None
     code = sorted(code_mark(path) for path in code_of_cells(sweep))
     marks = {
-        arm: _mark(sweep, chosen, start, profiles[_short(chosen.get("set"))], code) for arm, chosen in options.items()
+        arm: _mark(sweep, chosen, start, profiles[fingerprint(chosen.get("set"))], code)
+        for arm, chosen in options.items()
     }
     for arm, chosen in options.items():  # an average changes with its parts
         marks[arm] += "".join(marks.get(part, part) for part in chosen.get("average", ()))
+    about = [(seed, arm, out / "cells" / f"{arm}-{seed}") for seed in sweep.seeds for arm in options]
     return [
-        Cell(
-            sweep.name,
-            arm,
-            seed,
-            out / "cells" / f"{arm}-{seed}",
-            start,
-            sweep.profile,
-            chosen,
-            _short(marks[arm], seed),
-        )
-        for seed in sweep.seeds
-        for arm, chosen in options.items()
+        Cell(sweep.name, arm, seed, folder, start, sweep.profile, options[arm], fingerprint(marks[arm], seed))
+        for seed, arm, folder in about
     ]
 
 
@@ -163,7 +154,7 @@ def _mark(sweep: Sweep, options: Mapping[str, Any], start: Path, profile: Profil
     settings = profile.model_dump(mode="json", include=sections)
     named = [profile.models.base.model, profile.prompts, profile.data.validation, *_texts(options)]
     inputs = {text: digest(path) for text in named for path in [place_of(start, text)] if path.exists()}
-    return _short(sweep.cell, settings, options, inputs, code)
+    return fingerprint(sweep.cell, settings, options, inputs, code)
 
 
 def place_of(start: Path, name: str) -> Path:
@@ -183,10 +174,6 @@ def _texts(options: Any) -> list[str]:
     if isinstance(options, (list, tuple)):
         return [text for value in options for text in _texts(value)]
     return [options] if isinstance(options, str) and options else []
-
-
-def _short(*content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def finished(cell: Cell) -> dict[str, Any] | None:
@@ -287,13 +274,8 @@ def _one(cell: Cell, function: str) -> str | None:
     began = time.monotonic()
     try:
         results = named_class(function, CELLS, "cell")(cell)
-        about = {
-            "sweep": cell.sweep,
-            "arm": cell.arm,
-            "seed": cell.seed,
-            "mark": cell.mark,
-            "seconds": round(time.monotonic() - began, 1),
-        }
+        about = {name: getattr(cell, name) for name in ("sweep", "arm", "seed", "mark")}
+        about["seconds"] = round(time.monotonic() - began, 1)
         state.write_json(cell.folder / "results.json", about | results)
         return None
     except Exception as error:  # whatever a cell raises is its result: the other cells go on

@@ -59,14 +59,6 @@ def test_share_of_informative_groups(p, group, share):
     assert chance == pytest.approx(share, abs=6e-4)
 
 
-def test_advantages_of_a_group_by_hand():
-    # G = 8, two right: TRL divides by the sample deviation (ddof 1)
-    rewards = torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0])
-    advantages = (rewards - rewards.mean()) / rewards.std()
-    assert advantages[0].item() == pytest.approx(1.62019, abs=1e-5)
-    assert advantages[-1].item() == pytest.approx(-0.54006, abs=1e-5)
-
-
 def batch(lengths, kept):
     width = max(lengths)
     mask = torch.tensor([[1] * n + [0] * (width - n) for n in lengths]) * torch.tensor(kept)[:, None]

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -151,6 +152,10 @@ def test_run_logs_resumes_and_chooses_a_checkpoint(start, tmp_path):
     assert all(by_step[row["step"]] == pytest.approx(row["accuracy"]) for row in train)
     expected = 8 / 13 * table["accuracy_term"] + 1 / 13 * table["repetition"]
     pd.testing.assert_series_equal(table["total"], expected, check_names=False)
+    of_group = table.reset_index(drop=True).groupby(np.arange(len(table)) // SETTINGS.group)["total"]
+    push = (table["total"].to_numpy() - of_group.transform("mean")) / (of_group.transform("std") + 1e-4)  # ddof 1
+    kept = table["kept"].to_numpy()
+    assert table["advantage"].to_numpy()[kept] == pytest.approx(push[kept].to_numpy(), abs=1e-3)
     assert table["kept"].any() and f"step {report.chosen_step}" in (report.model / "README.md").read_text()
     AutoModelForCausalLM.from_pretrained(report.model)
 

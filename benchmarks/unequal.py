@@ -1,10 +1,12 @@
-"""False verdicts on generated pairs: unequal ones that are graded RIGHT, equal ones that are not; sympy has the truth.
+r"""False verdicts on generated pairs: unequal ones that are graded RIGHT, equal ones that are not; sympy has the truth.
 
     python benchmarks/unequal.py [--pairs 24000] [--seed 0]
 
 Each pair is built as text and as a sympy expression at once. Unequal pairs come in kinds that fooled graders: letters
 swapped, renamed or in the other case, numbers shifted by one, big powers, tiny values, functions against products,
-close surds and decimals, tuples, intervals and sets with one part changed, equations with one side changed. sympy says
+close surds and decimals, tuples, intervals and sets with one part changed, equations with one side changed, forms
+without a value (1^\infty, 0^0), degrees against radians, digits in another base, logarithms to another base, binomials,
+powers of e on the circle. sympy says
 of each that it is unequal: the difference is not 0 at a rational point, exactly or to 50 digits. Equal pairs are an
 expression and what sympy makes of it expanded. Exits 1 when an unequal pair is RIGHT. A sample of it is a test.
 """
@@ -23,6 +25,9 @@ import sympy
 
 from phi4r_lib.problems.answers import Grade, grade
 
+FUNCTIONS = {
+    "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc,
+}  # fmt: skip
 LETTERS = "abcdkmnprtxyzRT"
 
 
@@ -295,6 +300,117 @@ def spaced_letters(rng: random.Random) -> Pair:
     return _pair("evenly spaced letters", Value(one, exact), Value(other, second))
 
 
+def without_value(rng: random.Random) -> Pair:
+    """Indeterminate forms beside the number that careless algebra makes of them."""
+    whole = rng.randint(1, 99)
+    form, number = rng.choice(
+        [
+            (rf"{rng.choice(['1', '1.0', '(2-1)'])}^{{\infty}}", 1),
+            (rf"\infty^{{{rng.choice(['0', '1-1'])}}}", 1),
+            (rf"{rng.choice(['0', '(1-1)', '0.0'])}^{{{rng.choice(['0', '2-2'])}}}", 1),
+            (rf"\infty {rng.choice(['- ', '+ -'])}\infty".replace("+ -", "-"), 0),
+            (rf"{rng.choice(['0', '(3-3)'])} {rng.choice([chr(92) + 'cdot', chr(92) + 'times', '*'])} \infty", 0),
+            (r"\frac{\infty}{\infty}", 1),
+            (rf"\frac{{{whole}\infty}}{{\infty}}", whole),
+            (r"\infty / \infty", 1),
+            (rf"\frac{{{rng.choice(['0', '1-1'])}}}{{{rng.choice(['0', '2-2'])}}}", rng.choice([0, 1])),
+            (r"\lfloor 1^{\infty} \rfloor", 1),
+            (r"\sqrt{0 \cdot \infty}", 0),
+        ]
+    )  # fmt: skip
+    step = rng.randint(1, 30)
+    text, gold = rng.choice([(form, number), (f"{form} + {step}", number + step), (f"{step} {form}", step * number)])
+    if text == f"{step} {form}" and not form.startswith("\\"):
+        text = rf"{step} \cdot {form}"
+    return Pair("no value", text, str(gold), lambda: True)  # sympy itself takes 0^0 for 1
+
+
+def degrees(rng: random.Random) -> Pair:
+    """A function of so many degrees, of so many radians, and of other degrees."""
+    name, angle = rng.choice(list(FUNCTIONS)), rng.randint(1, 89)
+    factor, other = rng.choice(["", "", "2", "x"]), rng.randint(1, 89)
+    exact = sympy.sympify(factor or 1)
+
+    def value(size: int, unit: str) -> Value:
+        radians = size * sympy.pi / 180 if unit else sympy.Integer(size)
+        argument = rng.choice([f"({size}{unit})", f" {size}{unit}", f"{{{size}{unit}}}"])
+        return Value(rf"{factor}\{name}{argument}", exact * FUNCTIONS[name](radians))
+
+    sign = rng.choice([r"^\circ", r"^{\circ}", "°", r" \text{ degrees}"])
+    pair = value(angle, sign), rng.choice([value(angle, ""), value(other, sign), value(other, "")])
+    if rng.random() < 0.2:
+        pair = value(angle, ""), Value(rf"{factor}\frac12", exact / 2)
+    return _pair("degrees and radians", *rng.sample(pair, 2))
+
+
+def bases(rng: random.Random) -> Pair:
+    """Digits in a base beside the same digits in another one, or in ten; a gold's base may be left out, so that is no pair."""
+    base = rng.choice([2, 3, 5, 7, 8, 9, 12, 16])
+    size = rng.randint(base, 4000)
+    digits, rest = "", size
+    while rest:
+        digits, rest = "0123456789ABCDEF"[rest % base] + digits, rest // base
+    answer = Value(rng.choice([f"{digits}_{base}", f"{digits}_{{{base}}}"]), sympy.Integer(size))
+    others = [Value(f"{digits}_{{{one}}}", sympy.Integer(int(digits, one))) for one in (base + 1, base + 4)]
+    if digits.isdigit():
+        others += [Value(text, sympy.Integer(int(digits))) for text in (digits, f"{digits}.0", f"({digits})")]
+    return _pair("bases", answer, rng.choice(others))
+
+
+def logarithms(rng: random.Random) -> Pair:
+    """Logarithms to different bases; one without a base is taken as one to the base ten here, and beside ln as no known one."""
+    inside = rng.choice([number(rng), symbol(rng)])
+    argument = inside.exact if inside.exact not in (1, 0) else sympy.Integer(7)
+    text = inside.text if argument == inside.exact else "7"
+    base, other = rng.sample([2, 3, 5, 7, 10], 2)
+    options = [
+        Value(rf"\log_{{{base}}} {text}", sympy.log(argument) / sympy.log(base)),
+        Value(rf"\log_{{{other}}}({text})", sympy.log(argument) / sympy.log(other)),
+        Value(rf"\ln {text}", sympy.log(argument)),
+        Value(rf"\log {text}", sympy.log(argument) / sympy.log(10)),
+    ]
+    one, two = rng.sample(options, 2)
+    bare = {rf"\log {text}"} & {one.text, two.text}
+    return Pair("logarithms", one.text, two.text, lambda: bool(bare) or differ(one.exact, two.exact))
+
+
+def chosen(rng: random.Random) -> Pair:
+    """Binomial coefficients in every spelling, beside others and beside numbers close to them."""
+    n, k = rng.randint(2, 30), rng.randint(0, 8)
+    spellings = [rf"\binom{{{n}}}{{{k}}}", rf"\dbinom{{{n}}}{{{k}}}", rf"{{{n} \choose {k}}}", f"C({n},{k})",
+                 f"C({n}, {k})", rf"{{}}_{{{n}}}C_{{{k}}}"]  # fmt: skip
+    gold = Value(rng.choice(spellings), sympy.binomial(n, k))
+    m, j = n + rng.choice([0, 1]), k + rng.choice([0, 1, -1])
+    answer = rng.choice(
+        [
+            Value(str(gold.exact + rng.choice([1, -1, 10])), gold.exact + 1),
+            Value(rf"\binom{{{m}}}{{{j}}}", sympy.binomial(m, j)),
+            Value(f"C({m},{j})", sympy.binomial(m, j)),
+            Value(rf"\frac{{{n}}}{{{k + 1}}}", sympy.Rational(n, k + 1)),
+            Value(str(n * k), sympy.Integer(n * k)),
+        ]
+    )
+    return _pair("binomials", *rng.sample([answer, gold], 2))
+
+
+def turns(rng: random.Random) -> Pair:
+    """e to an imaginary power beside another one, its sign changed, or a number on the circle."""
+
+    def value() -> Value:
+        above, below = rng.randint(-12, 12), rng.choice([1, 2, 3, 4, 5, 6, 8, 12])
+        text = rng.choice([rf"e^{{\frac{{{above}i\pi}}{{{below}}}}}", rf"e^{{{above}\pi i/{below}}}",
+                           rf"\exp({above} i \pi / {below})"])  # fmt: skip
+        return Value(text, sympy.exp(sympy.I * sympy.pi * sympy.Rational(above, below)))
+
+    one = value()
+    numbers = [("1", 1), ("-1", -1), ("i", sympy.I), ("-i", -sympy.I), ("0", 0),
+               (r"\frac12 + \frac{\sqrt{3}}{2}i", sympy.Rational(1, 2) + sympy.sqrt(3) / 2 * sympy.I),
+               (r"\frac{\sqrt{2}}{2} - \frac{\sqrt{2}}{2}i", sympy.sqrt(2) / 2 - sympy.sqrt(2) / 2 * sympy.I)]  # fmt: skip
+    text, exact = rng.choice(numbers)
+    other = rng.choice([value(), Value(text, sympy.sympify(exact)), Value(f"-{one.text}", -one.exact)])
+    return _pair("imaginary powers", *rng.sample([one, other], 2))
+
+
 KINDS = [
     swapped,
     shifted,
@@ -307,6 +423,12 @@ KINDS = [
     containers,
     equations,
     spaced_letters,
+    without_value,
+    degrees,
+    bases,
+    logarithms,
+    chosen,
+    turns,
 ]
 
 

@@ -4,6 +4,53 @@ One pair per line, answer === gold. The kinds are those of school, contest, coll
 """
 
 RIGHT = r"""
+\text{5} === 5
+\mathrm{-12} === -12
+\textbf{3.5} === 7/2
+\text{1/2} === 0.5
+\text{5 cm} === 5
+\text{5}x === 5x
+5 === \text{ 5 }
+C(5,2) === 10
+10 === C(5, 2)
+2C(4,1) === 8
+C(n,k) === \binom{n}{k}
+{5 \choose 2} === 10
+10 === {5\choose 2}
+5 \choose 2 === 10
+2{5 \choose 2} === 20
+{n+1 \choose k} === \binom{n+1}{k}
+\dbinom{5}{2} === 10
+\tbinom52 === 10
+\binom52 === 10
+{}_5C_2 === 10
+{}^{5}C_{2} === 10
+_5C_2 === 10
+e^{i\pi} === -1
+-1 === e^{\pi i}
+e^{i\pi} + 1 === 0
+e^{2\pi i} === 1
+e^{-i\pi/2} === -i
+\exp(i\pi) === -1
+e^{\frac{i\pi}{3}} === \frac{1}{2}+\frac{\sqrt3}{2}i
+2e^{i\pi/4} === \sqrt2 + \sqrt2 i
+e^{x+i\pi} === -e^x
+\text{infinity} === \infty
+\sin 30^\circ === \frac12
+\cos{60°} === 0.5
+\tan 45 \text{ degrees} === 1
+2\sin(30^\circ) === 1
+\sin 30^\circ === \sin(30^{\circ})
+\sin 90^\circ === \sin\frac{\pi}{2}
+101_2 === 101_{2}
+101 === 101_2
+101_{\text{two}} === 101_2
+FF_{16} === ff_{16}
+\log 6 === \log 2 + \log 3
+\log_{10} 100 === 2
+\log_3 9 === 2
+\int_0^\infty e^{-x} dx === 1
+\sum_{n=0}^{\infty} 2^{-n} === 2
 5 out of 6 === 5 \text{ out of } 6
 2 \text{ to } \frac12 === 2 to 0.5
 2031-4-5 === 2031-04-05
@@ -313,6 +360,53 @@ $$\text{East}$$ === east
 """
 
 WRONG = r"""
+1^{\infty} === 1
+1^{\infty} + 1 === 2
+\infty^0 === 1
+\infty - \infty === 0
+\frac{\infty}{\infty} === 1
+\infty / \infty === 1
+0 \cdot \infty === 0
+\infty + 1 === \infty
+2\infty === \infty
+\frac1\infty === 0
+\lfloor 1^\infty \rfloor === 1
+0^0 === 1
+2^{0^0} === 2
+(x-x)^0 === 1
+\frac{0}{0} === 1
+y+x=\frac{1}{1-1} === y+x=2
+\sin 30 === \sin 30^\circ
+\sin 30^\circ === \sin 30
+\sin(30^\circ) === \sin(30)
+\cos 60 === \frac12
+\tan 45 === 1
+\tan 45 === \tan 45°
+\sec 60 \text{ degrees} === \sec 60
+2\sin 30^\circ + 1 === 2\sin 30 + 1
+\sin 30^\circ === \sin 60^\circ
+\sin x^\circ === \sin x
+101_2 === 101
+101_{2} === 101.0
+12_3 === 12
+5 === 101_2
+101_2 === 5
+1F_{16} === 1F_{20}
+FF === 255
+\log 100 === \ln 100
+\log e === 1
+\log_2 8 === \log 8
+C(5,2) === 11
+C(5,2) === 52
+{5 \choose 2} === \frac52
+C(5,2) === C(4,2)
+e^{i\pi} === 1
+e^{i\pi/2} === -i
+e^{i\pi/5} === \frac12
+e^{\pi} === -1
+\text{5} === 6
+x\text{5} === 5
+1\text{5} === 15
 5 out of 6 === 6 out of 5
 1 \text{ to } 3 === 3 \text{ to } 1
 3 by 4 === 4 by 3
@@ -726,6 +820,15 @@ area=abcd === area=dcba
 """
 
 FAILED = r"""
+1 === 1^{\infty} + 0
+1 === 0^0
+0 === \infty - \infty
+y+x=2 === y+x=\frac{1}{1-1}
+\log 100 === 2
+1 === \log 10
+\log 100 === \log_{10} 100
+C(5,2) === C(5,3)
+\frac{104}{2} === 52_8
 n!! === (n!)!
 A \cup B === A \cap B
 A \setminus B === B \setminus A

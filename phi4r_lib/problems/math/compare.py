@@ -9,7 +9,8 @@ RIGHT rests on one of these arguments and no other:
             is known to overlook (referee.py).
 Lists, sets, intervals, matrices and equations are compared part by part, each part by one of these.
 WRONG rests on a difference of shape, on terms without relations among each other, on values at three points, or on
-math-verify's word. What none of these decides is FAILED. Not here: reading text (dressing.py, shapes.py, reader.py).
+math-verify's word; what has no value (1/0, 0^0, 1^\infty) is WRONG as an answer and FAILED as a gold, and a \log without
+a base is decided only where it holds for 10 and for e. What none of these decides is FAILED. Not here: reading text (dressing.py, shapes.py, reader.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from phi4r_lib.problems.math.dressing import dress, quantity, spelling
 from phi4r_lib.problems.math.reader import read
 from phi4r_lib.problems.math.shapes import Shape, as_interval, as_word, named, shape
 from phi4r_lib.problems.math.single import DECIMAL, form_of, values
-from phi4r_lib.problems.math.terms import Open, difference, free, proportional
+from phi4r_lib.problems.math.terms import Open, Undefined, difference, free, proportional
 
 MOST_UNMATCHED = 16
 _CHOICE = re.compile(r"\(?([A-J])[).:]\s*(\S.*)", re.DOTALL)
@@ -45,7 +46,7 @@ def compare(answer: str, gold: str, court: Court) -> Verdict:
         return "wrong"
     try:
         verdict = _whole(ours, theirs, court)
-    except GoldUndefined:
+    except (GoldUndefined, Undefined):
         return "failed"
     if verdict != "right" and (choice := _CHOICE.fullmatch(ours)) and not _CHOICE.fullmatch(theirs):
         theirs_word = as_word(theirs) or theirs.lower()
@@ -168,7 +169,14 @@ def _two_relations(answer: Shape, gold: Shape, court: Court) -> Verdict:
 
 def _multiple(answer: Shape, gold: Shape) -> Fraction | None:
     """c with (left - right) of the answer = c times that of the gold; 0 where there is surely none, None if unknown."""
-    forms = [form_of(part.text, answer.text, gold.text) for part in (*answer.parts, *gold.parts)]
+    forms = []
+    for side in (gold, answer):
+        try:
+            forms = [form_of(part.text, answer.text, gold.text) for part in side.parts] + forms
+        except Undefined:
+            if side is gold:
+                raise GoldUndefined from None
+            return Fraction(0)
     if None in forms:
         return None
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from phi4r_lib.problems.math.conventions import Conventions
-from phi4r_lib.problems.math.dressing import spelling
+from phi4r_lib.problems.math.dressing import FUNCTION, spelling
 from phi4r_lib.problems.math.reader import DERIVATIVE
 
 Verdict = str | None  # "right", "wrong", "failed"; None while a question to the referee is open
@@ -60,9 +60,33 @@ def algebra(answer: str, gold: str, court: Court) -> Verdict:
         return "wrong"  # a cross product is not commutative
     if _said(answer) != _said(gold) or _called(answer) != _called(gold) or _uncommon(answer) != _uncommon(gold):
         return "wrong"
-    if explosive(answer) or explosive(gold):
+    if explosive(answer) or explosive(gold) or _IN_A_BASE.search(answer) or _IN_A_BASE.search(gold):
         return "failed"
-    return court.ask(*letters_apart(spelling(answer), spelling(gold)))
+    answer, gold = _in_radians(answer), _in_radians(gold)
+    if "°" in answer + gold and FUNCTION.search(answer + gold):
+        return "failed"
+    return _with_either_log(*letters_apart(spelling(answer), spelling(gold)), court)
+
+
+_IN_A_BASE = re.compile(r"(?<![\w^{}\\.])\d+\s*_", re.ASCII)  # 101_2, but not \int^1_0
+_DEGREES = re.compile(r"(?<=[a-z])\{\s*(\d+(?:\.\d+)?)\s*°\s*\}|(\d+(?:\.\d+)?)\s*°(?!\s*[\d'])", re.ASCII)
+_LOG = re.compile(r"\\log(?![a-zA-Z])(?!\s*_)")
+
+
+def _in_radians(text: str) -> str:
+    r"""\sin 30° as \sin(30 \pi / 180): math-verify leaves the sign out."""
+    respelled = _DEGREES.sub(lambda match: rf"(\frac{{{match[1] or match[2]}\pi}}{{180}})", text)
+    return respelled if FUNCTION.search(text) else text
+
+
+def _with_either_log(answer: str, gold: str, court: Court) -> Verdict:
+    r"""A \log without a base is to the base 10 in school and natural elsewhere: what holds for 10 alone is not decided."""
+    verdicts = [court.ask(answer, gold)]
+    if _LOG.search(answer + " " + gold):
+        verdicts.append(court.ask(*(_LOG.sub(r"\\ln", text) for text in (answer, gold))))
+    if None in verdicts:
+        return None
+    return "failed" if verdicts[0] != verdicts[-1] and verdicts[0] == "right" else verdicts[0]
 
 
 _SAID = re.compile(

@@ -58,6 +58,7 @@ _SIGNS |= {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _TABLE = str.maketrans({sign: text for sign, text in _SIGNS.items() if len(sign) == 1})
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉ₙ]+")
+_UPRIGHT = r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it|sf)|mbox)"
 _SPELLINGS = [
     (re.compile(r"√\s*(\d+(?:\.\d+)?|[a-zA-Z])"), r"\\sqrt{\1}"),
     (re.compile(r"∛\s*(\d+|[a-zA-Z])"), r"\\sqrt[3]{\1}"),
@@ -68,6 +69,12 @@ _SPELLINGS = [
     (re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits|!)(?![a-zA-Z])\s?"), ""),
     (re.compile(r"(?<!\\)\\(?:[,;: ]|q?quad(?![a-zA-Z])|hspace\{[^{}]*\})|~|&nbsp;"), " "),
     (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
+    (re.compile(r"\\[dt]binom(?![a-zA-Z])"), r"\\binom"),
+    (re.compile(r"\{([^{}=<>,]*)\\choose(?![a-zA-Z])([^{}=<>,]*)\}"), r"{\\binom{\1}{\2}}"),
+    (re.compile(r"^([^{}=<>,()]*)\\choose(?![a-zA-Z])([^{}=<>,()]*)$"), r"\\binom{\1}{\2}"),
+    (re.compile(r"(?:\{\}|^)\s*[_^]\{?(\w+)\}?\s*C_\{?(\w+)\}?"), r"\\binom{\1}{\2}"),  # {}_5C_2
+    (re.compile(_UPRIGHT + r"\s*\{\s*([-+]?\d[\d.,/]*)\s*\}"), r" \1"),
+    (re.compile("^" + _UPRIGHT + r"\s*\{\s*((?:\\?\$)?[-+]?\d[^{}\\]*)\}$"), r"\1"),  # \text{5 cm}
     (re.compile(r"\\(?:le|leq|leqslant)(?![a-zA-Z])"), r"\\le"),
     (re.compile(r"\\(?:ge|geq|geqslant)(?![a-zA-Z])"), r"\\ge"),
     (re.compile(r"\\(?:ne|neq)(?![a-zA-Z])"), r"\\ne"),
@@ -86,7 +93,7 @@ _SPELLINGS = [
     (re.compile(r"\\(?:mbox|mathrm|mathit|mathbf|mathsf|textbf|textit|textrm|operatorname)\*?(?=\s*\{)"), r"\\text"),
     (re.compile(r"\\text\s*\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|arcsin|arccos|arctan)\s*\}"), r"\\\1 "),
     (re.compile(r"(?<![a-zA-Z\\{])(sqrt|pi|sin|cos|tan|cot|sec|csc|ln|log|exp|arcsin|arccos|arctan)(?![a-zA-Z])"), r"\\\1 "),
-    (re.compile(r"(?<![a-zA-Z\\])(?:infinity|oo)(?![a-zA-Z])"), r"\\infty "),
+    (re.compile(r"\\text\s*\{\s*infinity\s*\}|(?<![a-zA-Z\\])(?:infinity|oo)(?![a-zA-Z])"), r"\\infty "),
     (re.compile(r"^\\text\s*\{\s*(\([A-J]\))\s*\}"), r"\1 "),
     (re.compile(r"\\text\s*\{\s*[.,;:]?\s*\}$"), ""),
     (re.compile(r"(?<=\d)\s*(?:\^\s*\{?)?\s*(?:\\text\s*\{\s*)?(?:st|nd|rd|th)(?![a-zA-Z])\s*\}{0,2}$"), ""),
@@ -126,6 +133,7 @@ def dress(text: str, conventions: Conventions) -> str:
         "\\" in text
         or not text.isascii()
         or any(sign in text for sign in "<>!*~{%&xX")
+        or text[:1] in ("_", "^")
         or re.search("[a-zA-Z]{2}", text)
     ):
         for pattern, spelling in _SPELLINGS:
@@ -242,6 +250,7 @@ _TEXT_UNIT = re.compile(
 )
 _WORD_UNIT = re.compile(r"(?<=[\d}!)])(?:\s+\(?|\()(" + _UNIT_TEXT + r")\)?$")
 _SHORT_UNIT = re.compile(r"(?<=\d)(cm|mm|km|kg|mg|mL|ml|ft|mph|kHz|Hz|am|pm|AM|PM|km/h|m/s|kJ|kW)(\^\{?\d\}?)?$")
+FUNCTION = re.compile(r"\\(?:(?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp)(?![a-zA-Z])")
 _BRACKETED = re.compile(r"(?<=[\d}%])\s+\(([a-zA-Z][a-zA-Z ]*)\)$")
 
 
@@ -266,7 +275,7 @@ def quantity(text: str) -> Quantity:
 def _without_unit(text: str) -> tuple[str, str, str]:
     """(text before the unit, the unit, its power); the unit is "" where none is surely one."""
     if text.endswith("°"):
-        return text[:-1].rstrip(), "°", ""
+        return (text, "", "") if FUNCTION.search(text) else (text[:-1].rstrip(), "°", "")
     for pattern in (_TEXT_UNIT, _BRACKETED, _SHORT_UNIT):
         if match := pattern.search(text):
             power = match[2] if match.re.groups > 1 and match[2] else ""

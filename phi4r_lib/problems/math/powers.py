@@ -12,8 +12,10 @@ from phi4r_lib.problems.math.terms import (
     POSITIVE_LETTERS,
     Atom,
     Form,
+    Monomial,
     Open,
     Sum,
+    Undefined,
     function,
     letter,
     number,
@@ -50,7 +52,7 @@ def _whole_power(base: Form, power: int) -> Form:
             return Form({frozenset((atom, one * power) for atom, one in term) if power else ONE: factor**power})
     if not base.above:
         if power == 0:
-            raise Open
+            raise Undefined
         return base
     if power > 4096 or (power > 64 and len(base.above) + len(base.below) > 2):
         raise Open
@@ -154,7 +156,7 @@ def factored(value: int) -> dict[int, int]:
 
 
 def _with_letters(base: Form, exponent: Form) -> Form:
-    """2^{n+1} as 2 * 2^n and 4^n as (2^n)^2: base^(sum of c * m) is the product of (base^m)^c."""
+    r"""2^{n+1} as 2 * 2^n and 4^n as (2^n)^2: base^(sum of c * m) is the product of (base^m)^c; e^{i\pi} is -1."""
     if len(exponent.below) > 1 or len(base.below) > 1:
         return function("power", base, exponent)
     value = base.rational()
@@ -172,6 +174,23 @@ def _with_letters(base: Form, exponent: Form) -> Form:
                 result = result * to_power(
                     number(atom[1]) if atom[0] == "prime" else single(atom), number(power * factor)
                 )
+            elif term == _HALF_TURN and atom == ("letter", "e") and factor.denominator in _TWELFTHS:
+                result = result * (_cosine(factor) + letter("i") * _cosine(factor - Fraction(1, 2)))
             else:
                 result = result * Form({frozenset([(("power", atom, term), power * factor)]): Fraction(1)})
     return result
+
+
+_HALF_TURN: Monomial = frozenset([(("i",), 1), (("letter", "\\pi"), 1)])  # the exponent i pi
+_TWELFTHS = (1, 2, 3, 4, 6)
+
+
+def _cosine(turns: Fraction) -> Form:
+    """cos(turns * pi) for denominators of _TWELFTHS: 1, 1/2, 0 and the halves of the roots of 2 and 3, signs apart."""
+    part = min(turns % 2, 2 - turns % 2)
+    if part > Fraction(1, 2):
+        return -_cosine(1 - part)
+    if part == Fraction(1, 2):
+        return number(0)
+    squared = {0: Fraction(1), 6: Fraction(3, 4), 4: Fraction(1, 2), 3: Fraction(1, 4)}
+    return root(number(squared[1 / part if part else 0]), 2)

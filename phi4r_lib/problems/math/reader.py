@@ -17,7 +17,7 @@ from phi4r_lib.problems.math.terms import Form, Open, Undefined, function, lette
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<command>\\[a-zA-Z]+|\\[{}%])|(?P<letter>[a-zA-Z]'*)"
-    r"|(?P<sign>[-+*/^_{}()\[\]|!,])", re.ASCII
+    r"|(?P<sign>[-+*/^_{}()\[\]|!,°])", re.ASCII
 )  # fmt: skip
 _WORD = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]{4,}")
 DERIVATIVE = re.compile(
@@ -28,7 +28,7 @@ MOST_TOKENS = 300
 
 @lru_cache(maxsize=1 << 14)
 def read(text: str, factors: frozenset[str] = frozenset()) -> Form | None:
-    """The value that `text` spells, None for what is open, Undefined raised for a division by zero.
+    """The value that `text` spells, None for what is open, Undefined raised for what has none (1/0, 0^0, infinity - 1).
 
     `factors` are letters that multiply a bracket behind them, whatever stands in it.
     """
@@ -61,12 +61,15 @@ class _Reader:
                 self.spaced.append(spaced)
                 spaced = False
             place = match.end()
+        self.commands = {text for kind, text in self.tokens if kind == "command"}
         self.place, self.factors, self.bars = 0, factors, 0
 
     def whole(self) -> Form:
         value = self.sum()
         if self.place != len(self.tokens):
             raise Open
+        if "\\infty" in self.commands and value not in (letter("\\infty"), -letter("\\infty")):
+            raise Undefined
         return value
 
     def peek(self, ahead: int = 0) -> str:
@@ -161,8 +164,13 @@ class _Reader:
         return self.postfix(value)
 
     def postfix(self, value: Form) -> Form:
-        while self.take("!"):
-            value = double_factorial(value) if self.take("!") else factorial(value)
+        while self.peek() in ("!", "°") and self.peek():
+            if self.take("°"):  # in an argument; behind a value it is a unit
+                if FUNCTIONS.isdisjoint(command[1:] for command in self.commands):
+                    raise Open
+                value = value * letter("\\pi") / number(180)
+            elif self.take("!"):
+                value = double_factorial(value) if self.take("!") else factorial(value)
         return value
 
     def exponent(self) -> Form:

@@ -61,8 +61,10 @@ def _judge():
         try:
             truth, given = parsed(gold), parsed(answer)
             formulas = [item for item in truth if isinstance(item, Basic | MatrixBase)]
-            if not formulas or any(formula.has(nan, zoo) for formula in formulas):
+            if not formulas or any(formula.has(nan, zoo) or _without_value(formula) for formula in formulas):
                 return "failed"  # math-verify would fall back to comparing strings
+            if any(isinstance(item, Basic) and _without_value(item) for item in given):
+                return "wrong"
             same = verify(truth, given, allow_set_relation_comp=relations, timeout_seconds=None)
             same = same and _confirmed(truth[0], given[0])
         except (Exception, RecursionError, MemoryError):
@@ -70,6 +72,19 @@ def _judge():
         return "right" if same else "wrong"
 
     return verdict
+
+
+def _without_value(formula) -> bool:
+    """True for 0^0 and for infinity inside a sum, a product, a power or a function: sympy simplifies what has no value."""
+    from sympy import Add, Function, Mul, Pow, oo, preorder_traversal
+
+    for part in preorder_traversal(formula):
+        if isinstance(part, Pow) and part.base.is_zero and part.exp.is_zero:
+            return True
+        infinite = isinstance(part, Add | Mul | Pow | Function) and any(one in (oo, -oo) for one in part.args)
+        if infinite and part != -oo and set(part.args) != {-1, oo}:
+            return True
+    return False
 
 
 def _confirmed(truth, given) -> bool:

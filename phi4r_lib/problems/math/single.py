@@ -15,13 +15,19 @@ from phi4r_lib.problems.math.terms import Form, Open, Undefined, difference, fre
 from phi4r_lib.problems.math.values import differ, rounds_to
 
 _HEXADECIMAL = re.compile(r"0x([\da-fA-F]{1,64})", re.ASCII)
-_BASE = re.compile(r"(-?(?=[A-F]*\d)[\dA-F]+)(?:_\s*\{?\s*(\d+)\s*\}?)?", re.ASCII)
+_BASE = re.compile(  # 52, 52_8, 2A_{16}, 101_{\text{two}}
+    r"(-?(?=[a-fA-F]*\d|[a-fA-F]{2,}_)[\da-fA-F]+)(?:_\s*\{?(?:\\text\s*\{)?\s*(?:base\s*)?(\d+|[a-z]+)\s*\}{0,2})?",
+    re.ASCII,
+)
+_BASE_NAMES = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_BASE_NUMBERS = {name: str(number) for number, name in enumerate(_BASE_NAMES, start=2)} | {"sixteen": "16"}
 DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
 _SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})", re.ASCII)
 _BEFORE_BRACKET = re.compile(r"([a-zA-Z]'*(?:_(?:\w|\{[^{}]*\}))?|\\[a-zA-Z]+)\s*\(")
 _LETTER = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]'*)(?:_(?:\w|\{[^{}]*\}))?(?!\s*\()")
 
 
+CHOSEN = re.compile(r"(?<![a-zA-Z\\])C\s*\(([^(),]+),([^(),]+)\)")
 DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}-\d{1,2}-\d{4}")
 WORDS = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([a-z]{2,}(?:\s+[a-z]{2,})*)\s*\}")
 BETWEEN = re.compile(r"(?<=[\d)}])\s+([a-z]{2,}(?:\s+[a-z]{2,})*)\s+(?=[-\d(\\.])")
@@ -68,7 +74,10 @@ def _in_order(answer: str, gold: str, court: Court) -> Verdict:
 
 def _as_they_stand(answer: str, gold: str) -> Verdict:
     """What looked like a unit may have been a letter: 2 m and 2m."""
-    ours, theirs = form_of(answer, answer, gold), form_of(gold, answer, gold)
+    try:
+        ours, theirs = form_of(answer, answer, gold), form_of(gold, answer, gold)
+    except Undefined:
+        return "wrong"
     return "right" if ours is not None and theirs is not None and not difference(ours, theirs).above else "wrong"
 
 
@@ -117,7 +126,18 @@ def _single(ours: Quantity, theirs: Quantity, court: Court) -> Verdict:
         if ours.scale or theirs.scale or ours.percent or theirs.percent:
             return "wrong"
         return algebra(answer, gold, court)
-    return _forms(value, right, answer, gold, court)
+    verdict = _forms(value, right, answer, gold, court)
+    if verdict != "right" and (CHOSEN.search(answer) or CHOSEN.search(gold)):
+        return either(verdict, _chosen(answer, gold))
+    return verdict
+
+
+def _chosen(answer: str, gold: str) -> Verdict:
+    r"""C(5,2) read as \binom{5}{2}; where both texts have such a C they may be points, and equal numbers decide nothing."""
+    ours, theirs = (read(CHOSEN.sub(r"\\binom{\1}{\2}", text)) for text in (answer, gold))
+    if ours is None or theirs is None or difference(ours, theirs).above:
+        return "wrong"
+    return "failed" if CHOSEN.search(answer) and CHOSEN.search(gold) else "right"
 
 
 def _sized(one: Quantity, answer: str, gold: str) -> Form | None:
@@ -134,9 +154,6 @@ def form_of(text: str, answer: str, gold: str) -> Form | None:
         return number(Fraction(match[1]) * Fraction(10) ** int(match[2]))
     if match := _HEXADECIMAL.fullmatch(text):
         return number(int(match[1], 16))
-    base = _BASE.fullmatch(text)
-    if base and base[2] and base[1].lstrip("-").isdigit():
-        return number(int(base[1]))
     if "(" not in text:
         return read(text)
     alone = {match.group() for one in (answer, gold) for match in _LETTER.finditer(one)}
@@ -182,9 +199,12 @@ def _primes(value: int) -> list[int]:
 
 
 def _bases(answer: str, gold: str) -> Verdict:
-    """52_8 against 52_{8}, 52_7 or 52: a base that is left out is no fault, another base is."""
+    """52 for 52_8 is right: the question named the base. 52_8 is wrong for 52, for 52_7, and also for 42: it may be asked."""
     ours, theirs = _BASE.fullmatch(answer), _BASE.fullmatch(gold)
-    if not (ours and theirs) or not (ours[2] or theirs[2]):
+    if not any(one and one[2] for one in (ours, theirs)):
         return None
-    same = ours[1].lstrip("0") == theirs[1].lstrip("0") and (not ours[2] or not theirs[2] or ours[2] == theirs[2])
-    return "right" if same else "wrong"
+    if not (ours and theirs):
+        return "wrong" if DECIMAL.fullmatch(answer) or DECIMAL.fullmatch(gold) else None
+    base, other = (_BASE_NUMBERS.get(one[2], one[2]) for one in (ours, theirs))
+    same = ours[1].lstrip("0").lower() == theirs[1].lstrip("0").lower()
+    return "right" if same and base in (None, other) else "wrong"

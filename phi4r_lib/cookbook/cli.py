@@ -13,9 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from phi4r_lib.cookbook.settings.home import ASKED, INTERRUPTED, Stopped
-
-LONGEST = 300  # letters of a word in a message; ours
+from phi4r_lib.cookbook.settings.home import ASKED, INTERRUPTED, Stopped, short
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,14 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, (UserError, ProblemFileError)):
             raise
-        print(f"phi4r: {_short(str(error))}", file=sys.stderr)
+        print(f"phi4r: {short(str(error))}", file=sys.stderr)
         return 2
-
-
-def _short(text: str) -> str:
-    """A message whose longest words (a name of thousands of letters) lose their middle."""
-    words = (word if len(word) <= LONGEST else f"{word[:80]}...{word[-20:]}" for word in text.split(" "))
-    return " ".join(words)
 
 
 def _heed_endings() -> None:
@@ -72,7 +64,7 @@ def _refused(error: OSError) -> int:
         print(f"phi4r: the disk is full{where}; free some space and run the same command: it goes on", file=sys.stderr)
         return 1
     print(
-        f"phi4r: {error.strerror}: {_short(str(error.filename))}; check the path and who may write there",
+        f"phi4r: {error.strerror}: {short(str(error.filename))}; check the path and who may write there",
         file=sys.stderr,
     )
     return 2

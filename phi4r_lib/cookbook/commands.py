@@ -9,20 +9,20 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.folder.run_folder import choose_folder
-from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError, home, real_path, shown
-from phi4r_lib.cookbook.settings.profile import load_profile, mapping_of, nested, parse_set, profile_path
+from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError, home, real_path, short, shown
+from phi4r_lib.cookbook.settings.options import numbers, refuse_blanks, refuse_idle, sets_of
+from phi4r_lib.cookbook.settings.profile import load_profile, mapping_of, nested, profile_path
 from phi4r_lib.cookbook.settings.sections import Files
 from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.sandbox import sandbox_problem
-from phi4r_lib.problems.schema import iter_problems
+from phi4r_lib.problems.schema import DOMAINS, is_domain, iter_problems
 
 EXAMPLES = """examples:
   phi4r run                                     the whole recipe with the tiny models, into runs/cpu
@@ -42,15 +42,27 @@ exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing wa
 COMMANDS = {"variance": "pages.log_analysis", "sweep": "sweeps.command"}
 
 
+class Once(argparse.Action):
+    """Stores a value; a second one would silently win, so it is refused."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        given = vars(namespace).setdefault("_given", set())
+        if option and self.dest in given:
+            parser.error(f"{option} is given twice; give it once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with the house's way to fail: one clear line and exit code 2; examples keep their lines."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.register("action", None, Once)  # where add_argument names no action
 
     def error(self, message: str) -> NoReturn:
         """Prints the fault and where to read on; exits with 2."""
-        self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {short(message)}\nsee: {self.prog} --help\n")
 
 
 def parser() -> Parser:
@@ -62,7 +74,7 @@ def parser() -> Parser:
     for name, text in (("status", "what a run has done so far"), ("report", "write the HTML report of a run")):
         command = commands.add_parser(name, help=text)
         command.add_argument("--out", help="run folder (default: runs/PROFILE)")
-        command.add_argument("--profile", default="cpu", help="profile of the run (default: cpu)")
+        command.add_argument("--profile", help="profile of the run (default: cpu)")
         _add_sets(command)
     commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
     check = commands.add_parser("validate", help="check a problems file or a profile (YAML)")
@@ -131,8 +143,7 @@ def target_of(args: argparse.Namespace) -> Any:
     refuse_blanks(args)
     overrides = sets_of(args.sets)
     mapping = mapping_of(args.maps)
-    if mapping and not args.seeds:
-        raise UserError("--map renames fields of a seeds file; give that file with --seeds")
+    refuse_idle(args, overrides, mapping)
     if args.seeds:
         overrides |= {"data.seeds": seeds_of(args.seeds, mapping), "data.map": mapping, "data.gold": None}
     if args.notebooks:
@@ -144,34 +155,6 @@ def target_of(args: argparse.Namespace) -> Any:
     return Target(source_of(args.profile), profile, out, overrides, varies)
 
 
-def refuse_blanks(args: argparse.Namespace) -> None:
-    """Raises UserError for an option given as "": a variable that was empty, never a wish for the default."""
-    for option, name in (
-        ("out", "out"),
-        ("only", "only"),
-        ("from", "start"),
-        ("seeds", "seeds"),
-        ("profile", "profile"),
-        ("budget", "budget"),
-        ("costs", "costs"),
-        ("device", "device"),
-        ("notebooks", "notebooks"),
-    ):
-        value = getattr(args, name, None)
-        if any(not text.strip() for text in ([value] if isinstance(value, str) else value or [])):
-            raise UserError(f"--{option} is empty; give a value, or leave the option out")
-
-
-def sets_of(texts: Sequence[str]) -> dict[str, Any]:
-    """["edge.limit=5"] as {"edge.limit": 5}; raises UserError for a setting given twice."""
-    pairs = [parse_set(text) for text in texts]
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise UserError(f"--set {key} is given twice; give it once")
-    return dict(pairs)
-
-
 def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
     """`--seeds` as data.seeds, full paths; raises UserError or ProblemFileError for files that cannot be used.
 
@@ -180,6 +163,8 @@ def seeds_of(given: Sequence[str], mapping: dict[str, str]) -> Files:
     found: dict[str, list[str]] = {}
     for text in given:
         domain, sign, file = text.partition("=")
+        if sign and not is_domain(domain):
+            raise UserError(f"--seeds {text[:50]!r}: {domain[:50]!r} is no name of a domain; {DOMAINS}")
         path = real_path(file if sign else text)
         for _ in iter_problems(path, mapping or None, domain=domain if sign else None):
             pass  # reads all of it, so that a fault is found now; keeps nothing
@@ -251,14 +236,6 @@ def headline(target: Any) -> str:
     return f"profile {target.profile.name}, run folder {shown(target.out)}{varied}"
 
 
-def numbers(names: Sequence[str] | None) -> list[str] | None:
-    """["3", "04_grpo"] as ["03", "04"]; raises UserError for what is neither a number nor the name of one notebook."""
-    for name in names or ():
-        if not re.fullmatch(r"[0-9]{1,2}|[0-9]{2}_\w+(\.ipynb)?", name):
-            raise UserError(f"there is no notebook {name!r}; give one number such as 03 (--only can be repeated)")
-    return [name[:2].zfill(2) for name in names] if names else None
-
-
 def plan(args: argparse.Namespace) -> int:
     """`phi4r plan`."""
     from phi4r_lib.cookbook.planning import outlook, preflight
@@ -291,13 +268,15 @@ def status(args: argparse.Namespace) -> int:
 
 def existing_run(args: argparse.Namespace) -> Path:
     """Run folder of `status` and `report`; raises UserError when there is no run in it."""
-    given = real_path(args.out) if args.out else None
     refuse_blanks(args)
     change = nested(sets_of(args.sets))
-    default = (
-        choose_folder(None, Path(args.profile).stem, change)[0] if change else home() / "runs" / Path(args.profile).stem
-    )
-    out = given or default
+    if args.out:
+        if args.profile or change:
+            raise UserError("--out names the run folder, so that --profile and --set choose nothing; leave them out")
+        out = real_path(args.out)
+    else:
+        name = profile_path(args.profile or "cpu").stem
+        out = choose_folder(None, name, change)[0] if change else home() / "runs" / name
     if not state.is_run(out):
         raise UserError(f"no run in {shown(out)}; start one with `phi4r run`, or name its folder with --out")
     return out
@@ -313,7 +292,10 @@ def report(args: argparse.Namespace) -> int:
 
 def validate(args: argparse.Namespace) -> int:
     """`phi4r validate`: a problems file, golds judged by their own verifiers, or a profile; 2 when it is faulty."""
+    refuse_blanks(args)
     if args.file.endswith((".yaml", ".yml")):
+        if args.maps or args.profile:
+            raise UserError(f"{args.file} is a profile; --map and --profile go with a problems file, leave them out")
         profile = load_profile(args.file)
         print(f"{args.file}: profile '{profile.name}' is valid")
         return 0

@@ -128,7 +128,18 @@ def _problem(row: dict[str, Any], place: Place) -> Problem:
         raise ProblemFileError(
             f"{place}: field 'id': {problem.id!r} is blank or holds a line break or control character"
         )
+    if not is_domain(problem.domain):
+        raise ProblemFileError(f"{place}: field 'domain': {problem.domain[:50]!r} is no name of a file; {DOMAINS}")
     return problem
+
+
+DOMAINS = "a run writes one for each domain: at most 100 letters, no slash, no line break, no dot in front"
+
+
+@cache
+def is_domain(name: str) -> bool:
+    """Whether a domain can name a file, as it does in notebook 02: what it cannot name would be lost there."""
+    return bool(name.strip()) and name.isprintable() and len(name) <= 100 and "/" not in name and name[0] != "."
 
 
 def _fault(error: ValidationError | TypeError) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Precedence = Literal["think_first", "end_first"]  # which format override of the reward wins where both apply
 Count = Field(ge=1)
+Length = Field(ge=16)  # tokens; no prompt, two think tags and an answer take fewer
 # Where and how fast a training runs: no result depends on these beyond rounding, so that it can go on elsewhere.
 PLACE = {"launch", "micro_batch", "compile", "attention", "checkpointing", "report_to"}
 
@@ -42,7 +43,7 @@ class SftSettings(_Settings):
         True  # several examples in one block; false: one example per row, each padded to the longest of its batch
     )
     micro_batch: int | None = Field(default=None, ge=1)  # most blocks per forward pass; None: what fits the memory
-    block: int = Count
+    block: int = Length
     warmup_steps: float = Field(ge=0)  # below 1: a share of all steps
     weight_decay: float = Field(ge=0)
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
@@ -75,7 +76,7 @@ class DpoSettings(_Settings):
 
     passes: float = Field(default=1.0, gt=0)
     learning_rate: float = Field(default=5e-7, gt=0)
-    length: int = Field(default=16_384, ge=1)  # prompt and completion together; longer pairs are left out
+    length: int = Field(default=16_384, ge=16)  # prompt and completion together; longer pairs are left out
     beta: float = Field(default=0.1, gt=0)  # how dear it is to move away from the starting model
     batch_size: int = Field(default=32, ge=1)  # pairs per step, all processes together
     micro_batch: int | None = Field(default=None, ge=1)  # most pairs per forward pass; None: what fits the memory

@@ -1,6 +1,7 @@
 """Bad input of every kind: one clear line, exit code 2, nothing started and nothing of the user's touched."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -78,12 +79,49 @@ MANIFESTS = JSON | st.dictionaries(st.sampled_from(PARTS), JSON) | st.fixed_dict
         (["plan", "--profile", "named.yaml"], "`name` is the file's own name"),
         (["variance", "log.csv", "--out", ""], "--out is empty"),
         (["variance", "log.csv", "--out", "data"], "holds other things than a variance report"),
+        (["variance", "NAME="], "names no log"),
+        (["variance", "=log.csv"], "names no log"),
+        (["variance", ""], "names no log"),
+        (["variance", "~no_such_user/log.csv"], "is no path that can be followed"),
+        (["variance", "log.csv", "--metric", "acc"], "--metric acc: chooses in logs of lm-eval and lighteval"),
+        (["variance", "log.csv", "--filter", "none"], "--filter none: chooses in logs of lm-eval"),
+        (["variance", "log.csv", "--scorer", "match"], "--scorer match: chooses in logs of Inspect"),
+        (["variance", "log.csv", "--metric", ""], "--metric is empty"),
+        (["status", "--profile", "cpu.yml"], "profile file cpu.yml does not exist"),
+        (["report", "--profile", "cpu.yml"], "profile file cpu.yml does not exist"),
+        (["status", "--profile", "cpuu"], "Did you mean 'cpu'?"),
+        (["status", "--out", "runs/cpu", "--profile", "cpu"], "--profile and --set choose nothing"),
+        (["report", "--out", "runs/cpu", "--set", "edge.limit=3"], "--profile and --set choose nothing"),
+        (["validate", "named.yaml", "--map", "prompt=q"], "is a profile"),
+        (["validate", "named.yaml", "--profile", "cpu"], "is a profile"),
+        (["run", "--all", "--only", "01"], "exclude each other"),
+        (["run", "--only", "01", "--only", "1"], "--only 01 is given twice"),
+        (["run", "--map", "prompt=question"], "with --seeds"),
+        (["run", "--seeds", "data/seeds.jsonl", "--seeds", "data/seeds.jsonl"], "is given twice"),
+        (["run", "--seeds", "data/seeds.jsonl", "--set", "data.seeds=x"], "say the same thing"),
+        (["plan", "--seeds", "data/seeds.jsonl", "--set", "data={gold: x}"], "say the same thing"),
+        (["run", "--notebooks", "data", "--set", "notebooks=[]"], "say the same thing"),
+        (["plan", "--costs", "~no_such_user/costs.yaml"], "is no path that can be followed"),
+        (["plan", "--costs", "null\0.yaml"], "null character"),
+        (["plan", "--costs", "pipe"], "is no file"),
+        (["plan", "--pilot", "p" * 5_000], "ppp..."),
+        (["run", "--profile", "cpu", "--profile", "smoke"], "--profile is given twice"),
+        (["plan", "--device", "H200", "--device", "H100"], "--device is given twice"),
+        (["variance", "log.csv", "--out", "a", "--out", "b"], "--out is given twice"),
+        (["run", "--seeds", "m\nx=data/seeds.jsonl"], "is no name of a domain"),
+        (["run", "--seeds", "../x=data/seeds.jsonl"], "is no name of a domain"),
+        (["plan", "--set", "sft.block=1"], "sft.block"),
+        (["plan", "--set", "grpo.temperature=1e5"], "'grpo.temperature': 100,000 is more than it can mean"),
+        (["plan", "--set", "edge.max_samples=1000000000"], "edge.max_samples"),
+        (["plan", "--set", "edge.limit=999999999999999"], "edge.limit"),
+        (["plan", "--set", "edge.pilot=64"], "edge.pilot (64) is above edge.max_samples (32)"),
     ],
 )
 def test_one_line_and_exit_code_2(house, capsys, args, says):
     house.notebook("01_edge.ipynb")
     house.notebook("02_rewrite.ipynb")
     (house.root / "circle").symlink_to("circle")
+    os.mkfifo(house.root / "pipe")
     (house.root / "named.yaml").write_text("extends: cpu\nname: ../x\n")
     (house.root / "log.csv").write_text("problem,run,correct\n0,0,1\n0,1,0\n")
     before = sorted(house.root.rglob("*"))

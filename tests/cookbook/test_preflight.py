@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.planning import preflight
 from phi4r_lib.cookbook.running import runner
+from phi4r_lib.cookbook.settings import limits
 from phi4r_lib.cookbook.settings.home import UserError
 from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.cookbook.settings.stages import stages
@@ -159,4 +160,4 @@ def test_too_few_steps_to_compare_are_refused_before_the_training_and_not_after(
     ):
         preflight.check(few, [stages()["04"]])
     preflight.check(few, [stages()["03"]])
-    assert load_profile("smollm2_cpu").grpo.steps >= preflight.LEAST_STEPS
+    assert load_profile("smollm2_cpu").grpo.steps >= limits.LEAST_STEPS

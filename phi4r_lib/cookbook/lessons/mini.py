@@ -29,13 +29,13 @@ class Settings(Section):
     control_batch: int = Field(default=16, ge=1)  # examples per step
     mid_passes: float = Field(default=5, gt=0)
     mid_batch: int = Field(default=128, ge=1)  # packed blocks per step
-    mid_block: int = Field(default=16_384, ge=1)
+    mid_block: int = Field(default=16_384, ge=16)
     mid_rate: float = Field(default=1e-5, gt=0)
     mid_warmup: float = Field(default=0.1, ge=0)  # below 1: share of the steps
     hard: int | None = MOST  # traces of the compact hard set; None: all of hard problems
     hard_passes: float = Field(default=5, gt=0)
     hard_batch: int = Field(default=128, ge=1)  # examples per step, nothing packed
-    hard_length: int = Field(default=20_480, ge=1)
+    hard_length: int = Field(default=20_480, ge=16)
     hard_rate: float = Field(default=1e-5, gt=0)
     prompts: int | None = MOST  # questions that rollouts are sampled for, stages 3 and 4; None: all
     rollouts: int = Field(default=8, ge=2)  # completions per question

@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
     from phi4r_lib.measure.analysis import analyse
 
     out = _folder(args.out)
+    for option in ("filter", "metric", "scorer"):
+        if getattr(args, option) is not None and not getattr(args, option).strip():
+            raise UserError(f"--{option} is empty; give a name, or leave the option out")
     try:
         choice = Choice(args.filter, args.metric, args.scorer, mapping_of(args.maps))
         answers, notes = read_logs(args.logs, choice)

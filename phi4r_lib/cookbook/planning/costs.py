@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 
 from phi4r_lib.cookbook.settings import strict_yaml
-from phi4r_lib.cookbook.settings.home import UserError, home
+from phi4r_lib.cookbook.settings.home import UserError, home, typed
 from phi4r_lib.cookbook.settings.sections import Section
 
 FILE = Path("notebooks/profiles/cluster/costs.yaml")
@@ -82,13 +82,15 @@ def load_costs(path: str | Path | None = None, device: str | None = None) -> Cos
 
     Raises UserError with file and field for a faulty file, and for a device that it does not know.
     """
-    file = Path(path).expanduser() if path else home() / FILE
+    file = typed(path) if path else home() / FILE
+    if not file.is_file():  # a pipe would never end, nor would a device
+        raise UserError(
+            f"{file}: {'is no file' if file.exists() else 'does not exist'}; give a file like {FILE} with --costs"
+        )
     try:
         raw = strict_yaml.read(file.read_text(encoding="utf-8"))
         costs = Costs.model_validate(raw, strict=False)
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; give a file like {FILE} with --costs") from None
-    except strict_yaml.YamlError as error:
+    except (OSError, UnicodeDecodeError, strict_yaml.YamlError) as error:
         raise UserError(f"{file}: cannot be read as YAML: {error}") from None
     except ValidationError as error:
         fault = error.errors()[0]

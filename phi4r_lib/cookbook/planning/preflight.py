@@ -17,6 +17,7 @@ import psutil
 from phi4r_lib.cookbook.planning.costs import Costs
 from phi4r_lib.cookbook.planning.estimate import memory_of, shape_of
 from phi4r_lib.cookbook.settings.home import UserError, home
+from phi4r_lib.cookbook.settings.limits import at_odds
 from phi4r_lib.cookbook.settings.problem_files import problem_files
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.settings.stages import Stage, code_of
@@ -28,7 +29,6 @@ from phi4r_lib.train.memory import group_of
 OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
 LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
 FROM_THE_HUB = LOADED_HERE[:3]
-LEAST_STEPS = 4  # two at either end have a spread (train/review.py)
 OWN = "data/own/"  # where the profiles that ship without data expect the user's
 
 
@@ -38,6 +38,8 @@ def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) 
     planned: for a plan, made with these costs. It also goes for the user's data that are not in data/own yet (`to_come`), and
     asks no hub for a model whose size the costs know.
     """
+    if fault := at_odds(profile, {stage.number for stage in due}):
+        raise UserError(f"profile '{profile.name}': {fault}")
     try:
         open_verifiers(profile.verifiers)
     except (VerifierUnavailable, ValueError) as error:
@@ -60,9 +62,6 @@ def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) 
             raise UserError(f"models.{key}: {fault}")
     if any(stage.number == "03" for stage in due):
         check_base(profile)
-    if any(stage.number == "04" for stage in due) and profile.grpo.steps < LEAST_STEPS:
-        few = f"grpo.steps is {profile.grpo.steps}: notebook 04 compares the first steps with the last"
-        raise UserError(f"{few} and needs {LEAST_STEPS} at least")
 
 
 def to_come(profile: Profile, due: Sequence[Stage]) -> list[str]:

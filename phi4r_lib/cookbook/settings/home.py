@@ -17,6 +17,7 @@ import phi4r_lib
 INTERRUPTED = 130  # exit codes of `phi4r`: Ctrl-C or a closed terminal,
 BUDGET = 3  # --budget is spent,
 ASKED = 75  # and SIGTERM: EX_TEMPFAIL of sysexits.h, "try again later", for batch systems that queue the job again
+LONGEST = 300  # letters of a word in a message; ours
 # The output is not in the page yet when this runs, and JupyterLab moves to the last cell when its queue has ended.
 INTO_VIEW = """
 for (const ms of [100, 1000]) setTimeout(() => element.closest('.jp-Cell')?.scrollIntoView({block: 'center'}), ms);
@@ -33,6 +34,12 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code, self.reason = code, reason
+
+
+def short(text: str) -> str:
+    """A message whose longest words (a name of thousands of letters) lose their middle."""
+    words = (word if len(word) <= LONGEST else f"{word[:80]}...{word[-20:]}" for word in text.split(" "))
+    return " ".join(words)
 
 
 def home() -> Path:
@@ -54,15 +61,23 @@ def shown(path: Path) -> str:
 
 def real_path(text: str | Path) -> Path:
     """Full path of what was typed; UserError for links in a circle and for the home of a user who is none."""
+    return typed(text, full=True)
+
+
+def typed(text: str | Path, full: bool = False) -> Path:
+    """What was typed as a path, ~ written out; UserError as `real_path`."""
     try:
-        return Path(text).expanduser().resolve()
-    except (RuntimeError, ValueError) as error:  # pathlib's words for the two; a null character
+        if "\0" in str(text):
+            raise ValueError("it holds a null character")
+        path = Path(text).expanduser()
+        return path.resolve() if full else path
+    except (RuntimeError, ValueError) as error:  # pathlib's words for the two
         raise UserError(f"{str(text)!r} is no path that can be followed: {error}") from None
 
 
 def resolve_out(out: str | Path) -> Path:
     """Run folder; a relative one counts from the repository root, so that a notebook works from any directory."""
-    path = Path(out).expanduser()
+    path = typed(out)
     return path if path.is_absolute() else home() / path
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from phi4r_lib.cookbook.settings import strict_yaml
 from phi4r_lib.cookbook.settings.home import UserError, home
+from phi4r_lib.cookbook.settings.limits import beyond
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.settings.stages import own_settings
 from phi4r_lib.models.engine import NO_SECRETS
@@ -263,9 +264,12 @@ def validate(raw: Mapping[str, Any], source: str) -> Profile:
     model = profile_model(raw.get("notebooks"))
     try:
         # Through JSON, because strict JSON mode takes lists for tuples and integers for floats but "12" not for 12.
-        return model.model_validate_json(json.dumps(raw, default=str))
+        profile = model.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise ProfileError(_explain(error, source, model)) from None
+    if fault := beyond(profile):
+        raise ProfileError(f"{source}: {fault}")
+    return profile
 
 
 def setting_notes(name_or_path: str | os.PathLike[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phi4r_lib.cookbook.settings.exercises import TAGS
-from phi4r_lib.cookbook.settings.home import UserError, home, shown
+from phi4r_lib.cookbook.settings.home import UserError, home, shown, typed
 from phi4r_lib.problems.named import UnknownNameError, named_class
 
 PARAMETERS = ("profile", "out", "overrides")
@@ -106,7 +106,7 @@ def copies(folders: Sequence[str] = ()) -> list[Path]:
 
 
 def _existing(folder: str) -> Path:
-    path = home() / Path(folder).expanduser()
+    path = home() / typed(folder)
     if not path.is_dir():
         raise UserError(
             f"folder of notebooks {folder} does not exist; correct `notebooks` in the profile, or --notebooks"

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--processes and --threads must be at least 1")
     share = share_of(args.share)
     sweep = load_sweep(real_path(args.file))
+    _comparable(sweep, args.benchmark)
     out = real_path(args.out) if args.out else home() / "runs" / "sweeps" / sweep.name
     print(f"sweep {sweep.name}: {len(sweep.arms)} arms x {len(sweep.seeds)} seeds, equal: {sweep.equal}; {shown(out)}")
     found = run_sweep(
@@ -82,6 +83,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"{row.arm}-{row.seed} failed: {row.reason}")
     _compare(sweep, out, args.benchmark)
     return 1 if len(failed) else 0
+
+
+def _comparable(sweep: Any, benchmark: str | None) -> None:
+    """Raises UserError for a --benchmark that the sweep has not, or that nothing would be compared on."""
+    known = list(sweep.common.get("benchmarks", {"benchmark": None}))
+    if benchmark is not None and sweep.reference is None:
+        raise UserError(f"--benchmark {benchmark}: {sweep.name} names no `reference`, so that nothing is compared")
+    if benchmark is not None and benchmark not in known:
+        raise UserError(f"--benchmark {benchmark}: {sweep.name} measures on {', '.join(known)}")
 
 
 def _compare(sweep: Any, out: Path, benchmark: str | None) -> None:

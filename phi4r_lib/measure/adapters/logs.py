@@ -29,18 +29,20 @@ def read_logs(logs: Sequence[str | Path], choice: Choice | None = None) -> Log:
     gives them, never one from a file name. Raises LogError (an AnswersError) naming the log and what to do.
     """
     choice = choice or Choice()
-    frames, notes, seen = [], [], set()
+    frames, notes, seen, readers = [], [], set(), set()
     for log in logs:
         name, path = _named(log)
         for file, reader in _files(path, bool(choice.map)):
             if file.resolve() in seen:
                 raise LogError(f"{file}: is given twice; its runs would count double")
             seen.add(file.resolve())
+            readers.add(reader)
             answers, more = reader(file, choice)
             frames.append(_once(answers, file).assign(file=str(file), **({} if name is None else {"model": name})))
             notes += more
     if not frames:
         raise LogError(f"no logs given; give {KINDS}")
+    _choosable(choice, readers)
     answers, retried = inspect_log.counted_once(_told_apart(pd.concat(frames, ignore_index=True)))
     if retried:
         notes.append(f"{retried} answers stand in several logs of one task (a retried log): counted once")
@@ -51,9 +53,24 @@ def read_logs(logs: Sequence[str | Path], choice: Choice | None = None) -> Log:
 def _named(log: str | Path) -> tuple[str | None, Path]:
     text = str(log)
     name, sign, path = text.partition("=")
-    if sign and not Path(text).exists():
-        return name, Path(path).expanduser()
-    return None, Path(text).expanduser()
+    named = bool(sign) and not Path(text).exists()
+    if not (path if named else text).strip() or (named and not name.strip()):
+        raise LogError(f"{text!r} names no log; write a path, or NAME=PATH to name its model")
+    try:
+        return (name, Path(path).expanduser()) if named else (None, Path(text).expanduser())
+    except RuntimeError as error:
+        raise LogError(f"{text!r} is no path that can be followed: {error}") from None
+
+
+def _choosable(choice: Choice, readers: set[Reader]) -> None:
+    """Raises LogError for a choice among things that none of the logs has."""
+    for option, name, kinds, of in (
+        ("filter", choice.filter, {lm_eval.read}, "lm-eval"),
+        ("metric", choice.metric, {lm_eval.read, lighteval.read}, "lm-eval and lighteval"),
+        ("scorer", choice.scorer, {inspect_log.read}, "Inspect"),
+    ):
+        if name is not None and not kinds & readers:
+            raise LogError(f"--{option} {name}: chooses in logs of {of}, and none of these is one; leave it out")
 
 
 def _once(answers: pd.DataFrame, file: Path) -> pd.DataFrame:

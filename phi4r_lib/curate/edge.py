@@ -30,7 +30,6 @@ from phi4r_lib.curate.stopping import (
 from phi4r_lib.curate.truth import Truth, conflicts, find_truth
 from phi4r_lib.models.engine import Engine, Sample, SamplingSettings
 from phi4r_lib.models.store import Store
-from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict, Verifiers, verify_samples
 
@@ -244,7 +243,7 @@ class Sampler:
         state.tokens += sample.tokens
         if verdict.conclusive:
             state.judged += 1
-            state.right += verdict.grade is Grade.RIGHT
+            state.right += verdict.correct
         elif sample.error:
             state.faults += 1
         elif sample.truncated:

@@ -20,7 +20,6 @@ from phi4r_lib.curate.mixture import sft_row
 from phi4r_lib.curate.rewrite import RewriteRow
 from phi4r_lib.curate.teach import Lesson, TraceRow, rewrite_lessons, seed_lessons
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings, as_messages
-from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, save_problems
 from phi4r_lib.problems.verify import Verifiers, verify_samples
@@ -143,7 +142,7 @@ def problem_of(row: Mapping[str, Any]) -> Problem:
 
 def _rate(row: Mapping[str, Any], samples: Sequence[Any], verifiers: Verifiers | None) -> float:
     verdicts = verify_samples([problem_of(row)] * len(samples), samples, verifiers)
-    return sum(verdict.grade is Grade.RIGHT for verdict in verdicts) / len(samples)
+    return sum(verdict.correct for verdict in verdicts) / len(samples)
 
 
 def _class(rate: float) -> str:

@@ -20,7 +20,6 @@ from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.stopping import EDGE, classes, outcomes
 from phi4r_lib.curate.truth import Truth
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings
-from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.shares import wilson
 from phi4r_lib.problems.verify import Verifiers, judge, verify_samples
@@ -65,7 +64,7 @@ def truth_grades(
     pairs = [(p, t) for p, t in zip(problems, truths, strict=True) if t.voted is not None and t.id in gold]
     voted = [truth for _, truth in pairs]
     asked = [problem.model_copy(update={"answer": gold[problem.id]}) for problem, _ in pairs]
-    right = [one.grade is Grade.RIGHT for one in judge(asked, [truth.voted for truth in voted], verifiers)]
+    right = [one.correct for one in judge(asked, [truth.voted for truth in voted], verifiers)]
     rows = [(t.id, t.share, t.votes, t.kind in ("plurality", "self")) for t in voted]
     return pd.DataFrame(rows, columns=["id", "share", "votes", "kept"]).assign(right=right)
 
@@ -140,7 +139,7 @@ def label_problems(
     found = iter(verify_samples([problem for problem, _ in pairs], [sample for _, sample in pairs], verifiers))
     rows = []
     for problem, samples in zip(chosen, drawn, strict=True):
-        judged = [one.grade is Grade.RIGHT for one in (next(found) for _ in samples) if one.conclusive]
+        judged = [one.correct for one in (next(found) for _ in samples) if one.conclusive]
         counts = (sum(s.truncated for s in samples), sum(s.tokens for s in samples))
         rows.append((problem.id, sum(judged), len(judged), *counts))
     return pd.DataFrame(rows, columns=["id", "successes", "samples", "truncated", "tokens"])

@@ -192,7 +192,7 @@ def _voted(row: RewriteRow, samples: Sequence[Sample], min_share: float, truth: 
 
 def _passing(checked: RewriteRow, answers: Sequence[str | None], verifiers) -> Plurality:
     """How many answers the parent's check passes, in the form of a vote for that check."""
-    right = sum(one.grade is Grade.RIGHT for one in judge([checked] * len(answers), answers, verifiers))
+    right = sum(one.correct for one in judge([checked] * len(answers), answers, verifiers))
     return Plurality(checked.answer, right, right / len(answers))
 
 
@@ -246,7 +246,7 @@ def drop_easy(
 
 def _tried(row: RewriteRow, verdicts: Sequence[Verdict], easy: float) -> RewriteRow:
     share = right_share(verdicts)
-    graded = [one.grade is Grade.RIGHT for one in verdicts if one.grade is not Grade.FAILED]
+    graded = [one.correct for one in verdicts if one.grade is not Grade.FAILED]
     if share is None:
         reason = f"not tried: {verdicts[0].reason if verdicts else 'the student was not asked'}"
     elif share > easy:

@@ -25,7 +25,6 @@ from phi4r_lib.models.engine import Engine, Message, Progress, Prompt, SamplingS
 from phi4r_lib.models.index import numbers_of
 from phi4r_lib.models.store import Store, prompt_hash, read_samples
 from phi4r_lib.models.thinking import parse_thinking
-from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem, compact
 from phi4r_lib.problems.verify import Verdict, Verifiers, judge, verify
 
@@ -336,7 +335,7 @@ def trace_precision(
     asked = {one.id: one.model_copy(update={"answer": gold[one.id]}) for one in lessons if one.id in gold}
     known = [row for row in rows if row.kept and row.problem_id in asked]
     verdicts = judge([asked[row.problem_id] for row in known], [row.found for row in known], verifiers)
-    return proportion(sum(one.grade is Grade.RIGHT for one in verdicts), len(known)) if known else None
+    return proportion(sum(one.correct for one in verdicts), len(known)) if known else None
 
 
 def tokens_spent(folder: str | Path) -> dict[str, int]:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers, VerifierUnavailable, examples, judge
 
@@ -58,7 +57,7 @@ class GoldCheck:
         if len(known) < len(problems):
             self.untried[f"verifier '{name}': no example of a right answer in meta"] += len(problems) - len(known)
         for (problem, _), verdict in zip(known, verdicts, strict=True):
-            right = verdict.grade is Grade.RIGHT
+            right = verdict.correct
             (self.passed if right else self.refused)[name] += 1
             self.unfit += [] if right else [problem.id]
             if not right and len(self.first) < SHOWN:

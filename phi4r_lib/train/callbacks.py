@@ -195,8 +195,7 @@ def interval_over_problems(verdicts: Sequence[Verdict], n: int) -> dict[str, flo
     the standard error over problems (a design effect; ours). Captures which problems were drawn and the sampling together.
     """
     groups = [
-        [v.grade is Grade.RIGHT for v in verdicts[i : i + n] if v.grade is not Grade.FAILED]
-        for i in range(0, len(verdicts), n)
+        [v.correct for v in verdicts[i : i + n] if v.grade is not Grade.FAILED] for i in range(0, len(verdicts), n)
     ]
     rates = [sum(group) / len(group) for group in groups if group]
     share, count = sum(rates) / len(rates), len(rates)

@@ -277,7 +277,7 @@ def judged(
     rows = [asked[key] for key in found["key"]]
     texts, cut = found["text"].tolist(), found["truncated"].tolist()
     verdicts = verify(rows, texts, verifiers, truncated=cut)
-    right = [None if v.grade is Grade.FAILED else v.grade is Grade.RIGHT for v in verdicts]
+    right = [None if v.grade is Grade.FAILED else v.correct for v in verdicts]
     parts = [
         phi4_reward(text, correct=one, n_tokens=int(count), ended=not end)
         for text, one, count, end in zip(texts, right, found["tokens"], cut, strict=True)

@@ -66,7 +66,7 @@ class RewardFunction:
         ended = [ids[-1] in self.eos for ids in completion_ids]
         asked = [self.problems[one] for one in place]
         verdicts = verify(asked, self.texts, self.verifiers, truncated=[not end for end in ended])
-        rights = [None if v.grade is Grade.FAILED else v.grade is Grade.RIGHT for v in verdicts]
+        rights = [None if v.grade is Grade.FAILED else v.correct for v in verdicts]
         self.parts = [
             phi4_reward(text, correct=right, n_tokens=len(ids), ended=end, reward=self.reward, score=verdict.score)
             for text, right, ids, end, verdict in zip(self.texts, rights, completion_ids, ended, verdicts, strict=True)

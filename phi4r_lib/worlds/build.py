@@ -21,7 +21,6 @@ from transformers import Phi3ForCausalLM, PreTrainedTokenizerFast
 
 from phi4r_lib.models.engine import SamplingSettings, open_engine
 from phi4r_lib.models.thinking import add_think_tokens
-from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.schema import load_problems
 from phi4r_lib.problems.verify import verify_samples
 from phi4r_lib.worlds import corpus
@@ -182,7 +181,7 @@ def accuracy_by_steps(folder: Path, problems: str, samples: int = 32) -> dict[in
     settings = SamplingSettings(n=samples, temperature=0.8, max_tokens=160, seed=0)
     right: dict[int | str, list[bool]] = {}
     for problem, row in zip(rows, engine.sample([p.prompt for p in rows], settings), strict=True):
-        answers = [verdict.grade is Grade.RIGHT for verdict in verify_samples([problem] * len(row), row)]
+        answers = [verdict.correct for verdict in verify_samples([problem] * len(row), row)]
         right.setdefault(problem.meta["steps"], []).extend(answers)
     right = dict(sorted(right.items())) | {"all": [hit for hits in right.values() for hit in hits]}
     return {steps: sum(hits) / len(hits) for steps, hits in right.items()}

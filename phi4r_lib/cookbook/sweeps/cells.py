@@ -22,7 +22,6 @@ from phi4r_lib.cookbook.sweeps.sweep import Cell, place_of
 from phi4r_lib.curate.pool import problem_of
 from phi4r_lib.models.engine import EngineSpec, SamplingSettings, open_engine
 from phi4r_lib.models.thinking import parse_thinking
-from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, load_problems
 from phi4r_lib.problems.verify import Verifiers, verify_samples
@@ -206,7 +205,7 @@ def _own(cell: Cell, options: Options, profile: Profile, start: Path, system: st
         first += len(asked)
         for row, samples in zip(asked, answers, strict=True):
             verdicts = verify_samples([problem_of(row)] * len(samples), samples, profile.verifiers)
-            right = {s.text for s, verdict in zip(samples, verdicts, strict=True) if verdict.grade is Grade.RIGHT}
+            right = {s.text for s, verdict in zip(samples, verdicts, strict=True) if verdict.correct}
             rows += [{"messages": [*row["prompt"], {"role": "assistant", "content": text}]} for text in sorted(right)]
             made += sum(sample.tokens for sample in samples)
     engine.close()

@@ -75,15 +75,6 @@ def _variance(n: Counts, hits: Counts, k: int) -> float | np.ndarray:
     return _plain(_none(n, hits, k) ** 2 - _none(n, hits, 2 * k))
 
 
-def _graded(scores: np.ndarray, k: int) -> np.ndarray:
-    scores = np.asarray(scores, dtype=float)
-    if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ValueError("needs the scores of one problem, none missing")
-    if not 1 <= k <= scores.size:
-        raise ValueError(f"k = {k} is undefined with {scores.size} answers; needs 1 <= k <= n")
-    return scores
-
-
 @dataclass(frozen=True)
 class Curve:
     """A score over k: `per_problem` (problems x ks), its band over problems, and se_fixed (NaN where n < 2k)."""

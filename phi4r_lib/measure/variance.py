@@ -34,7 +34,6 @@ __all__ = [
     "pass_at_k",
     "pass_curve",
     "reread",
-    "run_accuracy",
     "run_e_values",
 ]
 
@@ -151,17 +150,6 @@ def decompose(correct: Table, *, missing: Missing = "bound") -> Decomposition:
         best=float(table.filled(1.0).means.mean()),
         df=int((runs - 1).sum()),
     )
-
-
-def run_accuracy(correct: Table, *, missing: Missing = "wrong") -> np.ndarray:
-    """Score of each run over all problems, shape (runs,); needs a full table, holes count as `missing` says.
-
-    Raises ValueError when a run lacks a problem: the runs would then be scores of different benchmarks.
-    """
-    scores = read_scores(correct).settled(missing)
-    if np.isnan(scores.values).any():
-        raise ValueError('some runs lack problems; complete them, or use missing="wrong" and rows of equal length')
-    return scores.values.mean(axis=0)
 
 
 def reread(mean: float, run_sd: float, problems: int, runs: int) -> Decomposition:

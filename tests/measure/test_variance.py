@@ -7,7 +7,7 @@ import pytest
 
 from phi4r_lib.measure.intervals import wilson
 from phi4r_lib.measure.scores import read_scores
-from phi4r_lib.measure.variance import decompose, reread, run_accuracy
+from phi4r_lib.measure.variance import decompose, reread
 
 TOY = [[1, 1, 1, 1], [1, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0]]
 
@@ -92,12 +92,6 @@ def test_se_fixed_is_the_error_over_fresh_runs():
     spread = answers.mean(axis=(1, 2)).std()
     assert math.sqrt(np.mean([decompose(a).se_fixed ** 2 for a in answers[:300]])) == pytest.approx(spread, rel=0.06)
     assert math.sqrt(np.mean([decompose(a).run_sd ** 2 for a in answers[:300]])) == pytest.approx(2 * spread, rel=0.06)
-
-
-def test_run_accuracy_counts_holes_and_refuses_ragged_tables():
-    assert run_accuracy([[1, None], [0, 1]]).tolist() == [0.5, 0.5]
-    with pytest.raises(ValueError, match="lack problems"):
-        run_accuracy([[1], [0, 1]])
 
 
 def test_interval_is_wider_about_problems_like_these():

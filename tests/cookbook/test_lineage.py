@@ -130,7 +130,7 @@ def driver(key):
 
 
 def test_a_lesson_s_own_work_counts_and_so_does_what_its_front_names():
-    code = "from phi4r_lib.cookbook.lessons.checklist_front import train_mix, find_edge"
+    code = "from phi4r_lib.cookbook.lessons.checklist_front import Domain, promotion"
     exec(code)
     keys = {lineage._code_key(path) for path in lineage.used_code([code])}
     assert {"phi4r_lib/cookbook/lessons/domain_run.py", "phi4r_lib/curate/edge.py"} <= keys

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from phi4r_lib.cookbook.lessons.checklist import Gates
-from phi4r_lib.cookbook.lessons.domain_run import FOLDER, Split, example_file, family, licences, short
+from phi4r_lib.cookbook.lessons.domain_run import FOLDER, short
+from phi4r_lib.cookbook.lessons.domain_seeds import Split, example_file, family, licences
 from phi4r_lib.cookbook.run import Run
 from phi4r_lib.cookbook.settings.profile import load_profile, profile_path
 from phi4r_lib.problems.rows import plain, write_text
@@ -27,7 +28,7 @@ def filled_profile(run: Run, steps: int) -> Path:
     example, checklist = example_file(run), run.settings["checklist"]
     maker = checklist["example_maker"] if example else checklist["maker"]
     data = {"seeds": example, "map": {}} if example else {name: run.settings["data"][name] for name in ("seeds", "map")}
-    grpo = plain(short(run, run.profile.checklist))
+    grpo = plain(short(run))
     kept = ("prompts", "micro_batches", "learning_rate", "max_tokens", "group", "filter_groups")
     named = {
         name: spec

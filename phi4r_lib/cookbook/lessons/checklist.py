@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from phi4r_lib.cookbook.settings.sections import Count, Section
-from phi4r_lib.measure.comparison import Comparison
-from phi4r_lib.measure.promotion import Decision, Saturation
+from phi4r_lib.measure.comparison import Comparison, compare
+from phi4r_lib.measure.promotion import Decision
 from phi4r_lib.measure.trial import ArmDifference
 
 
@@ -32,8 +33,12 @@ class Settings(Section):
     least_seeds: int = Field(default=200, ge=1)  # the article says a few thousand
     least_edge: int = Field(default=64, ge=1)  # prompts at the edge that a training needs
     held_out: float = Field(default=0.2, gt=0, lt=0.5)  # share of the seeds for choosing, and as many for measuring
-    made: int = Count  # problems made for the weakest family
+    rounds: int = Field(default=3, ge=1)  # of problems made for the weakest family and a training, at most
+    made: int = Count  # problems made in a round
     most_made: float = Field(default=0.5, ge=0, le=1)  # share of made problems from which the balance is warned about
+    first_seed: int = Field(
+        default=2000, ge=0
+    )  # training seeds count from here; none was used while counts were chosen
     trainings: int = Field(default=4, ge=2)  # training seeds per mix
     most_trainings: int = Field(default=5, ge=2)  # training seeds of the merged mix at most
     steps: int = Field(ge=2)
@@ -79,8 +84,12 @@ class Gate:
 
 @dataclass
 class Gates:
-    """The gates of a run in order; `pass_` prints each as it is reached. `closed` is the red gate that ended the way, if any."""
+    """The gates of a run, one method per gate, which prints and keeps it.
 
+    A red gate with nothing `left` to work on closes the way (`closed`); gates behind it become grey.
+    """
+
+    settings: Settings
     all: list[Gate] = field(default_factory=list)
     closed: Gate | None = None
 
@@ -89,15 +98,141 @@ class Gates:
         """Whether there is anything to work on: no red gate has closed the way."""
         return self.closed is None
 
-    def pass_(self, gate: Gate, *, left: bool = True) -> None:
-        """Prints and keeps a gate. A red one with nothing `left` to work on closes the way; gates behind it become grey."""
-        if self.closed:
-            gate = self._not_reached(gate.step, gate.name)
-        self.all.append(gate)
-        print(gate)
-        if self.open and not left:
-            self.closed = gate
-            print(f"  The way ends here: {self.decision()}")
+    def domain(self, seeds: int, unknown: int, missing: Sequence[str] = ()) -> None:
+        """Step 1: enough seeds, every verifier there, and prompts that the student's tokenizer can read.
+
+        `unknown` counts prompts with a token that the tokenizer does not know; `missing` says in words which verifiers are absent.
+        """
+        least = self.settings.least_seeds
+        reason = f"{seeds} seeds (at least {least}), {unknown} with words that the student cannot read."
+        green, action = True, "let each seed be judged by its own verifier"
+        if missing:
+            green, reason, action = False, f"{missing[0]}.", "install what the verifier needs, or name another one"
+        elif seeds < least:
+            green, action = False, "collect more seeds; a few hundred show a trend, a few thousand a gain"
+        elif unknown > seeds / 20:
+            green, action = False, "take a student whose tokenizer covers the domain"
+        self._pass(1, "domain", green, reason, action, left=not missing)
+
+    def seeds(
+        self, passed: int, refused: int, untried: int, lenient: int, first: Sequence[str] = (), *, left: bool = True
+    ) -> None:
+        """Step 2: known right answers pass their own verifier, and nonsense does not (`lenient` counts seeds where it does)."""
+        reason = f"{passed} right answers pass, {refused} do not, {untried} could not be tried; nonsense passes {lenient} checks."
+        green, action = False, ""
+        if lenient:
+            action = (
+                "tighten the checks: a reward that nonsense earns teaches nonsense; until then these seeds are left out"
+            )
+        elif refused:
+            reason, action = f"{reason} First: {first[0]}.", "correct these seeds; until then they are left out"
+        elif not passed:
+            action = "give seeds an answer, or an example of a right one in meta"
+        elif untried > passed:
+            action = "give more seeds an example of a right answer, so that their checks are tried"
+        else:
+            green, action = True, "find the seeds that the student sometimes solves"
+        self._pass(2, "seeds", green, reason, action, left=left)
+
+    def edge(self, counts: Mapping[str, int], cut: float = 0.0, *, left: bool = True) -> None:
+        """Step 3: enough prompts at the edge, where groups hold right and wrong answers; `cut` is the share of truncated answers."""
+        least, most = self.settings.least_edge, self.settings.max_tokens
+        said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no seeds"
+        reason = f"{said}; {least} at the edge are needed."
+        green, action = False, "collect easier seeds, or fine-tune on worked solutions first (a recorded teacher)"
+        if cut > 0.5:
+            reason += f" {cut:.0%} of the answers are cut off at {most} tokens."
+            action = "raise checklist.max_tokens, or fine-tune until answers end"
+        elif counts.get("edge", 0) >= least:
+            green, action = True, "train on the edge, briefly and with several seeds"
+        elif counts.get("easy", 0) > counts.get("hard", 0):
+            action = "collect harder seeds: the student solves most of these already"
+        self._pass(3, "edge", green, reason, action, left=left)
+
+    def tapered(self, gain: ArmDifference | None) -> bool:
+        """The rule that ends the rounds: even the upper limit of a round's gain is below the smallest worthwhile gain."""
+        return gain is not None and gain.seed_high < self.settings.gain
+
+    def taper(self, ended: Literal["rule", "rounds", "nothing"], gain: ArmDifference | None) -> None:
+        """Step 4: green where the rule of `tapered` ended the rounds; `gain` is the last round's, None without an interval."""
+        said = f"gain of the last round {points(gain)}" if gain else "no round has a gain with an interval"
+        why, action = "the rule ended the rounds", "freeze the mix"
+        if ended == "nothing":
+            why = "the rounds ended because no made problem of any family was at the edge"
+            action = "make problems nearer to the edge, or collect seeds"
+        elif ended == "rounds":
+            why = f"the most number of rounds ({self.settings.rounds}) ended them, not the rule"
+            still = gain is not None and gain.seed_low > 0
+            action = "not settled: more training seeds (checklist.trainings) narrow this down"
+            action = "more rounds (checklist.rounds): the last one still paid" if still else action
+        reason = f"{said}, worthwhile is {100 * self.settings.gain:g}: {why}."
+        self._pass(4, "gains taper off", ended == "rule", reason, action)
+
+    def balance(self, seeds: int, made: int) -> None:
+        """Step 5: a balance of real and made problems."""
+        share, most = made / max(1, seeds + made), self.settings.most_made
+        reason = f"{made} of {seeds + made} prompts are made, {share:.0%} (warned from {most:.0%})."
+        action = (
+            "train on both" if share < most else "collect seeds, or make fewer: the student learns the maker's habits"
+        )
+        self._pass(5, "balance", share < most, reason, action)
+
+    def injection(self, family: str, on: ArmDifference | None, rest: ArmDifference | None) -> None:
+        """Step 5: did the data made for one family lift it, and cost the rest no more than the margin?
+
+        `on` and `rest` compare the mix with made problems against the one without, on that family and on all others; None
+        where no interval can be had.
+        """
+        if on is None:
+            said = f"{family} has too few choosing problems for an interval." if family else "No made problem was used."
+            return self._pass(5, "injection", None, said, "collect more seeds of the weak family")
+        lost = rest is not None and rest.seed_low <= -self.settings.margin
+        reason = f"{family}: {points(on)}" + (f"; the rest: {points(rest)}." if rest else "; there is no other family.")
+        action = "more training seeds, problems nearer to the edge, or another way to make them"
+        if on.seed_low > 0:
+            action = (
+                "the rest may pay for it: make fewer, or add seeds of the other families" if lost
+                else "keep these problems; look for the next weak family"
+            )  # fmt: skip
+        self._pass(5, "injection", on.seed_low > 0 and not lost, reason, action)
+
+    def merge(self, merged: np.ndarray, alone: np.ndarray, other: str, after: np.ndarray, before: np.ndarray) -> None:
+        """Step 6: merged with the earlier domain `other`, neither this domain nor that one loses more than the margin.
+
+        Pass rates by problem: on this domain of the `merged` trainings and of this domain's own mix; on the other one
+        `after` and `before`. Both intervals are over problems and speak about these trainings.
+        """
+        own, earlier = compare(merged, alone), compare(after, before)
+        reason = f"this domain, merged minus alone: {over_problems(own)}; {other}, merged minus start: {over_problems(earlier)}."
+        kept = [one.low > -self.settings.margin for one in (own, earlier)]
+        action = "watch the held-out score by one method"
+        if not kept[1]:
+            action = f"give {other} a larger share of the prompts"
+        elif not kept[0]:
+            action = "train the merged mix longer, or measure on more problems to be sure"
+        self._pass(6, "merge", all(kept), reason, action)
+
+    def watch(self, after: np.ndarray, before: np.ndarray, runs: int) -> None:
+        """Step 7: problems solved by the majority of runs (1 or 0 each), trained model against the start model."""
+        found = compare(np.asarray(after, dtype=float), np.asarray(before, dtype=float))
+        both = f"{found.mean_b:.3f} before, {found.mean_a:.3f} after"
+        reason = f"solved in most of {runs} runs: {both}, {over_problems(found)} over {found.problems} problems."
+        action = "no gain: go back to the edge and the mix"
+        if found.low > 0:
+            action = "decide whether to scale"
+        elif found.high - found.low > 2 * self.settings.gain:
+            action = "more held-out problems: this interval is wider than the gain you look for"
+        self._pass(7, "held-out score", found.low > 0, reason, action)
+
+    def scale(self, decision: Decision, estimate: str) -> None:
+        """Step 8: the promotion rule's word and what a larger run would cost and bring."""
+        action = {
+            "promote": f"scale: {estimate}",
+            "refine": "add training seeds before scaling: the evidence is not there yet",
+            "stop": "do not scale this mix; change the data and start at the edge again",
+        }[decision.verdict]
+        reason = f"{decision.verdict}: {decision.reason}."
+        self._pass(8, "scale", decision.verdict == "promote", reason, action)
 
     def rest(self) -> None:
         """Keeps a grey gate for each step that has none yet."""
@@ -120,146 +255,17 @@ class Gates:
         """The gates as plain data."""
         return [asdict(gate) | {"colour": gate.colour} for gate in self.all]
 
+    def _pass(self, step: int, name: str, green: bool | None, reason: str, action: str, left: bool = True) -> None:
+        gate = self._not_reached(step, name) if self.closed else Gate(step, name, green, reason, action)
+        self.all.append(gate)
+        print(gate)
+        if self.open and gate.green is False and not left:
+            self.closed = gate
+            print(f"  The way ends here: {self.decision()}")
+
     def _not_reached(self, step: int, name: str) -> Gate:
         where = f"gate {self.closed.step} ({self.closed.name})" if self.closed else "an earlier step"
         return Gate(step, name, None, f"Nothing to measure behind {where}.", f"first do what {where} says")
-
-
-def domain_gate(seeds: int, unknown: int, missing: Sequence[str], settings: Settings) -> Gate:
-    """Step 1: enough seeds, every verifier there, and prompts that the student's tokenizer can read.
-
-    `unknown` counts prompts with a token that the tokenizer does not know; `missing` says in words which verifiers are absent.
-    """
-    reason = f"{seeds} seeds (at least {settings.least_seeds}), {unknown} with words that the student cannot read."
-    if missing:
-        return Gate(1, "domain", False, f"{missing[0]}.", "install what the verifier needs, or name another one")
-    if seeds < settings.least_seeds:
-        return Gate(1, "domain", False, reason, "collect more seeds; a few hundred show a trend, a few thousand a gain")
-    if unknown > seeds / 20:
-        return Gate(1, "domain", False, reason, "take a student whose tokenizer covers the domain")
-    return Gate(1, "domain", True, reason, "let each seed be judged by its own verifier")
-
-
-def seeds_gate(passed: int, refused: int, untried: int, lenient: int, first: Sequence[str] = ()) -> Gate:
-    """Step 2: known right answers pass their own verifier, and nonsense does not (`lenient` counts seeds where it does)."""
-    reason = f"{passed} right answers pass, {refused} do not, {untried} could not be tried; nonsense passes {lenient} checks."
-    if lenient:
-        action = (
-            "tighten the checks: a reward that nonsense earns teaches nonsense; until then these seeds are left out"
-        )
-        return Gate(2, "seeds", False, reason, action)
-    if refused:
-        return Gate(
-            2, "seeds", False, f"{reason} First: {first[0]}.", "correct these seeds; until then they are left out"
-        )
-    if not passed:
-        return Gate(2, "seeds", False, reason, "give seeds an answer, or an example of a right one in meta")
-    if untried > passed:
-        return Gate(
-            2, "seeds", False, reason, "give more seeds an example of a right answer, so that their checks are tried"
-        )
-    return Gate(2, "seeds", True, reason, "find the seeds that the student sometimes solves")
-
-
-def edge_gate(counts: Mapping[str, int], settings: Settings, cut: float = 0.0) -> Gate:
-    """Step 3: enough prompts at the edge, where groups hold right and wrong answers; `cut` is the share of truncated answers."""
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no seeds"
-    reason = f"{said}; {settings.least_edge} at the edge are needed."
-    if cut > 0.5:
-        reason += f" {cut:.0%} of the answers are cut off at {settings.max_tokens} tokens."
-        return Gate(3, "edge", False, reason, "raise checklist.max_tokens, or fine-tune until answers end")
-    if counts.get("edge", 0) >= settings.least_edge:
-        return Gate(3, "edge", True, reason, "train on the edge, briefly and with several seeds")
-    if counts.get("easy", 0) > counts.get("hard", 0):
-        return Gate(3, "edge", False, reason, "collect harder seeds: the student solves most of these already")
-    return Gate(
-        3, "edge", False, reason, "collect easier seeds, or fine-tune on worked solutions first (a recorded teacher)"
-    )
-
-
-def injection_gate(family: str, on: ArmDifference | None, rest: ArmDifference | None, settings: Settings) -> Gate:
-    """Step 5: did the data made for one family lift it, and cost the rest no more than the margin?
-
-    `on` and `rest` compare the mix with made problems against the one without, on that family and on all others; None
-    where fewer than two held-out problems are of the kind.
-    """
-    if on is None:
-        reason = f"{family} has fewer than two choosing problems, so its gain has no interval."
-        return Gate(5, "injection", None, reason, "collect more seeds of this family")
-    lost = rest is not None and rest.seed_low <= -settings.margin
-    reason = f"{family}: {points(on)}" + (f"; the rest: {points(rest)}." if rest else "; there is no other family.")
-    if on.seed_low > 0 and not lost:
-        return Gate(5, "injection", True, reason, "keep these problems; look for the next weak family")
-    if on.seed_low > 0:
-        return Gate(
-            5, "injection", False, reason, "the rest may pay for it: make fewer, or add seeds of the other families"
-        )
-    return Gate(
-        5, "injection", False, reason, "more training seeds, problems nearer to the edge, or another way to make them"
-    )
-
-
-def taper_gate(found: Saturation, settings: Settings) -> Gate:
-    """Step 4: phase 1 is done when even the upper limit of the gain per doubling of steps is below the worthwhile gain."""
-    limits = f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    reason = f"{100 * found.per_doubling:+.1f} {limits} points per doubling of the steps; worthwhile is {100 * settings.gain:g}."
-    if found.saturated:
-        return Gate(4, "gains taper off", True, reason, "freeze the mix")
-    if found.low > 0:
-        return Gate(4, "gains taper off", False, reason, "not yet: the next training of this mix gets twice the steps")
-    return Gate(
-        4, "gains taper off", False, reason, "not settled: more training seeds (checklist.trainings) narrow this down"
-    )
-
-
-def balance_gate(seeds: int, made: int, settings: Settings) -> Gate:
-    """Step 5: a balance of real and made problems."""
-    share = made / max(1, seeds + made)
-    reason = f"{made} of {seeds + made} prompts are made, {share:.0%} (warned from {settings.most_made:.0%})."
-    if share >= settings.most_made:
-        return Gate(5, "balance", False, reason, "collect seeds, or make fewer: the student learns the maker's habits")
-    return Gate(5, "balance", True, reason, "train on both")
-
-
-def merge_gate(alone: Comparison, other: str, earlier: Comparison, settings: Settings) -> Gate:
-    """Step 6: merged with the earlier domain, neither this domain nor that one loses more than the margin.
-
-    `alone` compares the merged trainings with this domain's own mix, `earlier` with the start model on the earlier domain; both
-    intervals are over problems and speak about these trainings.
-    """
-    reason = f"this domain, merged minus alone: {over_problems(alone)}; {other}, merged minus start: {over_problems(earlier)}."
-    if earlier.low <= -settings.margin:
-        return Gate(6, "merge", False, reason, f"give {other} a larger share of the prompts")
-    if alone.low <= -settings.margin:
-        return Gate(6, "merge", False, reason, "train the merged mix longer, or measure on more problems to be sure")
-    return Gate(6, "merge", True, reason, "watch the held-out score by one method")
-
-
-def watch_gate(found: Comparison, runs: int, settings: Settings) -> Gate:
-    """Step 7: problems solved by the majority of runs, trained model against the start model."""
-    both = f"{found.mean_b:.3f} before, {found.mean_a:.3f} after"
-    reason = f"solved in most of {runs} runs: {both}, {over_problems(found)} over {found.problems} problems."
-    if found.low > 0:
-        return Gate(7, "held-out score", True, reason, "decide whether to scale")
-    if found.high - found.low > 2 * settings.gain:
-        return Gate(
-            7,
-            "held-out score",
-            False,
-            reason,
-            "more held-out problems: this interval is wider than the gain you look for",
-        )
-    return Gate(7, "held-out score", False, reason, "no gain: go back to the edge and the mix")
-
-
-def scale_gate(decision: Decision, estimate: str) -> Gate:
-    """Step 8: the promotion rule's word and what a larger run would cost and bring."""
-    action = {
-        "promote": f"scale: {estimate}",
-        "refine": "add training seeds before scaling: the evidence is not there yet",
-        "stop": "do not scale this mix; change the data and start at the edge again",
-    }[decision.verdict]
-    return Gate(8, "scale", decision.verdict == "promote", f"{decision.verdict}: {decision.reason}.", action)
 
 
 def over_problems(one: Comparison) -> str:

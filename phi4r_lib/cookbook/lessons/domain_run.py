@@ -1,48 +1,43 @@
-"""The work between the gates of notebook 08: seeds split, mixes trained with several seeds, held-out problems answered.
+"""The work between the gates of notebook 08: mixes trained with several seeds, rounds of made problems, held-out problems answered.
 
 Everything lies in the run's folder 08_your_domain and a killed notebook goes on where it stopped: trainings are sessions
-(train/session.py), answers lie in stores. Not here: what is decided on (checklist.py).
+(train/session.py), answers lie in stores. Not here: what is decided on (checklist.py), the seeds (domain_seeds.py).
 """
 
 from __future__ import annotations
 
-import math
-import random
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from phi4r_lib.cookbook.lessons.checklist import Settings
+from phi4r_lib.cookbook.lessons.domain_seeds import (
+    Split,
+    domain_seeds,
+    example_file,
+    family,
+    lenient,
+    split,
+    unavailable,
+)
 from phi4r_lib.cookbook.run import Run
-from phi4r_lib.curate.edge_rows import EdgeReport
+from phi4r_lib.cookbook.running.progress import ProgressBar
+from phi4r_lib.curate.edge import EdgeReport, EdgeRule, find_edge
 from phi4r_lib.measure.evaluate import evaluate
+from phi4r_lib.measure.intervals import t_interval
 from phi4r_lib.measure.promotion import gain_per_doubling
 from phi4r_lib.measure.trial import ArmDifference, paired_difference
-from phi4r_lib.models.engine import EngineSpec, SamplingSettings, as_messages, open_engine
-from phi4r_lib.problems.answers import Grade
+from phi4r_lib.models.engine import Engine, SamplingSettings, as_messages, open_engine
 from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.named import named_class
 from phi4r_lib.problems.rows import plain, read_rows, write_rows
-from phi4r_lib.problems.schema import Problem, load_problems
+from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.shares import wilson
-from phi4r_lib.problems.verify import Verifiers, VerifierUnavailable, judge, verifier_of, verify
 
 FOLDER = "08_your_domain"
-NONSENSE = ("I do not know", "?", "yes and no", "{}")  # texts that no check may pass
-
-
-class Split(NamedTuple):
-    """Seeds for training, for choosing and for measuring; `dropped` are (problem, reason)."""
-
-    train: list[Problem]
-    choose: list[Problem]
-    measure: list[Problem]
-    dropped: list[tuple[Problem, str]]
 
 
 @dataclass(frozen=True)
@@ -56,127 +51,232 @@ class Training:
     seconds: float
 
 
-def example_file(run: Run) -> str | None:
-    """The seeds of the example domain while the profile's seeds are those that it stands in for; None for a team's own."""
-    settings = run.profile.checklist
-    return settings.example if run.profile.data.seeds == settings.example_for else None
+@dataclass(frozen=True)
+class Round:
+    """One mix, trained with several seeds and measured on the choosing problems.
 
-
-def domain_seeds(run: Run) -> list[Problem]:
-    """The team's own seeds, or those of the example domain."""
-    example, limit = example_file(run), run.profile.checklist.limit
-    return load_problems(run.path(example))[:limit] if example else run.problems("seeds", limit)
-
-
-def family(problem: Problem) -> str:
-    """What kind of problem it is: `meta.family`, else its domain."""
-    return str(problem.meta.get("family") or problem.domain)
-
-
-def unavailable(problems: Iterable[Problem], verifiers: Verifiers | None) -> list[str]:
-    """One sentence per verifier that is named but not there."""
-    found = []
-    for name in sorted({problem.verifier for problem in problems}):
-        try:
-            verifier_of(name, verifiers)
-        except (VerifierUnavailable, ValueError) as error:
-            found.append(str(error))
-    return found
-
-
-def unreadable(problems: Sequence[Problem], tokenizer: Any) -> int:
-    """Prompts with a token that the tokenizer does not know."""
-    unknown = tokenizer.unk_token_id
-    return sum(unknown is not None and unknown in tokenizer(problem.prompt)["input_ids"] for problem in problems)
-
-
-def gold_check(problems: Sequence[Problem], verifiers: Verifiers | None) -> GoldCheck:
-    """Every known right answer judged by its own verifier."""
-    check = GoldCheck(verifiers)
-    for _ in check.checking(problems):
-        pass
-    return check
-
-
-def lenient(problems: Sequence[Problem], verifiers: Verifiers | None) -> list[str]:
-    """Ids of problems whose check lets nonsense pass; none where a verifier is not there to be asked."""
-    pairs = [(problem, text) for problem in problems if problem.answer is not None for text in NONSENSE]
-    if not pairs or unavailable(problems, verifiers):
-        return []
-    verdicts = verify(*map(list, zip(*pairs, strict=True)), verifiers)
-    passed = [problem.id for (problem, _), v in zip(pairs, verdicts, strict=True) if v.grade is Grade.RIGHT]
-    return list(dict.fromkeys(passed))
-
-
-def split(problems: Sequence[Problem], held_out: float, seed: int, unfit: Iterable[str] = ()) -> Split:
-    """Splits by family, `held_out` of each for choosing and as much for measuring; rewrites stay with what they came from.
-
-    Dropped: `unfit` ids (of `gold_check` and `lenient`), problems without an answer to check against, prompts that stand
-    there twice.
+    `answers` holds one table per training. `made` problems of `family` were added to the mix of the round `base`; `gain`,
+    `on` and `rest` compare with that one over all problems, over those of the family and over the others; None: no interval.
     """
-    failing = set(unfit)
-    kept, dropped, seen = [], [], set()
-    for problem in problems:
-        same = " ".join(problem.prompt.split()).casefold()
-        reason = (
-            "nothing to check against" if problem.answer is None
-            else "its check does not tell right from wrong" if problem.id in failing
-            else "the same prompt again" if same in seen
-            else ""
-        )  # fmt: skip
-        seen.add(same)
-        if reason:
-            dropped.append((problem, reason))
-        else:
-            kept.append(problem)
-    parts: list[list[Problem]] = [[], [], []]
-    for name in sorted({family(problem) for problem in kept}):
-        some = [problem for problem in kept if family(problem) == name]
-        origins = sorted({problem.parent_id or problem.id for problem in some})
-        random.Random(f"{seed} {name}").shuffle(origins)
-        count = math.ceil(held_out * len(origins))
-        where = {origin: 2 if place < count else 1 if place < 2 * count else 0 for place, origin in enumerate(origins)}
-        for problem in some:
-            parts[where[problem.parent_id or problem.id]].append(problem)
-    return Split(*parts, dropped)
+
+    number: int
+    problems: list[Problem]
+    trainings: list[Training]
+    answers: list[pd.DataFrame]
+    family: str = ""
+    made: int = 0
+    base: int | None = None
+    gain: ArmDifference | None = None
+    on: ArmDifference | None = None
+    rest: ArmDifference | None = None
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Pass rates, shape (trainings, problems)."""
+        return rates(self.answers)
+
+    def families(self, before: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Pass rate per family over all trainings, with Wilson's interval over problems; the weakest family first.
+
+        The answers of `before` add a column with that model's pass rates.
+        """
+        whole, rows = pd.concat(self.answers), {}
+        for name, part in whole.groupby("family"):
+            rate, count = part["correct"].mean(), part["problem"].nunique()
+            low, high = wilson(round(rate * count), count)
+            rows[name] = {"problems": count, "pass rate": rate, "low": low, "high": high}
+        table = pd.DataFrame(rows).T.sort_values("pass rate").rename_axis("family").astype({"problems": int})
+        return table if before is None else table.assign(before=before.groupby("family")["correct"].mean())
+
+    def row(self) -> dict[str, Any]:
+        """The round as one row of the table: what was added, score and gain with limits over training seeds, in shares of 1."""
+        low, high = t_interval(self.scores.mean(axis=1))
+        nan = dict.fromkeys(("difference", "seed_low", "seed_high"), np.nan)
+        gain, on, rest = (vars(one) if one else nan for one in (self.gain, self.on, self.rest))
+        return {
+            "family": self.family, "made": self.made, "prompts": len(self.problems), "score": self.scores.mean(), "low": low,
+            "high": high, "over round": self.base, "gain": gain["difference"], "gain low": gain["seed_low"],
+            "gain high": gain["seed_high"], "on family": on["difference"], "on the rest": rest["difference"],
+        }  # fmt: skip
 
 
-def edge_table(report: EdgeReport) -> pd.DataFrame:
-    """One row per seed: family, decision, pass rate, and how many answers were judged and cut off."""
-    columns = ("decision", "pass_rate", "samples", "truncated")
-    rows = [[family(row), *(getattr(row, name) for name in columns)] for row in report.rows]
-    return pd.DataFrame(rows, columns=["family", *columns])
+class Domain:
+    """A domain of one's own on its way through the checklist: seeds, edge, mixes, trainings and answers of one run.
 
+    `start` is the model that is trained, `earlier` the file of GRPO rows of the domain before. Models answer with the
+    recipe's system message. `parts` is there after `split`.
+    """
 
-def student(run: Run, model: Path | str) -> EngineSpec:
-    """The engine of a trained model of this run, with the recipe's system message."""
-    return run.profile.models.base.model_copy(update={"model": str(model), "system": system_of(run)})
+    parts: Split
 
+    def __init__(self, run: Run, start: Path, earlier: Path) -> None:
+        self.run, self.start, self.earlier = run, start, earlier
+        self.settings, self.verifiers = run.profile.checklist, run.profile.verifiers
+        self.folder = run.folder(FOLDER)
+        self.system = (run.path(run.profile.prompts) / "system.txt").read_text(encoding="utf-8").strip()
+        self.seeds = domain_seeds(run)
+        self.name = self.seeds[0].domain
+        self.guard = run.problems("validation")[: self.settings.guard]
+        self._trained: dict[tuple[str, int], Training] = {}
 
-def system_of(run: Run) -> str:
-    """The recipe's system message."""
-    return (run.path(run.profile.prompts) / "system.txt").read_text(encoding="utf-8").strip()
+    def missing(self) -> list[str]:
+        """One sentence per verifier that is named but not there."""
+        return unavailable(self.seeds, self.verifiers)
 
+    def unreadable(self) -> int:
+        """Number of seeds whose prompt has a token that the student's tokenizer does not know."""
+        from transformers import AutoTokenizer
 
-def answers(
-    run: Run, model: Path | str, problems: Sequence[Problem], name: str, runs: int | None = None
-) -> pd.DataFrame:
-    """Answers of `runs` independent runs of a model over problems, as measure.evaluate gives them; kept in the run's folder."""
-    settings = run.profile.checklist
-    chosen = {key: getattr(run.profile.variance, key) for key in ("temperature", "top_p", "top_k")}
-    sampling = SamplingSettings(**chosen, max_tokens=settings.max_tokens, seed=run.profile.seed)
-    engine = open_engine(student(run, model))
-    try:
-        store = run.folder(FOLDER) / "answers" / name
-        options = {"model": name, "verifiers": run.profile.verifiers}
-        return evaluate(engine, problems, runs or settings.runs, sampling, store, **options)
-    finally:
-        engine.close()
+        tokenizer = AutoTokenizer.from_pretrained(self.start)
+        unknown = tokenizer.unk_token_id
+        return sum(unknown is not None and unknown in tokenizer(one.prompt)["input_ids"] for one in self.seeds)
 
+    def check(self, problems: Sequence[Problem]) -> tuple[GoldCheck, list[str]]:
+        """(every known right answer judged by its own verifier, ids of problems whose check lets nonsense pass)."""
+        check = GoldCheck(self.verifiers)
+        for _ in check.checking(problems):
+            pass
+        return check, lenient(problems, self.verifiers)
 
-def ask(run: Run, trainings: Sequence[Training], problems: Sequence[Problem], part: str) -> list[pd.DataFrame]:
-    """Answers of several trainings to the same held-out problems; `part` names the store."""
-    return [answers(run, one.model, problems, f"{part}-{one.mix}-{one.seed}") for one in trainings]
+    def split(self, unfit: Sequence[str] = ()) -> Split:
+        """The seeds split by family for training, choosing and measuring; `unfit` ids are left out (domain_seeds.split)."""
+        self.parts = split(self.seeds, self.settings.held_out, self.run.profile.seed, unfit)
+        return self.parts
+
+    def family_counts(self) -> pd.DataFrame:
+        """Number of seeds by family in each part."""
+        names = {"training": self.parts.train, "choosing": self.parts.choose, "measuring": self.parts.measure}
+        counts = {
+            name: pd.Series([family(one) for one in some], dtype=str).value_counts() for name, some in names.items()
+        }
+        return pd.DataFrame(counts).fillna(0).astype(int)
+
+    def edge(self, problems: Sequence[Problem], model: Path | None = None, label: str = "edge") -> EdgeReport:
+        """Which problems a model (the start model) sometimes solves: the filter of notebook 01, on verdicts."""
+        names = ("lo", "hi", "error", "max_samples", "pilot", "batch", "price")
+        rule = EdgeRule(**{name: getattr(self.run.profile.edge, name) for name in names})
+        sampling = SamplingSettings(temperature=1.0, max_tokens=self.settings.max_tokens, seed=self.run.profile.seed)
+        judged = {"settings": sampling, "verifiers": self.verifiers, "folder": self.folder / "edge"}
+        engine = self._engine(model or self.start)
+        try:
+            return find_edge(problems, engine, rule, progress=ProgressBar(label), **judged)
+        finally:
+            engine.close()
+
+    def edge_table(self, report: EdgeReport) -> pd.DataFrame:
+        """One row per seed: family, decision, pass rate, and how many answers were judged and cut off."""
+        columns = ("decision", "pass_rate", "samples", "truncated")
+        rows = [[family(row), *(getattr(row, name) for name in columns)] for row in report.rows]
+        return pd.DataFrame(rows, columns=["family", *columns])
+
+    def train(self, mix: str, rows: Sequence[Any], count: int, steps: int | None = None) -> list[Training]:
+        """`count` short trainings of a mix from the start model, one per training seed; a finished one is taken as it is.
+
+        `rows` are problems, or rows for GRPO (see `merged`).
+        """
+        seeds = [self.settings.first_seed + number for number in range(count)]
+        bar, rows = ProgressBar(f"mix {mix}"), [row if isinstance(row, dict) else self._row(row) for row in rows]
+        for place, seed in enumerate(seeds, start=1):
+            if (mix, seed) not in self._trained:
+                self._trained[mix, seed] = self._train(mix, rows, seed, steps)
+                bar(place, count)
+        return [self._trained[mix, seed] for seed in seeds]
+
+    def answers(self, model: Path, problems: Sequence[Problem], name: str, runs: int | None = None) -> pd.DataFrame:
+        """Answers of independent runs of a model, as measure.evaluate gives them; kept in the run's folder under `name`."""
+        chosen = {key: getattr(self.run.profile.variance, key) for key in ("temperature", "top_p", "top_k")}
+        sampling = SamplingSettings(**chosen, max_tokens=self.settings.max_tokens, seed=self.run.profile.seed)
+        engine = self._engine(model)
+        try:
+            options = {"model": name, "verifiers": self.verifiers}
+            store = self.folder / "answers" / name
+            return evaluate(engine, problems, runs or self.settings.runs, sampling, store, **options)
+        finally:
+            engine.close()
+
+    def ask(self, trainings: Sequence[Training], part: str) -> list[pd.DataFrame]:
+        """Answers of several trainings to the same problems; `part` is "choose", "measure" or "guard"."""
+        problems = self.guard if part == "guard" else getattr(self.parts, part)
+        return [self.answers(one.model, problems, f"{part}-{one.mix}-{one.seed}") for one in trainings]
+
+    def rates(self, trainings: Sequence[Training], part: str) -> np.ndarray:
+        """Their pass rates, shape (trainings, problems)."""
+        return rates(self.ask(trainings, part))
+
+    def first_round(self, problems: Sequence[Problem]) -> Round:
+        """Round 0: the mix without made problems."""
+        trainings = self.train("0", problems, self.settings.trainings)
+        return Round(0, list(problems), trainings, self.ask(trainings, "choose"))
+
+    def make(self, best: Round, number: int) -> tuple[str, list[Problem]]:
+        """(family, problems made for it that are at the edge of the round's first model), the weakest family first.
+
+        A family none of whose made problems is at the edge is passed over; ("", []) where that holds for all of them.
+        Raises ValueError for a maker whose problems fail their own verifier.
+        """
+        known = [*self.parts.train, *self.parts.choose, *self.parts.measure, *best.problems]
+        for name in best.families().index:
+            made = make_more(name, 2 * self.settings.made, self.run, known, self.parts.train, number)
+            check, _ = self.check(made)
+            if check.refused:
+                raise ValueError(f"a made problem does not pass its own verifier: {check.first[0]}")
+            found = self.edge(made, best.trainings[0].model, f"edge of made problems, {name}")
+            usable: list[Problem] = [*found.kept()[: self.settings.made]]
+            print(f"{name}: {found.counts()} -> {len(usable)} used")
+            if usable:
+                return name, usable
+        return "", []
+
+    def next_round(self, number: int, best: Round, name: str, made: Sequence[Problem]) -> Round:
+        """The mix of round `best` with the problems `made` for a family, trained from the start with the same training seeds."""
+        problems = [*best.problems, *made]
+        trainings = self.train(str(number), problems, self.settings.trainings)
+        tables = self.ask(trainings, "choose")
+        new, old = rates(tables), best.scores
+        mine = (tables[0].groupby("problem", sort=True)["family"].first() == name).to_numpy()
+        found = [difference(new[:, some], old[:, some]) for some in (mine | True, mine, ~mine)]
+        return Round(number, problems, trainings, tables, name, len(made), best.number, *found)
+
+    def merged(self, problems: Sequence[Problem]) -> list[dict[str, Any]]:
+        """Rows of a mix and of the earlier domain (see merge_rows)."""
+        held = [*self.parts.choose, *self.parts.measure]
+        return merge_rows([self._row(problem) for problem in problems], self.earlier, held)
+
+    def estimate(self, trainings: Sequence[Training]) -> str:
+        """What twice the steps would cost and bring, from the last doubling of these trainings' curves, in words.
+
+        Raises ValueError where a curve has no look between its first and its last step.
+        """
+        looks = [int(step) for step in trainings[0].curve.index if step > 0]
+        if len(looks) < 2:
+            raise ValueError("the curves have one look after the start; give checklist.steps at least two")
+        ends = [min(looks[:-1], key=lambda step: abs(step - looks[-1] / 2)), looks[-1]]
+        scores = np.array([one.curve[ends] for one in trainings])
+        slope = gain_per_doubling(ends, scores, self.settings.gain)
+        minutes = sum(one.seconds for one in trainings) / len(trainings) / 60
+        return (
+            f"twice the steps ({2 * ends[1]}) take about {2 * minutes:.1f} minutes per training here; from step {ends[0]} to "
+            f"{ends[1]} accuracy moved {100 * slope.per_doubling:+.1f} [{100 * slope.low:+.1f}, {100 * slope.high:+.1f}] points "
+            "per doubling"
+        )
+
+    def _engine(self, model: Path) -> Engine:
+        return open_engine(self.run.profile.models.base.model_copy(update={"model": str(model), "system": self.system}))
+
+    def _row(self, problem: Problem) -> dict[str, Any]:
+        """A row for GRPO: the prompt as messages, what the verifier checks, and the lineage."""
+        return {**plain(problem), "prompt": as_messages(problem.prompt, self.system)}
+
+    def _train(self, mix: str, rows: Sequence[dict[str, Any]], seed: int, steps: int | None) -> Training:
+        from phi4r_lib.train.callbacks import Journal
+        from phi4r_lib.train.grpo import run_grpo
+
+        file = write_rows(self.folder / "mixes" / f"{mix}.jsonl", rows)
+        options = {"system": self.system, "seed": self.run.profile.seed + seed, "verifiers": self.verifiers}
+        out = self.folder / "trainings" / f"{mix}-{seed}"
+        report = run_grpo(self.start, file, out, short(self.run, steps), validation=self.parts.choose, **options)
+        looks = pd.DataFrame(Journal(report.metrics).rows("validation"))
+        return Training(mix, seed, report.model, looks.set_index("step")["accuracy"], report.seconds)
 
 
 def rates(tables: Sequence[pd.DataFrame]) -> np.ndarray:
@@ -184,64 +284,28 @@ def rates(tables: Sequence[pd.DataFrame]) -> np.ndarray:
     return np.array([table.groupby("problem", sort=True)["correct"].mean().to_numpy(float) for table in tables])
 
 
-def difference(arm: np.ndarray, reference: np.ndarray, name: str) -> ArmDifference | None:
-    """`paired_difference` of two mixes, None for fewer than two problems.
-
-    Trainings that ended at the same checkpoint differ by nothing, which is no error here.
-    """
-    if arm.shape[1] < 2:
+def difference(arm: np.ndarray, reference: np.ndarray) -> ArmDifference | None:
+    """`paired_difference` of two mixes; None where no interval can be had: fewer than two problems, or no spread at all."""
+    changed = arm - reference
+    if arm.shape[1] < 2 or (np.ptp(changed) < 1e-12 and changed.any()):
         return None
-    if not np.array_equal(arm, reference):
-        return paired_difference(arm, reference, name=name)
-    mean, (seeds, problems) = float(arm.mean()), arm.shape
-    zero = dict.fromkeys(("difference", "low", "high", "seed_low", "seed_high", "se"), 0.0)
-    same = {"p_value": 1.0, "p_holm": 1.0, "verdict": "within noise", "df": min(arm.shape) - 1}
-    return ArmDifference(arm=name, mean=mean, reference_mean=mean, seeds=seeds, problems=problems, **zero, **same)
+    return paired_difference(arm, reference)
 
 
-def by_family(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Pass rate per family over all tables, with Wilson's interval over problems; the weakest family first."""
-    whole = pd.concat(tables)
-    rows = {}
-    for name, part in whole.groupby("family"):
-        rate, count = part["correct"].mean(), part["problem"].nunique()
-        low, high = wilson(round(rate * count), count)
-        rows[name] = {"problems": count, "pass rate": rate, "low": low, "high": high}
-    table = pd.DataFrame(rows).T.sort_values("pass rate").rename_axis("family")
-    return table.astype({"problems": int})
-
-
-def passes(problem: Problem, rules: str, answers: Sequence[str]) -> list[bool]:
-    """Whether answers would be right if the problem had other rules as its `answer`."""
-    other = problem.model_copy(update={"answer": rules})
-    return [verdict.grade is Grade.RIGHT for verdict in judge([other] * len(answers), answers)]
-
-
-def solved_once(run: Run, training: Training, problems: Sequence[Problem], runs: int) -> int:
-    """How many problems a training solves in at least one of some runs."""
-    if not problems:
-        return 0
-    return int(answers(run, training.model, problems, "once", runs).groupby("problem")["correct"].any().sum())
-
-
-def make_more(name: str, count: int, run: Run, known: Sequence[Problem], seeds: Sequence[Problem]) -> list[Problem]:
+def make_more(name: str, count: int, run: Run, known: Sequence[Problem], seeds: Sequence[Problem], number: int):
     """`count` problems for one family: by the profile's maker, else its seeds again under other ids (more weight, nothing new).
 
-    `known` are all problems whose prompts must not come again, held-out ones too. A maker takes (family, count, seed, prompts).
+    `known` are all problems whose prompts must not come again, held-out ones too; `number` is the round. A maker takes
+    (family, count, seed, prompts).
     """
     settings = run.profile.checklist
     maker = settings.example_maker if example_file(run) else settings.maker
     if maker:
         make: Callable[..., list[Problem]] = named_class(maker, {}, "maker")
-        return make(name, count, run.profile.seed, [problem.prompt for problem in known])
+        return make(name, count, run.profile.seed + number, [problem.prompt for problem in known])
     own = [problem for problem in seeds if family(problem) == name] or list(seeds)
-    again = [own[place % len(own)] for place in range(count)]
-    return [one.model_copy(update={"id": f"{one.id}+{n}", "parent_id": one.id}) for n, one in enumerate(again, start=1)]
-
-
-def mix_rows(problems: Sequence[Problem], system: str) -> list[dict[str, Any]]:
-    """Rows for GRPO: the prompt as messages, what the verifier checks, and the lineage."""
-    return [{**plain(problem), "prompt": as_messages(problem.prompt, system)} for problem in problems]
+    again = [(f"+{number}.{place}", own[(place - 1) % len(own)]) for place in range(1, count + 1)]
+    return [one.model_copy(update={"id": one.id + end, "parent_id": one.id}) for end, one in again]
 
 
 def merge_rows(own: Sequence[dict[str, Any]], earlier: Path, held: Sequence[Problem]) -> list[dict[str, Any]]:
@@ -262,31 +326,9 @@ def merge_rows(own: Sequence[dict[str, Any]], earlier: Path, held: Sequence[Prob
     return found
 
 
-def train_mix(
-    run: Run,
-    mix: str,
-    rows: Sequence[dict[str, Any]],
-    start: Path,
-    choose: Sequence[Problem],
-    seed: int,
-    steps: int | None = None,
-) -> Training:
-    """One short GRPO training of a mix from the start model; a finished one is taken as it is."""
-    from phi4r_lib.train.callbacks import Journal
-    from phi4r_lib.train.grpo import run_grpo
-
-    settings, folder = run.profile.checklist, run.folder(FOLDER)
-    file = write_rows(folder / "mixes" / f"{mix}.jsonl", rows)
-    options = {"system": system_of(run), "seed": run.profile.seed + seed, "verifiers": run.profile.verifiers}
-    out = folder / "trainings" / f"{mix}-{seed}"
-    report = run_grpo(start, file, out, short(run, settings, steps), validation=choose, **options)
-    looks = pd.DataFrame(Journal(report.metrics).rows("validation"))
-    curve = looks.set_index("step")["accuracy"]
-    return Training(mix, seed, report.model, curve, report.seconds)
-
-
-def short(run: Run, settings: Settings, steps: int | None = None) -> Any:
+def short(run: Run, steps: int | None = None) -> Any:
     """The profile's GRPO settings with the checklist's counts: few steps at a constant rate, so that curves can be compared."""
+    settings = run.profile.checklist
     count = steps or settings.steps
     change = {
         "steps": count, "prompts": settings.prompts, "micro_batches": settings.micro_batches,
@@ -295,37 +337,3 @@ def short(run: Run, settings: Settings, steps: int | None = None) -> Any:
         "lengths": "scaled", "max_clipped": 1.0,  # gate 3 has looked at the share of truncated answers
     }  # fmt: skip
     return run.profile.grpo.model_copy(update=change)
-
-
-def majority(table: pd.DataFrame) -> pd.Series:
-    """Whether more than half of the runs solve a problem, by problem: defined for every verifier, equality or none."""
-    return table.groupby("problem", sort=True)["correct"].mean() > 0.5
-
-
-def licences(problems: Iterable[Problem]) -> Counter[tuple[str, str]]:
-    """Number of problems by (source, licence)."""
-    return Counter((problem.source, problem.licence) for problem in problems)
-
-
-def last_doubling(trainings: Sequence[Training]) -> tuple[list[int], np.ndarray]:
-    """(two steps, one about half the other; accuracy there, trainings x 2) of curves that share their steps.
-
-    Raises ValueError where a curve has no look between its first and its last step.
-    """
-    curves = [one.curve for one in trainings]
-    looks = [int(step) for step in curves[0].index if step > 0]
-    if len(looks) < 2:
-        raise ValueError("the curves have one look after the start; give checklist.steps at least two")
-    middle = min(looks[:-1], key=lambda step: abs(step - looks[-1] / 2))
-    return [middle, looks[-1]], np.array([[curve[middle], curve[looks[-1]]] for curve in curves])
-
-
-def estimate(trainings: Sequence[Training], gain: float) -> str:
-    """What twice the steps would cost and bring, from the last doubling of these trainings' curves, in words."""
-    (middle, last), scores = last_doubling(trainings)
-    slope = gain_per_doubling([middle, last], scores, gain)
-    minutes = sum(one.seconds for one in trainings) / len(trainings) / 60
-    return (
-        f"twice the steps ({2 * last}) take about {2 * minutes:.1f} minutes per training here; from step {middle} to {last} "
-        f"accuracy moved {100 * slope.per_doubling:+.1f} [{100 * slope.low:+.1f}, {100 * slope.high:+.1f}] points per doubling"
-    )

@@ -51,8 +51,9 @@ def compose(
 
     First a share `rl_edge_share` of the edge seeds is set aside for GRPO (`kept_for_rl`). Of the other seeds' traces at
     most `hard_share` belong to hard and `easy_share` to easy seeds; edge and undecided ones come
-    first. Every problem gives one trace before any gives a second. Where one side runs short the other fills up, but not
-    beyond EXTREMES, and a warning says so; shares of 0 and 1 are kept exactly. Shares are of 1; the report asks for a
+    first. Every problem gives one trace before any gives a second. Where one side runs short the other fills up, and a warning
+    says so: seeds up to all of it (who has no rewriter has no made problems), made problems not beyond EXTREMES; shares of 0
+    and 1 are kept exactly. Shares are of 1; the report asks for a
     balance and publishes no figures, these are ours. Raises ValueError for shares outside [0, 1].
     """
     if not all(0 <= share <= 1 for share in (original_share, hard_share, easy_share, rl_edge_share)):
@@ -86,9 +87,8 @@ def kept_for_rl(lessons: Sequence[Lesson], share: float, seed: int = 0) -> froze
 def _counts(size: int, share: float, original: int, synthetic: int) -> tuple[int, int]:
     """How many traces of seeds and of made problems, given how many there are of each."""
     low = share if share == 1 else min(EXTREMES[0], share)
-    high = share if share == 0 else max(EXTREMES[1], share)
-    limits = [*_supported(original, low), *_supported(synthetic, 1 - high)]
-    total = min([size, original + synthetic, *limits])
+    most = int(original / low) if low > 0 else synthetic
+    total = min(size, original + synthetic, most)
     count = min(original, max(round(total * share), total - synthetic))
     return count, total - count
 
@@ -120,10 +120,6 @@ def _by_class(seeds, kept, size: int, hard_share: float, easy_share: float, rng:
     for name, share in limits.items():
         chosen += groups[name][: min(round(share * whole), max(0, size - len(chosen)))]
     return rng.sample(chosen, len(chosen))
-
-
-def _supported(supply: int, share: float) -> list[int]:
-    return [int(supply / share)] if share > 0 else []
 
 
 def _warnings(original: int, synthetic: int, size: int, share: float) -> list[str]:

@@ -37,6 +37,7 @@ from phi4r_lib.problems.verify import (
 )
 
 Kind = Literal["rewrite", "paraphrase", "numbers", "puzzle", "program"]
+FAULT = "engine fault"  # how the reason of a candidate begins that no engine wrote
 SAME_ANSWER = ("rewrite", "paraphrase", "puzzle", "program")  # kinds that must keep the answer of their parent
 DOMAINS = {"program": "code", "puzzle": "math"}  # kinds that change the domain; the others keep that of their parent
 
@@ -109,9 +110,11 @@ def _candidate(parent, sample: Sample, kind: Kind, model: str, settings: dict, m
     if parent.answer_type not in UNCHECKABLE:
         fields["answer_type"] = parent.answer_type
     fields["meta"] = _kept_meta(parent)
+    if sample.error:
+        return RewriteRow(**fields, prompt="(nothing)", reason=f"{FAULT}: {sample.error}")
     try:
-        if sample.error or sample.truncated:
-            raise ValueError(sample.error or "ran into the token limit")
+        if sample.truncated:
+            raise ValueError("ran into the token limit")
         text = (parse_program if kind == "program" else parse_question)(sample.text)
     except ValueError as error:
         return RewriteRow(**fields, prompt=sample.text.strip() or "(nothing)", reason=f"does not parse: {error}")
@@ -286,7 +289,7 @@ def _run(row: RewriteRow, limits: Mapping[str, Any]) -> SandboxResult:
 
 def printed(row: RewriteRow) -> str | None:
     """What a program that parses prints in the sandbox; None where it fails or nothing can be run on this machine."""
-    if row.reason.startswith("does not parse") or sandbox_problem():
+    if row.reason.startswith(("does not parse", FAULT)) or sandbox_problem():
         return None
     result = _run(row, {})
     return result.stdout.strip() if result.status == "ok" else None

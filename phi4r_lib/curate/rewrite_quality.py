@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pandas as pd
 
 from phi4r_lib.curate.quality import Estimate, proportion
-from phi4r_lib.curate.rewrite import RewriteRow, printed
+from phi4r_lib.curate.rewrite import FAULT, RewriteRow, printed
 from phi4r_lib.problems.schema import Problem
 
 STAGES = ("as written", "text checks passed", "kept")
@@ -30,13 +30,13 @@ def judged(
 
     `judge(kind, text, answer, parent, gold of the parent)` says whether a candidate is what its kind promises, None where
     it cannot know. `answer` is the one kept with the candidate, else that of its first solution, None where nobody solved
-    it; of a program it is what the program prints. What does not parse is not faithful. `stage` is the last of STAGES that
+    it; of a program it is what the program prints. What does not parse is not faithful; what no engine wrote is left out. `stage` is the last of STAGES that
     it reached. Without a judge the gold answers are all that is known (`by_gold`).
     """
     judge = judge or by_gold
     known = {parent.id: parent for parent in parents}
     lines = []
-    for row in (row for row in rows if row.parent_id in known):
+    for row in (row for row in rows if row.parent_id in known and not row.reason.startswith(FAULT)):
         answer = printed(row) if row.kind == "program" else _answer(row)
         parsed = not row.reason.startswith("does not parse")
         faithful = parsed and judge(row.kind, row.prompt, answer, known[row.parent_id], gold.get(row.parent_id))

@@ -96,7 +96,12 @@ def _truth(problem: Problem, samples: Sequence[Sample], min_share: float, kind: 
         return Truth(problem.id, None, "none", "no answer in the seed and no teacher asked")
     if refused:
         return Truth(problem.id, None, "none", refused, **counts)
-    said = f"{found.votes} of {len(samples)} answers agree"
+    missing = [sample.error for sample in samples if sample.error is not None]
+    if len(missing) == len(samples):
+        return Truth(problem.id, None, "none", f"no answer: {missing[0]}", **counts)
+    said = f"{found.votes} of {len(samples)} answers agree" + (
+        f" ({len(missing)} missing: {missing[0]})" if missing else ""
+    )
     if kind == "plurality" and found.tied:
         return Truth(problem.id, None, "none", f"{said}, and as many on another answer", **counts)
     if found.answer is None or share < min_share:

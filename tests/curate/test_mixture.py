@@ -61,6 +61,15 @@ def test_one_side_fills_up_for_the_other_and_says_so():
     assert any("75% original problems instead of 50%" in text for text in result.warnings)
 
 
+@pytest.mark.parametrize("made", [0, 1])
+def test_without_made_problems_the_seeds_fill_all_of_it(made):
+    """Who has solutions and no rewriter trains on seeds; the warning says what is missing."""
+    result = composed(size=50, lessons=pool(synthetic=made))
+    assert (len(result.original), len(result.synthetic)) == (50 - made, made)
+    assert any("add rewrites" in text for text in result.warnings)
+    assert composed(size=50, lessons=pool(synthetic=made), original_share=0.0).original == []
+
+
 @pytest.mark.parametrize(
     ("share", "word"), [(0.1, "add seeds"), (1.0, "add rewrites"), (0.0, "add seeds"), (0.5, None)]
 )

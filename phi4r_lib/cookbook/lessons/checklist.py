@@ -155,7 +155,7 @@ class Gates:
 
     def taper(self, ended: Literal["rule", "rounds", "nothing"], gain: ArmDifference | None) -> None:
         """Step 4: green where the rule of `tapered` ended the rounds; `gain` is the last round's, None without an interval."""
-        said = f"gain of the last round {points(gain)}" if gain else "no round has a gain with an interval"
+        said = f"gain of the last round {points(gain)}" if gain else "the last round shows no gain with an interval"
         why, action = "the rule ended the rounds", "freeze the mix"
         if ended == "nothing":
             why = "the rounds ended because no made problem of any family was at the edge"
@@ -184,8 +184,12 @@ class Gates:
         where no interval can be had.
         """
         if on is None:
-            said = f"{family} has too few choosing problems for an interval." if family else "No made problem was used."
-            return self._pass(5, "injection", None, said, "collect more seeds of the weak family")
+            said = (
+                f"{family}: no interval, for lack of choosing problems or of any change."
+                if family
+                else "No made problem was used."
+            )
+            return self._pass(5, "injection", None, said, "collect more seeds of the weak family, or train longer")
         lost = rest is not None and rest.seed_low <= -self.settings.margin
         reason = f"{family}: {points(on)}" + (f"; the rest: {points(rest)}." if rest else "; there is no other family.")
         action = "more training seeds, problems nearer to the edge, or another way to make them"

@@ -21,21 +21,6 @@ from statsmodels.regression.linear_model import OLS
 
 from phi4r_lib.problems.shares import Interval, check_level, check_share, proportion_interval, wilson
 
-__all__ = [
-    "Band",
-    "ClusterEstimate",
-    "Interval",
-    "bca_interval",
-    "beta_uniform",
-    "clopper_pearson",
-    "cluster_robust",
-    "jeffreys",
-    "normal",
-    "simultaneous_band",
-    "t_interval",
-    "wilson",
-]
-
 
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Exact binomial interval of one run: never covers less than `level`, usually more (statsmodels "beta")."""

@@ -101,25 +101,54 @@ def test_run_status_report_and_failure(house, capsys):
     assert "FAILED" in out and "failed" in (house.root / "runs/mine/report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "module", ["argparse", "pydantic", "phi4r_lib.cookbook.settings.profile", "phi4r_lib.problems.rows"]
-)
-def test_an_interrupt_while_modules_load_ends_in_one_line(tmp_path, module):
-    (tmp_path / "sitecustomize.py").write_text(
-        f"""
+INTERRUPTING = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it, as a shell's & does
+class Garbage:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
 class Interrupting:
+    seen = False
     def find_spec(self, name, path=None, target=None):
-        if name == {module!r}:
-            signal.raise_signal(signal.SIGINT)
+        if name == {module!r} or self.seen and {module!r} == "the next one":
+            self.seen = False
+            {how}
+        self.seen = self.seen or name == "phi4r_lib.cookbook.cli"
 sys.meta_path.insert(0, Interrupting())
 """
-    )
-    paths = os.pathsep.join([str(tmp_path), *sys.path])
-    command = [sys.executable, "-c", "import sys; from phi4r_lib.cookbook.cli import main; sys.exit(main())", "plan"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
+
+
+@pytest.mark.parametrize(
+    ("module", "how"),
+    [
+        ("the next one", "signal.raise_signal(signal.SIGINT)"),
+        ("argparse", "signal.raise_signal(signal.SIGINT)"),
+        ("pydantic", "Garbage()"),  # where Python shows an exception and forgets it
+        ("phi4r_lib.cookbook.settings.profile", "signal.raise_signal(signal.SIGINT)"),
+        ("phi4r_lib.problems.rows", "signal.raise_signal(signal.SIGINT)"),
+    ],
+)
+def test_an_interrupt_while_modules_load_ends_in_one_line(tmp_path, module, how):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING.format(module=module, how=how))
+    done = typed_with(tmp_path, "plan")
     assert done.returncode == 130 and done.stderr == "\nphi4r: interrupted; run the same command to go on from here\n"
+
+
+def typed_with(folder, *args):
+    """The command in a process of its own that loads `folder`/sitecustomize.py first."""
+    paths = os.pathsep.join([str(folder), *sys.path])
+    command = [sys.executable, "-c", "import sys; from phi4r_lib.cookbook.cli import main; sys.exit(main())", *args]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
+
+
+def test_a_second_interrupt_while_the_command_ends_shows_no_traceback(tmp_path):
+    """All is done by then: Python's own end, modules that clean up after themselves among it, would show where it stood."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "atexit.register(signal.raise_signal, signal.SIGINT)"
+    )
+    done = typed_with(tmp_path, "--help")
+    assert "usage: phi4r" in done.stdout and done.stderr == ""
 
 
 def test_a_run_ends_with_what_is_not_available_and_the_command_that_adds_it(house, capsys, monkeypatch):

@@ -14,8 +14,7 @@ from typing import Any
 
 import phi4r_lib
 
-INTERRUPTED = 130  # exit codes of `phi4r`: Ctrl-C or a closed terminal,
-BUDGET = 3  # --budget is spent,
+BUDGET = 3  # exit codes of `phi4r`: --budget is spent,
 ASKED = 75  # and SIGTERM: EX_TEMPFAIL of sysexits.h, "try again later", for batch systems that queue the job again
 LONGEST = 300  # letters of a word in a message; ours
 # The output is not in the page yet when this runs, and JupyterLab moves to the last cell when its queue has ended.

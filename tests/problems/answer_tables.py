@@ -4,6 +4,8 @@ One pair per line, answer === gold. The kinds are those of school, contest, coll
 """
 
 RIGHT = r"""
+\cos{60^\circ} === \frac12
+{30^\circ} === 30^{\circ}
 \text{5} === 5
 \mathrm{-12} === -12
 \textbf{3.5} === 7/2
@@ -360,6 +362,7 @@ $$\text{East}$$ === east
 """
 
 WRONG = r"""
+\cos{34^\circ} === \cos{65^\circ}
 1^{\infty} === 1
 1^{\infty} + 1 === 2
 \infty^0 === 1

@@ -102,7 +102,7 @@ _SPELLINGS = [
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"\\%"), "%"),
     (re.compile(r"(?:\\text\s*\{\s*per\s?cent\s*\}|(?<![a-zA-Z\\])per\s?cent\b)"), "%"),
-    (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])"), "°"),
+    (re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])"), "°"),
     (re.compile(r"\\text\s*\{\s*(?:degrees?|°)\s*\}|(?<=\d)\s*degrees?\b"), "°"),
     (re.compile(r"\\pmod"), r"\\bmod"),
 ]  # fmt: skip

@@ -5,6 +5,7 @@ Not here: what the engines do with them (engines/).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -15,11 +16,28 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 def _address(value: str) -> str:
     parts = urlsplit(value)
+    try:
+        named = parts.port is None or parts.port > 0
+    except ValueError:
+        named = False
+    if not named or re.search(r"[\s\x00-\x1f]", value):
+        raise ValueError("an address has no blanks, and its port is a number from 1 to 65535")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address starts with http:// or https:// and names a host")
     if parts.username or parts.password or "@" in parts.netloc:
         raise ValueError("no user or password in an address; the key comes from the environment (key_env)")
     return value
+
+
+def _ours_left_alone(body: dict[str, Any]) -> dict[str, Any]:
+    taken = sorted({"model", "messages", "n", "stream"} & set(body))
+    if taken:
+        raise ValueError(f"{taken[0]} is what the engine itself says in a request; leave it out")
+    try:
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("its values go into a request as JSON, which knows no nan, inf or dates") from None
+    return body
 
 
 def _variable(value: str) -> str:
@@ -31,25 +49,35 @@ def _variable(value: str) -> str:
 
 
 class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Seconds = Annotated[
+    float, Field(gt=0, le=1e6, allow_inf_nan=False)
+]  # eleven days; clocks of locks and sockets end at more
+Money = Annotated[float, Field(le=1e9, allow_inf_nan=False)]
+Word = Annotated[str, Field(pattern=r"^\w{1,60}$")]
+Many = Annotated[int, Field(ge=1, le=100_000)]
+Amount = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+Tokens = Annotated[int, Field(ge=1, le=2**24)]
 
 
 class TransformersOptions(_Options):
     """`dtype` None: the model's own; `batch_size` samples decoded together, None: by model size; `device` None: cuda if any."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] | None = None
-    batch_size: int | None = Field(default=None, ge=1)
+    batch_size: Many | None = None
     device: str | None = Field(default=None, pattern=r"^(cpu|mps|(cuda|xpu)(:\d+)?)$")
 
 
 class VllmOptions(_Options):
     """What goes to `vllm.LLM`; `engine_args` takes anything else it knows; `kv_cache_gb` counts on a CPU only."""
 
-    dtype: str | None = None
+    dtype: Word | None = None
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
-    max_model_len: int | None = Field(default=None, ge=1)  # tokens
-    tensor_parallel_size: int | None = Field(default=None, ge=1)  # GPUs a copy
-    kv_cache_gb: float = Field(default=2, gt=0)
+    max_model_len: Tokens | None = None
+    tensor_parallel_size: Many | None = None  # GPUs a copy
+    kv_cache_gb: Amount = Field(default=2, gt=0)
     engine_args: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -57,11 +85,13 @@ class RayOptions(_Options):
     """How many workers, what each reserves, and the engine in each (`worker`: kind and options)."""
 
     worker: dict[str, Any] = Field(default_factory=lambda: {"kind": "transformers"})
-    workers: int = Field(default=2, ge=1)  # actors
-    batch_prompts: int = Field(default=64, ge=1)  # prompts a worker gets at once; also what is lost when one dies
-    cpus: float = Field(default=1, ge=0)  # CPUs a worker reserves
-    gpus: float = Field(default=0, ge=0)  # GPUs a worker reserves
-    address: str | None = None  # of a running cluster; None starts Ray here, or joins the cluster of RAY_ADDRESS
+    workers: Many = 2  # actors
+    batch_prompts: Many = 64  # prompts a worker gets at once; also what is lost when one dies
+    cpus: Amount = 1  # CPUs a worker reserves
+    gpus: Amount = 0  # GPUs a worker reserves
+    address: Annotated[str, Field(pattern=r"^\S{1,300}$")] | None = (
+        None  # of a running cluster; None starts Ray here, or joins the cluster of RAY_ADDRESS
+    )
 
 
 class OpenAIOptions(_Options):
@@ -70,17 +100,19 @@ class OpenAIOptions(_Options):
     base_url: Annotated[str, AfterValidator(_address)] | None = None  # None: OPENAI_BASE_URL, else api.openai.com
     key_env: Annotated[str, AfterValidator(_variable)] = "OPENAI_API_KEY"  # the environment variable with the key
     concurrency: int = Field(default=16, ge=1, le=4096)  # requests in flight
-    timeout_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)  # seconds from request to the whole answer
+    timeout_s: Seconds = 600.0  # seconds from request to the whole answer
     retries: int = Field(default=6, ge=0, le=100)  # on 408, 409, 429, 5xx, timeouts and lost connections
-    longest_wait_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)  # seconds waited because the endpoint asks
+    longest_wait_s: Seconds = 60.0  # seconds waited because the endpoint asks
     budget_tokens: int | None = Field(default=None, ge=1)  # prompt and completion tokens, for the life of the engine
-    budget_money: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # in the currency of the two prices
-    price_in: float = Field(default=0.0, ge=0, allow_inf_nan=False)  # money per million prompt tokens
-    price_out: float = Field(default=0.0, ge=0, allow_inf_nan=False)  # money per million completion tokens
+    budget_money: Money | None = Field(default=None, gt=0)  # in the currency of the two prices
+    price_in: Money = Field(default=0.0, ge=0)  # money per million prompt tokens
+    price_out: Money = Field(default=0.0, ge=0)  # money per million completion tokens
     send_seed: bool = False  # best effort at most endpoints, refused by some
-    tokens_field: str = Field(default="max_tokens", min_length=1)  # newer hosted models want "max_completion_tokens"
+    tokens_field: Word = "max_tokens"  # newer hosted models want "max_completion_tokens"
     leave_out: list[Literal["temperature", "top_p", "top_k", "max_tokens"]] = Field(default_factory=list)
-    extra_body: dict[str, Any] = Field(default_factory=dict)  # further fields of the request, as they are
+    extra_body: Annotated[dict[str, Any], AfterValidator(_ours_left_alone)] = Field(
+        default_factory=dict
+    )  # further fields of the request, as they are
 
 
 OPTIONS: dict[str, type[_Options]] = {

@@ -228,6 +228,16 @@ def test_a_key_in_the_address_of_the_environment_is_not_shown(server, monkeypatc
         ("price_in", -1.0),
         ("leave_out", ["prompt"]),
         ("extra_body", "x"),
+        ("extra_body", {"model": "another"}),
+        ("extra_body", {"stream": True}),
+        ("extra_body", {"a": float("nan")}),
+        ("base_url", "http://127.0.0.1:99999"),
+        ("base_url", "http://127.0.0.1/ v1"),
+        ("base_url", "http://127.0.0.1\n/v1"),
+        ("timeout_s", 1e15),
+        ("longest_wait_s", 1e308),
+        ("price_out", 1e308),
+        ("tokens_field", "max tokens"),
         ("send_seed", "no"),
         ("timeout", 5),
     ],
@@ -242,7 +252,16 @@ def test_options_are_checked_with_one_line(option, value):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("transformers", {"batch_size": 0}), ("vllm", {"gpu_memory_utilization": 2.0}), ("ray", {"workers": 0})],
+    [
+        ("transformers", {"batch_size": 0}),
+        ("transformers", {"batch_size": 10**15}),
+        ("vllm", {"gpu_memory_utilization": 2.0}),
+        ("vllm", {"kv_cache_gb": float("inf")}),
+        ("vllm", {"dtype": ""}),
+        ("ray", {"workers": 0}),
+        ("ray", {"cpus": 1e308}),
+        ("ray", {"address": "a b"}),
+    ],
 )
 def test_options_of_the_other_engines_are_checked_as_well(kind, options):
     with pytest.raises(ProfileError, match=f"{kind} engine: option '{next(iter(options))}'"):

@@ -149,7 +149,7 @@ def straight(bench):
 def test_killed_anywhere_and_called_again_gives_the_same(bench, straight, tmp_path):
     """Kill points spread over all file changes; the last ones are the end of training and the move of the model."""
     wanted, changes = straight
-    for kill_at in [*range(1, changes - 8, changes // 3), *range(changes - 8, changes, 3)]:
+    for kill_at in [*range(1, changes - 8, changes // 3), *range(changes - 8, changes + 1, 4)]:
         out = tmp_path / str(kill_at)
         assert bench.train(out, kill_at)[0] == -signal.SIGKILL
         assert bench.train(out)[0] == 0, kill_at

@@ -214,6 +214,19 @@ def test_one_runner_at_a_time(house):
         run(house)
 
 
+def test_a_look_at_a_run_writes_nothing_and_keeps_nobody_away(house):
+    import fcntl
+
+    out = house.root / "runs/cpu"
+    assert not runner.at_work(out) and not out.exists()
+    with runner.locked(out):
+        assert runner.at_work(out)
+    assert not runner.at_work(out)
+    with (out / ".lock").open() as other:  # another look at the same moment
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not runner.at_work(out)
+
+
 def test_unknown_notebook_is_named(house):
     house.notebook("01_edge.ipynb")
     with pytest.raises(UserError, match="01_edge"):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.folder.lineage import notebook_mark, outputs
@@ -107,14 +107,14 @@ def check_needs(chosen: list[Stage], folder: RunFolder) -> None:
 
 @contextlib.contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Holds the run folder for one runner; raises UserError when another one is at work in it. Never waits.
+    """Holds the run folder for one runner; raises UserError when another one is at work in it, at once.
 
     A shared disk that knows no locks gives none: then nothing keeps a second runner away, and a line says so.
     """
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _hold(lock)
         except BlockingIOError:
             raise UserError(f"another `phi4r run` is at work in {shown(out)}; wait for it or use --out") from None
         except OSError as error:
@@ -122,13 +122,25 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
-def at_work(out: Path) -> bool:
-    """Whether a runner holds the run folder now; a status "running" without one was left by a killed runner."""
+def _hold(lock: IO[str]) -> None:
+    """Takes the lock, with a second try after a moment: `phi4r status` shares it for the time of a look."""
     try:
-        with locked(out):
-            return False
-    except UserError:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.1)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def at_work(out: Path) -> bool:
+    """Whether a runner holds the run folder now; a status "running" without one was left by a killed runner. Writes nothing."""
+    try:
+        with (out / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    except OSError:  # no lock file, or a disk that knows no locks
+        return False
+    return False
 
 
 def run_notebooks(

@@ -1,4 +1,4 @@
-"""README's "Bring your own": seeds, a verifier and a profile outside the package, through 01 to 05 and 08 at smoke counts."""
+"""README's "Bring your own": seeds, a verifier and a profile outside the package, through 01 to 05 and to the end of 08."""
 
 import json
 import os
@@ -15,6 +15,13 @@ ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Bring your own")[2].partition("\n## ")[0]
 FILES = dict(re.findall(r"^```\w+ (own/\S+)\n(.*?)^```$", SECTION, flags=re.MULTILINE | re.DOTALL))
 STAGES = ("01", "02", "03", "04", "05", "08")
+# Many small passes over the few traces of a hundred seeds, so that the student writes the form and is sometimes right; and
+# counts below those of smoke, for time. The toy seeds of other domains stay away, as in a team's own profile.
+COUNTS = {
+    "sft.passes": 8, "sft.batch_size": 2, "data.open_seeds": "null", "data.code_seeds": "null", "data.safety_seeds": "null",
+    "edge.label_problems": 4, "edge.rubric_problems": 2, "grpo.arm_steps": 1, "grpo.own_steps": 1,
+    "variance.limit": 12, "variance.runs": 2, "variance.majority_samples": 2, "variance.guard_runs": 1, "checklist.rounds": 1,
+}  # fmt: skip
 
 pytestmark = [
     pytest.mark.slow,
@@ -56,26 +63,51 @@ def test_validate_judges_every_answer(stranger):
     )
 
 
-def test_a_verifier_of_ones_own_runs_through_the_recipe_and_the_checklist(stranger):
-    """How far the checklist comes depends on a student of a few steps; that it ends with a decision and its cards does not."""
+@pytest.fixture(scope="module")
+def mine(stranger):
+    """The stranger's run folder after all stages."""
     out = stranger[0] / "runs" / "mine"
-    given = ("run", "--profile", "own/guess.yaml", "--seeds", "own/guesses.jsonl", "--out", str(out))
-    done = phi4r(stranger, *given, *(part for number in STAGES for part in ("--only", number)))
+    counts = (part for name, value in COUNTS.items() for part in ("--set", f"{name}={value}"))
+    only = (part for number in STAGES for part in ("--only", number))
+    done = phi4r(stranger, "run", "--profile", "own/guess.yaml", "--out", str(out), *counts, *only)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert all(list(out.glob(f"{number}_*/results.json")) for number in STAGES)
-    rows = [json.loads(line) for line in (out / "02_rewrite" / "rl.jsonl").open(encoding="utf-8")]
+    return out
+
+
+def test_a_verifier_of_ones_own_runs_through_the_recipe(mine):
+    assert all(list(mine.glob(f"{number}_*/results.json")) for number in STAGES)
+    rows = [json.loads(line) for line in (mine / "02_rewrite" / "rl.jsonl").open(encoding="utf-8")]
     assert rows and {row.get("verifier") for row in rows} == {"nearly"}
-    checklist_is_whole(out / "08_your_domain", seeds_of(stranger))
 
 
-def checklist_is_whole(folder, seeds):
-    """Nine gates of which the first two are green, a decision in words, both cards, and a profile for the next run."""
+def test_the_checklist_goes_to_its_end_with_a_model_trained_and_measured(mine):
+    """The colours are those of a student of a few steps; that every gate is reached and a model stands there is not chance."""
+    folder = mine / "08_your_domain"
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    colours = {gate["name"]: gate["colour"] for gate in results["gates"]}
-    assert len(colours) == 9 and colours["domain"] == colours["seeds"] == "green", results["gates"]
-    assert ("grey" in colours.values()) == results["headline"]["decision"].startswith("stop here: gate 3")
-    assert (folder / "model" / "README.md").read_text(encoding="utf-8").count("| 8 | scale | ") == 1
-    parts = re.findall(r"\| seeds for \w+ \| (\d+) \|", (folder / "DATA.md").read_text(encoding="utf-8"))
-    assert len(parts) == 3 and seeds - 10 <= sum(map(int, parts)) <= seeds  # a prompt twice is dropped
-    assert "| nearly | " in (folder / "DATA.md").read_text(encoding="utf-8")
+    reached = {gate["name"] for gate in results["gates"] if gate["colour"] != "grey"}
+    assert len(results["gates"]) == 9 and reached >= {gate["name"] for gate in results["gates"]} - {"injection"}
+    assert results["decision"]["verdict"] in ("promote", "refine", "stop") and results["decision"]["seeds"] == 2
+    assert 0 <= results["headline"]["solved in most runs, after"] <= 1 and results["ended"] in (
+        "rule",
+        "rounds",
+        "nothing",
+    )
+    assert list((folder / "model").glob("*.safetensors"))
+    looks = [
+        json.loads(line) for line in (folder / "trainings" / "merged-2000" / "metrics.jsonl").open(encoding="utf-8")
+    ]
+    assert sum("loss" in look for look in looks) >= 2
+    mixed = [json.loads(line) for line in (folder / "mixes" / "0.jsonl").open(encoding="utf-8")]
+    assert mixed and {row["verifier"] for row in mixed} == {"nearly"}
+
+
+def test_the_cards_and_the_filled_profile_are_the_stranger_s(mine, stranger):
+    folder = mine / "08_your_domain"
+    card, data = ((folder / name).read_text(encoding="utf-8") for name in ("model/README.md", "DATA.md"))
+    assert card.count("| 8 | scale | ") == 1 and "with GRPO:" in card
+    parts = re.findall(r"\| seeds for \w+ \| (\d+) \|", data)
+    assert len(parts) == 3 and seeds_of(stranger) - 10 <= sum(map(int, parts)) <= seeds_of(
+        stranger
+    )  # a prompt twice is dropped
+    assert "| nearly | " in data and "| mine | mine | " in data
     assert load_profile(folder / "profile.yaml").verifiers == {"nearly": {"kind": "own.nearly:Nearly", "within": 1}}

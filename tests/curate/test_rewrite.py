@@ -6,7 +6,7 @@ import re
 import pytest
 
 from phi4r_lib.curate import rewrite, rewrite_quality
-from phi4r_lib.models.engine import Sample, SamplingSettings
+from phi4r_lib.models.engine import Sample, SamplingSettings, open_engine
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict
 
@@ -175,6 +175,15 @@ def test_the_share_of_right_ones_rises_with_the_vote():
     worth = rewrite_quality.by_stage(measured(rows, {f"p{i}": str(2 * i + 6) for i in range(80)}))["rewrite"]
     assert worth["as written"].n == worth["text checks passed"].n == 80 > worth["kept"].n
     assert worth["kept"].value == 1.0 and worth["kept"].low > worth["as written"].value
+
+
+def test_a_candidate_that_no_engine_wrote_is_a_fault_and_is_measured_by_nobody(tmp_path):
+    """A recorded teacher has no answer to a prompt that asks for a rewrite."""
+    (tmp_path / "solutions.jsonl").write_text('{"prompt": "another", "text": "#### 1"}\n')
+    rows = proposed(2, engine=open_engine({"kind": "recorded", "model": str(tmp_path / "solutions.jsonl")}))
+    assert {row.reason for row in rows} == {"engine fault: this prompt is not in the file"}
+    assert not any(row.kept for row in rows) and rewrite.reasons(rows) == {"engine fault": 2}
+    assert rewrite_quality.by_stage(measured(rows, {})) == {}
 
 
 def test_what_each_check_removed_is_measured():

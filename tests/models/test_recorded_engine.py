@@ -65,6 +65,19 @@ def test_recorded_solutions_pass_the_same_checks_as_a_teachers(tmp_path):
     assert parse_thinking(traces[0].text).valid and traces[0].model.startswith("recorded:recorded.jsonl@")
 
 
+def test_what_the_file_does_not_answer_is_named_in_the_truth(tmp_path):
+    """One solution per problem and three asked: the plurality falls short, and the reason says that answers are missing."""
+    teacher = engine(tmp_path, [{"prompt": "What is 3 + 4?", "text": "#### 7"}])
+    about = {"domain": "math", "source": "s", "licence": "MIT"}
+    problems = [Problem(id=text, prompt=text, **about) for text in ("What is 3 + 4?", "new")]
+    few, none = find_truth(problems, teacher, SamplingSettings(n=3))
+    assert few.reason == (
+        "1 of 3 answers agree (2 missing: answer 1 of this prompt is not in the file), fewer than the share 0.5"
+    )
+    assert none.reason == "no answer: this prompt is not in the file" and none.faults == 3
+    assert [truth.kind for truth in find_truth(problems, teacher, SamplingSettings(n=1))] == ["plurality", "none"]
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "says"),
     [

@@ -274,6 +274,8 @@ def test_a_difference_without_an_interval_is_none():
     assert work.difference(same, same.copy()) is None
     assert work.difference(*arms(0.1, problems=1)) is None
     assert work.difference(np.full((2, 2), 0.75), np.full((2, 2), 0.5)) is None
+    by_chance = np.array([[0.25, 0.75], [0.75, 0.25]])  # other problems, the same mean: the limits would meet
+    assert work.difference(by_chance, np.full((2, 2), 0.25)) is None
 
 
 def answered(rates, runs=4):

@@ -185,7 +185,7 @@ class Gates:
         """
         if on is None:
             said = (
-                f"{family}: no interval, for lack of choosing problems or of any change."
+                f"{family}: no interval, since choosing problems are too few or all trainings changed alike."
                 if family
                 else "No made problem was used."
             )

@@ -287,10 +287,10 @@ def rates(tables: Sequence[pd.DataFrame]) -> np.ndarray:
 def difference(arm: np.ndarray, reference: np.ndarray) -> ArmDifference | None:
     """`paired_difference` of two mixes; None where no interval can be had.
 
-    That is with fewer than two problems, or where all trainings differ by one amount everywhere, such as 0 because each of them
+    That is with fewer than two problems, or where all trainings differ by one mean amount, such as 0 because each of them
     kept the start model: a spread of 0 says nothing about new trainings.
     """
-    if arm.shape[1] < 2 or np.ptp(arm - reference) < 1e-12:
+    if arm.shape[1] < 2 or np.ptp((arm - reference).mean(axis=1)) < 1e-12:
         return None
     return paired_difference(arm, reference)
 

@@ -4,7 +4,7 @@ Usage: python benchmarks/decontamination.py                                  the
        python benchmarks/decontamination.py --benchmark gsm8k_test.jsonl --paraphrases gsm8k_test_rephrased.jsonl \
               --negatives gsm8k_train.jsonl [--no-speed]                     real files: thresholds fitted on one half
        python benchmarks/decontamination.py --benchmark HumanEval.jsonl --negatives functions.jsonl \
-              --rephrased python=humaneval_python.jsonl --rephrased js=humaneval_js.jsonl   prose or code (rephrasings.py)
+              --rephrased python=humaneval_python.jsonl --rephrased js=humaneval_js.jsonl [--encoder all-MiniLM-L6-v2]   prose or code (rephrasings.py)
        options: [--items 60000] [--documents 8192] [--seed 0] [--recall 0.97] [--recall-given 0.92]
                 [--worst-fpr 0.0015] [--show-false-positives]
 
@@ -40,6 +40,7 @@ from attacks import ATTACKS, Attacked, Rate, attack, ngram_rule, rate
 from question_files import Row, read_rows, refuse
 
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, Match, build_index, scan
+from phi4r_lib.models.encoder import load_encoder
 from phi4r_lib.worlds.make_data import random_story
 from phi4r_lib.worlds.math_world import prompt
 
@@ -261,6 +262,7 @@ def main() -> None:
     for name, default in {"recall": 0.97, "recall-given": 0.92, "worst-fpr": 0.0015}.items():
         parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--rephrased", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--encoder", metavar="FOLDER")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--show-false-positives", action="store_true")
     args = parser.parse_args()
@@ -273,7 +275,8 @@ def main() -> None:
             name: columns(read_rows(path))[0] for name, _, path in (each.partition("=") for each in args.rephrased)
         }
         texts = [columns(read_rows(path))[0] for path in (args.benchmark, args.negatives)]
-        rephrasings.run(texts[0], files, texts[1], args.worst_fpr, args.show_false_positives)
+        encoder = load_encoder(args.encoder) if args.encoder else None
+        rephrasings.run(texts[0], files, texts[1], args.worst_fpr, args.show_false_positives, encoder)
         return
     if args.benchmark:
         benchmark, negatives = read_rows(args.benchmark), read_rows(args.negatives)

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
-from transformers import Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
 
 WORDS = [
     "[UNK]",
@@ -117,3 +117,18 @@ def base_dir(tmp_path):
 def shared_base_dir(tmp_path_factory):
     """The same for tests that only read it."""
     return saved(tmp_path_factory.mktemp("shared") / "base")
+
+
+@pytest.fixture
+def tiny_encoder(tmp_path):
+    """Folder of a sentence encoder: a random BERT with the words that one of its tests uses."""
+    words = "[PAD] [UNK] [CLS] [SEP] how does a glacier carve valleys by ice".split()  # noqa: SIM905
+    plain = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    plain.pre_tokenizer = pre_tokenizers.Whitespace()
+    plain.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    place = tmp_path / "encoder"
+    PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(place)
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(words), **size)).save_pretrained(place)
+    return place

@@ -2,7 +2,7 @@
 
 A cascade over fingerprints, cheapest first: equal text; a short item verbatim inside the text; IDF-weighted containment
 of number-masked n-grams; the same numbers and answer with similar words; for prose and code the same things said in other
-words; optionally an embedding or a judge on the few pairs that come close. Apply it to seeds, to rewrites and to traces, after rewriting. Texts stream through in batches,
+words, optionally with a sentence encoder; optionally a judge on the few pairs that come close. Apply it to seeds, to rewrites and to traces, after rewriting. Texts stream through in batches,
 only the benchmark is held in memory. Not here: thresholds (thresholds.py), attacks and their recall (benchmarks/attacks.py), duplicates
 inside one set (duplicates.py). The cascade is ours; Phi-4-reasoning states only that it decontaminated.
 """
@@ -22,10 +22,10 @@ from phi4r_lib.curate.evidence import EvidenceIndex, evidence_indexes
 from phi4r_lib.curate.overlap import PAIRS, NumberIndex, ShapeIndex, number_index, shape_index
 from phi4r_lib.curate.thresholds import RULES, DecontaminationSettings, Match, Rule
 from phi4r_lib.curate.wording import kind_of
+from phi4r_lib.models.encoder import Encoder
 
 COLUMNS = 1 << 20  # width of the hashed TF-IDF space
 Judge = Callable[[str, str], bool]
-Embed = Callable[[Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,12 @@ def build_index(
     settings: DecontaminationSettings | None = None,
     *,
     survivors: bool = False,
+    encoder: Encoder | None = None,
 ) -> BenchmarkIndex:
     """Index of benchmark items for `scan`; about 2 kB per item.
 
     texts: the items' questions. answers: their gold answers, None where unknown. survivors: also find the pairs that
-    come close, for an embedding or a judge. Raises ValueError when there are none, texts are not strings or lengths differ.
+    come close, for a judge. encoder (texts -> unit vectors, see models/encoder.py): prose and code are compared by it too. Raises ValueError when there are none, texts are not strings or lengths differ.
     """
     settings = settings or DecontaminationSettings()
     texts = _checked(texts, "benchmark items")
@@ -75,7 +76,7 @@ def build_index(
         if row:
             exact.setdefault(hash(tuple(row)), []).append(item)
     counts = _term_counts(batch, masked, np.arange(len(batch)))
-    evidence = evidence_indexes(texts, settings)
+    evidence = evidence_indexes(texts, settings, encoder)
     least_words = np.full(len(texts), settings.words)
     for each in evidence:
         least_words[each.items] = max(settings.words, settings.reworded_words)
@@ -139,18 +140,18 @@ def find_contamination(
     train_answers: Iterable[str | None] | None = None,
     eval_answers: Iterable[str | None] | None = None,
     settings: DecontaminationSettings | None = None,
-    embed: Embed | None = None,
+    encoder: Encoder | None = None,
     judge: Judge | None = None,
 ) -> list[Match]:
     """All pairs of training text and benchmark item that count as contamination, by train index, best first.
 
     train_texts may be any iterable and is streamed; eval_texts are held in memory. Answers sharpen the paraphrase rule.
-    embed (texts -> vectors) and judge (train text, item -> same problem?) see only pairs that come close to a rule.
+    encoder: as in `build_index`. judge (train text, item -> same problem?) sees only pairs that come close to a rule.
     One match per pair (the first rule that fires), at most settings.matches_per_text per training text. Empty texts match
     nothing. Raises ValueError for non-text input and for answer lists of another length. Method: ours.
     """
-    index = build_index(eval_texts, eval_answers, settings, survivors=bool(embed or judge))
-    return list(scan(index, train_texts, train_answers, embed=embed, judge=judge))
+    index = build_index(eval_texts, eval_answers, settings, survivors=judge is not None, encoder=encoder)
+    return list(scan(index, train_texts, train_answers, judge=judge))
 
 
 def scan(
@@ -159,7 +160,6 @@ def scan(
     answers: Iterable[str | None] | None = None,
     *,
     batch_size: int = 2048,
-    embed: Embed | None = None,
     judge: Judge | None = None,
 ) -> Iterator[Match]:
     """Matches of a stream of training texts against an index, in order; memory is bounded by one batch.
@@ -172,13 +172,13 @@ def scan(
         block = _checked(block, f"training texts {first} to {first + len(block)}")
         known = None if answers is None else list(islice(answers, len(block)))
         keys = _answer_keys(known, len(block), f"training texts from {first}")
-        yield from _scan_block(index, block, keys, first, embed, judge)
+        yield from _scan_block(index, block, keys, first, judge)
         first += len(block)
     if answers is not None and next(answers, answers) is not answers:
         raise ValueError(f"there are more training answers than the {first} training texts; give one per text")
 
 
-def _scan_block(index, block, keys, first, embed, judge) -> Iterator[Match]:
+def _scan_block(index, block, keys, first, judge) -> Iterator[Match]:
     rows = [index.codes.of(text) for text in block]
     pairs: dict[tuple[int, int], tuple[Rule, float]] = {}
     for doc, row in enumerate(rows):
@@ -186,19 +186,20 @@ def _scan_block(index, block, keys, first, embed, judge) -> Iterator[Match]:
             pairs[doc, item] = ("exact", 1.0)
     batch, document = _windows(rows, index.settings.window)
     close: dict[tuple[int, int], float] = {}
-    for window, item, rule, score in _rule_hits(index, batch, keys[document], bool(embed or judge)):
+    for window, item, rule, score in _rule_hits(index, batch, keys[document], judge is not None):
         doc = int(document[window])
         if rule is None:
             close[doc, item] = max(score, close.get((doc, item), 0.0))
         elif (doc, item) not in pairs or (pairs[doc, item][0] == rule and pairs[doc, item][1] < score):
             pairs[doc, item] = (rule, score)
-    for doc, item, rule, score in _evidence_hits(index, block, bool(embed or judge)):
+    for doc, item, rule, score in _evidence_hits(index, block, judge is not None):
         if rule is None:
             close[doc, item] = max(score, close.get((doc, item), 0.0))
         else:
             pairs.setdefault((doc, item), (rule, score))
-    if embed or judge:
-        pairs |= _confirmed(index, block, {pair: s for pair, s in close.items() if pair not in pairs}, embed, judge)
+    for (doc, item), score in close.items() if judge else ():
+        if (doc, item) not in pairs and judge(block[doc], index.texts[item]):
+            pairs[doc, item] = ("judge", score)
     yield from _ordered(pairs, first, index.settings.matches_per_text)
 
 
@@ -301,20 +302,3 @@ def _cosines(index: BenchmarkIndex, batch: fp.Batch, masked: np.ndarray, windows
     parts = np.array_split(np.arange(len(items)), 1 + len(items) // PAIRS)
     sums = [vectors[row[part]].multiply(index.vectors[items[part]]).sum(axis=1) for part in parts]
     return np.asarray(np.concatenate(sums)).ravel()
-
-
-def _confirmed(index: BenchmarkIndex, block, close, embed: Embed | None, judge: Judge | None):
-    """Close pairs that the embedding or the judge calls the same problem."""
-    confirmed: dict[tuple[int, int], tuple[Rule, float]] = {}
-    pairs = list(close)
-    if embed and pairs:
-        left = np.asarray(embed([block[doc] for doc, _ in pairs]), dtype=float)
-        right = np.asarray(embed([index.texts[item] for _, item in pairs]), dtype=float)
-        norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-        cosine = (left * right).sum(axis=1) / np.where(norms > 0, norms, np.inf)
-        hits = zip(pairs, cosine.tolist(), strict=True)
-        confirmed = {pair: ("embedding", score) for pair, score in hits if score >= index.settings.embedding}
-    for doc, item in pairs if judge else ():
-        if (doc, item) not in confirmed and judge(block[doc], index.texts[item]):
-            confirmed[doc, item] = ("judge", close[doc, item])
-    return confirmed

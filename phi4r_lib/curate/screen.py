@@ -14,6 +14,7 @@ from phi4r_lib.curate.decontaminate import BenchmarkIndex, build_index, scan
 from phi4r_lib.curate.duplicates import remove_duplicates
 from phi4r_lib.curate.evidence import uncovered, weakly_covered
 from phi4r_lib.curate.thresholds import DecontaminationSettings
+from phi4r_lib.models.encoder import load_encoder
 from phi4r_lib.problems.schema import Problem, load_problems
 
 
@@ -24,6 +25,7 @@ class Screen:
     items: list[Problem]
     index: BenchmarkIndex
     settings: DecontaminationSettings
+    encoded: bool = False  # whether a sentence encoder compares prose and code
 
     def met(self, texts: Sequence[tuple[str, str, str | None]], stage: str) -> list[dict[str, Any]]:
         """One row for every (id, text, answer) that meets a benchmark item: the best rule, its score, the item."""
@@ -44,14 +46,16 @@ class Screen:
     def blind(self, rows: Sequence[Problem]) -> dict[str, list[str]]:
         """Reason -> ids of the rows whose rewordings are not looked for, or are found less often than they should."""
         texts = [row.prompt for row in rows]
-        found = uncovered(texts, self.settings) | weakly_covered(texts, self.settings)
+        found = uncovered(texts, self.settings) | weakly_covered(texts, self.settings, self.encoded)
         return {reason: [rows[place].id for place in places] for reason, places in found.items()}
 
 
-def open_screen(files: Iterable[str | Path], **settings: Any) -> Screen:
-    """The benchmarks in these files; `settings` as in DecontaminationSettings."""
+def open_screen(files: Iterable[str | Path], encoder: str | Path | None = None, **settings: Any) -> Screen:
+    """The benchmarks in these files; `settings` as in DecontaminationSettings, encoder: the folder of a sentence encoder."""
     items, chosen = [item for file in files for item in load_problems(file)], DecontaminationSettings(**settings)
-    return Screen(items, build_index([one.prompt for one in items], [one.answer for one in items], chosen), chosen)
+    texts, answers = [one.prompt for one in items], [one.answer for one in items]
+    encode = load_encoder(encoder) if encoder else None
+    return Screen(items, build_index(texts, answers, chosen, encoder=encode), chosen, encode is not None)
 
 
 def repeating(items: Sequence[tuple[str, str]], threshold: float, stage: str, seed: int = 0) -> list[dict[str, Any]]:

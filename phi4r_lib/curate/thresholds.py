@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Rule = Literal["exact", "short", "containment", "numbers", "prose", "code", "embedding", "judge", "n-gram"]
-RULES: tuple[Rule, ...] = ("exact", "short", "containment", "numbers", "prose", "code", "embedding", "judge")
+Rule = Literal["exact", "short", "containment", "numbers", "prose", "code", "judge", "n-gram"]
+RULES: tuple[Rule, ...] = ("exact", "short", "containment", "numbers", "prose", "code", "judge")
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class DecontaminationSettings:
     """Thresholds of the cascade; ours.
 
     `words`, `evidence` and `evidence_alone` are exactly what benchmarks/decontamination.py fits on one half (even rows) of
-    GSM8K test, paraphrases and train; `prose_evidence` and `code_evidence` what it fits with --rephrased on one half of rephrased MMLU
-    questions and HumanEval functions. The rest were set by hand. Other domains may need another fit.
+    GSM8K test, paraphrases and train; `prose_evidence`, `code_evidence` and the two cosines the lowest at which, with --rephrased, at most
+    .001 of other MMLU questions and other functions come through on both halves. The rest were set by hand. Other domains may need another fit.
 
     templates: "flag" counts the same words with other numbers as contamination (right for public data); "allow" demands
     the same numbers too, for worlds that share templates between training and test by construction; rephrased prose and code
@@ -46,11 +46,15 @@ class DecontaminationSettings:
     code_missing: float = 0.3
     code_extra: float = 0.03
     code_evidence: float = 9.9
-    survivors: float = 0.6  # pairs above this share of a threshold go to embed or judge, when given
-    embedding: float = 0.85  # least cosine of embeddings
+    survivors: float = 0.6  # pairs above this share of a threshold go to the judge, when given
+    encoded_missing: float = 0.2  # the same with a sentence encoder, where a pair may pass this way or the other
+    prose_cosine: float = 0.71  # the cosine that says nothing for or against a pair,
+    prose_cosine_weight: float = 100.0  # and nats per unit of cosine above or below it
+    code_cosine: float = 0.72
+    code_cosine_weight: float = 60.0
 
     def __post_init__(self) -> None:
-        shares = "containment words reworded_words containment_alone evidence evidence_alone numbers numbers_alone survivors embedding"
+        shares = "containment words reworded_words containment_alone evidence evidence_alone numbers numbers_alone survivors prose_cosine code_cosine"
         for name in shares.split():
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"decontamination setting {name} must lie in (0, 1], not {getattr(self, name)}")
@@ -66,7 +70,7 @@ class Match:
 
     score in (0, 1]: 1 for exact and short; for containment the mean of containment and cosine (or containment where it
     is enough alone); for numbers the weighted mean of cosine and number similarity; for prose and code the share of the
-    weight of both texts that they share; for embedding its cosine; for judge the score of the rule that came close.
+    weight of both texts that they share, with a sentence encoder its cosine; for judge the score of the rule that came close.
     """
 
     train_index: int

@@ -28,6 +28,7 @@ from phi4r_lib.models.weights import fault_of
         ("run.gold([])", "data.gold=data/gold", "data.gold: data/gold does not exist"),
         ("run.path(run.profile.data.votes)", "data.votes=v", "data.votes: v does not exist"),
         ("clean.against", "decontaminate.against=[data]", "decontaminate.against: data does not exist"),
+        ("clean.encoder", "decontaminate.encoder=data", "decontaminate.encoder: data/config.json does not exist"),
         ("run.profile.prompts", "prompts=data/none", "prompts: data/none does not exist"),
         ("run.path(run.profile.prompts) / 'none.txt'", "seed=2", "prompts/tiny/none.txt does not exist"),
         ("run.engine('base')", "models.base.model=data/models/tiny-bse", "models.base: data/models/tiny-bse does not"),

@@ -5,7 +5,6 @@ import json
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 from attacks import ATTACKS, NEW_ANSWER, attack, ngram_rule, rate, recall, report
 
@@ -169,7 +168,7 @@ def test_repeated_benchmark_items_are_all_named_up_to_the_limit():
     assert len(find_contamination([ITEMS[0]], [ITEMS[0]] * 5, settings=settings)) == 3
 
 
-def test_judge_and_embedding_see_only_close_pairs():
+def test_the_judge_sees_only_close_pairs():
     close = "In the orchard Ida picks 9 pears. How much money does Ida earn when she sells the rest of 20 jars?"
     seen = []
 
@@ -181,8 +180,6 @@ def test_judge_and_embedding_see_only_close_pairs():
     found = find_contamination([close, *OTHERS], ITEMS, judge=judge)
     assert [(m.train_index, m.eval_index, m.rule) for m in found] == [(0, 0, "judge")]
     assert seen == [(close, ITEMS[0])]
-    same = find_contamination([close], ITEMS, embed=lambda texts: np.ones((len(texts), 2)))
-    assert [m.rule for m in same] == ["embedding"] and same[0].score == pytest.approx(1.0)
     assert find_contamination([close], ITEMS, judge=lambda text, item: False) == []
 
 

@@ -1,5 +1,6 @@
 """Prose and code said again in other words. All texts and their rewordings were written for these tests."""
 
+import os
 import random
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from attacks import ngram_rule
 
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, find_contamination
 from phi4r_lib.curate.evidence import uncovered, weakly_covered, windows
+from phi4r_lib.curate.gist import gist
+from phi4r_lib.curate.screen import open_screen
 from phi4r_lib.curate.wording import kind_of, meaning, weight
+from phi4r_lib.models.encoder import load_encoder
 from phi4r_lib.problems.rows import write_rows
+from phi4r_lib.problems.schema import load_problems
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,7 +173,43 @@ def test_close_rewordings_go_to_the_judge():
     found = find_contamination([close], ITEMS, judge=lambda text, item: asked.append(item) or True)
     assert find_contamination([close], ITEMS) == []
     assert asked == [ITEMS[0]] and [m.rule for m in found] == ["judge"]
-    assert find_contamination([close], ITEMS, embed=lambda texts: np.ones((len(texts), 2)))[0].rule == "embedding"
+
+
+OTHER_WORDS = {  # the rules by words find none of these
+    "How do mangrove roots protect a tropical coastline against erosion?": (
+        "By what means do mangroves keep a tropical shore from being washed away?"
+    ),
+    PYTHON["reading"]: (
+        'def run(values, top):\n    """How long the longest run of consecutive readings is."""\n'
+        "    n = m = 0\n    for v in values:\n        n = (v < top) * (n + 1)\n        m = max(m, n)\n    return m\n"
+    ),
+}
+
+
+def same_sense(texts):
+    """Vectors of a perfect encoder for OTHER_WORDS: what says the same points the same way, all else nowhere."""
+    pairs = [{gist(text, kind_of(text)) for text in pair} for pair in OTHER_WORDS.items()]
+    return np.array([[float(text in pair) for pair in pairs] for text in texts])
+
+
+def test_an_encoder_finds_what_shares_few_words_and_loses_nothing():
+    texts = list(OTHER_WORDS.values())
+    assert find_contamination(texts, ITEMS) == []
+    found = find_contamination(texts, ITEMS, encoder=same_sense)
+    assert [(m.eval_index, m.rule, m.score) for m in found] == [(4, "prose", 1.0), (5, "code", 1.0)]
+    pairs = {(m.train_index, m.eval_index) for m in find_contamination(REWORDED, ITEMS, encoder=same_sense)}
+    assert pairs == {(place, place) for place in range(len(ITEMS))}  # though the encoder calls them different
+    assert (
+        find_contamination(texts, ITEMS, encoder=same_sense, settings=DecontaminationSettings(templates="allow")) == []
+    )
+
+
+@pytest.mark.skipif("PHI4R_ENCODER" not in os.environ, reason="PHI4R_ENCODER names no folder of all-MiniLM-L6-v2")
+def test_a_real_encoder_finds_rewordings_and_leaves_other_texts_alone():
+    encoder = load_encoder(os.environ["PHI4R_ENCODER"])
+    found = find_contamination([*OTHER_WORDS.values(), *REWORDED], ITEMS, encoder=encoder)
+    assert [(m.train_index, m.eval_index) for m in found] == [(0, 4), (1, 5), *((n + 2, n) for n in range(len(ITEMS)))]
+    assert find_contamination(UNRELATED, ITEMS, encoder=encoder) == []
 
 
 def test_the_tables_of_common_words_can_be_rebuilt(tmp_path):
@@ -193,4 +234,18 @@ def test_rows_of_kinds_that_are_found_too_seldom_are_named_with_the_measured_rec
     assert [reason.split(":")[0] for reason in found] == ["prose", "code"]
     assert list(found.values()) == [list(range(len(PROSE))), [len(PROSE) + 1]]
     assert all("0.8" in reason for reason in found)
+    encoded = weakly_covered(texts, DecontaminationSettings(), encoded=True)
+    assert [reason.split(":")[0] for reason in encoded] == ["code"] and list(encoded.values()) == [[len(PROSE) + 1]]
     assert weakly_covered(texts, DecontaminationSettings(templates="allow")) == {}
+
+
+def test_a_screen_with_an_encoder_says_so_of_fewer_rows(tmp_path, tiny_encoder):
+    write_rows(
+        tmp_path / "items.jsonl", [{"id": f"i{n}", "domain": "other", "prompt": item} for n, item in enumerate(ITEMS)]
+    )
+    rows = load_problems(tmp_path / "items.jsonl")
+    plain = open_screen([tmp_path / "items.jsonl"])
+    encoded = open_screen([tmp_path / "items.jsonl"], tiny_encoder)
+    assert [len(ids) for ids in plain.blind(rows).values()] == [len(PROSE), len(PYTHON)]
+    assert [ids for ids in encoded.blind(rows).values()] == [[f"i{len(PROSE)}", f"i{len(PROSE) + 1}"]]
+    assert [row["rule"] for row in encoded.met([("a", ITEMS[0], None)], "seed")] == ["exact"]

@@ -122,6 +122,9 @@ def _absent_files(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
     if re.search(r"\.against\b", code):
         for name in profile.decontaminate.against:
             yield from ((name, words) for words in _absent("decontaminate.against", name, Path.is_file))
+    if profile.decontaminate.encoder and re.search(r"\.encoder\b", code):
+        name = profile.decontaminate.encoder
+        yield from ((name, words) for words in _absent("decontaminate.encoder", f"{name}/config.json", Path.is_file))
 
 
 def _absent_prompts(profile: Profile, code: str) -> Iterator[str]:

@@ -156,6 +156,7 @@ class Decontaminate(Section):
 
     against: Several
     templates: Literal["flag", "allow"]
+    encoder: File | None
     near_duplicate: float = Share
     containment: float = Share
 

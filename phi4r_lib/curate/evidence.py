@@ -42,12 +42,14 @@ QUESTION = 4  # content words from which on the last line of a longer item count
 class EvidenceRule:
     """A pair counts from `least` nats on: shared - missing x (only in the item) - extra x (only in the text).
 
-    With an encoder also: shared - encoded_missing x (only in the item) + weight x (cosine - middle), if that is more.
+    With an encoder that is less by `margin`, or shared - encoded_missing x (only in the item) + weight x (cosine - middle),
+    whichever is more.
     """
 
     missing: float
     extra: float
     least: float
+    margin: float
     encoded_missing: float
     weight: float
     middle: float
@@ -94,7 +96,8 @@ class EvidenceIndex:
             cosines = vectors[owners[part]] @ self.vectors.T
             near = shared - self.rule.encoded_missing * (self.totals - shared)
             near += self.rule.weight * (cosines - self.rule.middle)
-            evidence = np.maximum(near, self._evidence(shared, self.totals, totals[part, None]))
+            words = self._evidence(shared, self.totals, totals[part, None]) - self.rule.margin
+            evidence = np.maximum(near, words)
             row, column = np.nonzero(evidence > 0)
             score = np.clip(cosines[row, column], 0.01, 1)
             parts.append((owners[part[row]], self.items[column], evidence[row, column], score))
@@ -159,9 +162,16 @@ def evidence_indexes(
     if settings.templates == "allow":
         return ()
     kinds = [wording.kind_of(text) for text in texts]
-    one, missing = settings, settings.encoded_missing
-    prose = (one.prose_missing, one.prose_extra, one.prose_evidence, missing, one.prose_cosine_weight, one.prose_cosine)
-    code = (one.code_missing, one.code_extra, one.code_evidence, missing, one.code_cosine_weight, one.code_cosine)
+    one, encoded = settings, (settings.encoded_margin, settings.encoded_missing)
+    prose = (
+        one.prose_missing,
+        one.prose_extra,
+        one.prose_evidence,
+        *encoded,
+        one.prose_cosine_weight,
+        one.prose_cosine,
+    )
+    code = (one.code_missing, one.code_extra, one.code_evidence, *encoded, one.code_cosine_weight, one.code_cosine)
     rules: dict[Kind, EvidenceRule] = {"prose": EvidenceRule(*prose), "code": EvidenceRule(*code)}
     found = [
         evidence_index(texts, kinds, kind, rule, encoder)

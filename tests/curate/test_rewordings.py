@@ -241,7 +241,11 @@ def test_rows_of_kinds_that_are_found_too_seldom_are_named_with_the_measured_rec
 
 def test_a_screen_with_an_encoder_says_so_of_fewer_rows(tmp_path, tiny_encoder):
     write_rows(
-        tmp_path / "items.jsonl", [{"id": f"i{n}", "domain": "other", "prompt": item} for n, item in enumerate(ITEMS)]
+        tmp_path / "items.jsonl",
+        [
+            {"id": f"i{n}", "domain": "other", "source": "ours", "licence": "MIT", "prompt": item}
+            for n, item in enumerate(ITEMS)
+        ],
     )
     rows = load_problems(tmp_path / "items.jsonl")
     plain = open_screen([tmp_path / "items.jsonl"])

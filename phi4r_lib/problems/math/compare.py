@@ -30,12 +30,15 @@ from phi4r_lib.problems.math.single import DECIMAL, form_of, values
 from phi4r_lib.problems.math.terms import Open, Undefined, difference, free, proportional
 
 MOST_UNMATCHED = 16
+_FRACTION = re.compile(r"([-+]?)(?:\\[dtc]?frac\{(\d{1,40})\}\{(\d{1,40})\}|(\d{1,40})(?:/(\d{1,40}))?)", re.ASCII)
 _CHOICE = re.compile(r"\(?([A-J])[).:]\s*(\S.*)", re.DOTALL)
 
 
 def compare(answer: str, gold: str, court: Court) -> Verdict:
     """The verdict on two undressed texts; None when `court.wanted` has questions that decide it."""
     conventions = court.conventions
+    if fast := _plain_fractions(answer.strip(), gold.strip()):
+        return fast
     ours, theirs = dress(answer, conventions), dress(gold, conventions)
     fast = _plain_numbers(ours, theirs)
     if fast:
@@ -52,6 +55,17 @@ def compare(answer: str, gold: str, court: Court) -> Verdict:
         theirs_word = as_word(theirs) or theirs.lower()
         return "right" if choice[1].lower() == theirs_word else either(verdict, _whole(choice[2], theirs, court))
     return verdict
+
+
+def _plain_fractions(answer: str, gold: str) -> Verdict:
+    """Whole numbers and fractions of them, which need no dressing."""
+    found = [_FRACTION.fullmatch(text) for text in (answer, gold)]
+    if None in found:
+        return None
+    (ours, below), (theirs, under) = ((int(one[1] + (one[2] or one[4])), int(one[3] or one[5] or 1)) for one in found)
+    if not below or not under:
+        return None
+    return "right" if ours * under == theirs * below else "wrong"
 
 
 def _plain_numbers(answer: str, gold: str) -> Verdict:

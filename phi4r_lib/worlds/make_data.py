@@ -13,9 +13,10 @@ from pathlib import Path
 
 from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem
-from phi4r_lib.worlds import code_world, math_world, planning_world, safety_world
+from phi4r_lib.worlds import code_world, math_world, safety_world
 from phi4r_lib.worlds.math_world import Story
-from phi4r_lib.worlds.planning_verifier import graded_tasks, smallest_tasks
+from phi4r_lib.worlds.planning_tasks import Task
+from phi4r_lib.worlds.planning_verifier import LEVELS, REPORTED, graded_tasks, only_one_right, unsolvable_tasks
 from phi4r_lib.worlds.words import frame_named
 
 LICENCE = "MIT"
@@ -149,18 +150,19 @@ def safety_problems(split: str, kind: str) -> tuple[list[Problem], dict[str, str
 
 
 def planning_problems(count: int, rng: random.Random, seen: set[str]) -> list[Problem]:
-    """Schedules and walks of 1 to 6 steps, for measuring transfer only."""
+    """The five planning tasks in turn at easy levels, where one number alone is right: for measuring transfer only."""
     problems = []
     for number in range(1, count + 1):
-        family = ("schedule", "walk")[number % 2]
+        family = REPORTED[number % len(REPORTED)]
+        level = LEVELS[family][number // len(REPORTED) % 2 + 2 * (family == "sat")]  # fewer clauses leave several
 
-        def make(n: int = number, family: str = family) -> tuple[str, planning_world.Plan]:
-            plan = planning_world.make_plan(family, 1 + n % 6, rng)
-            return plan.text, plan
+        def make(level: int = level, family: str = family) -> tuple[str, Task]:
+            task = only_one_right(family, level, rng)
+            return task.text, task
 
-        prompt, plan = _fresh(make, seen)
-        meta = {"family": f"planning/{family}", "steps": plan.steps}
-        problems.append(_problem("planning", number, "planning", prompt, str(plan.answer), **meta))
+        prompt, task = _fresh(make, seen)
+        meta = {"family": f"planning/{family}", "steps": level}
+        problems.append(_problem("planning", number, "planning", prompt, task.answer, **meta))
     return problems
 
 
@@ -189,7 +191,7 @@ def write_worlds(data: Path, seed: int = 20250430) -> dict[str, int]:
     for name, problems in files.items():
         # Every row is judged by the default verifier, which the files therefore leave out.
         write_rows(data / name, (problem.model_dump(exclude={"verifier"}) for problem in problems))
-    plans = [*(p for name in ("ways", "calendar", "order") for p in graded_tasks(name, 30)), *smallest_tasks(12)]
+    plans = [*(p for name in LEVELS for p in graded_tasks(name, 30)), *unsolvable_tasks(20)]
     write_rows(data / "benchmarks/plans.jsonl", (problem.model_dump() for problem in plans))
     golds = gold | open_gold | code_gold | train_safety_gold | safety_gold
     # what only the measuring code reads

@@ -17,17 +17,28 @@ from phi4r_lib.problems.verifiers.texts import BadCheck, check_of, one_by_one
 from phi4r_lib.problems.verify import Verdict
 from phi4r_lib.worlds import planning_tasks as tasks
 from phi4r_lib.worlds.planning_tasks import Task
+from phi4r_lib.worlds.steps import MAX_NUMBER
 
 VERIFIERS = {"planning": "phi4r_lib.worlds.planning_verifier:PlanningVerifier"}
-# Ways to compare, links to follow, people to agree.
-LEVELS = {"ways": (1, 2, 3, 4), "order": (1, 2, 3, 4), "calendar": (2, 3, 4, 5)}
-SMALLEST: dict[str, Callable[[random.Random], Task]] = {
-    "ways, some shut": lambda rng: tasks.make_ways(2, rng, limit=25),
-    "sat": lambda rng: tasks.make_sat(3, rng.choice((1, 3, 5)), rng),
-    "trip": lambda rng: tasks.make_trip(3, rng),
-    "maze": lambda rng: tasks.make_maze(2, rng),
-    "map": lambda rng: tasks.make_map(2, rng),
+MAKERS: dict[str, Callable[[int, random.Random], Task]] = {
+    "ways": tasks.make_ways,
+    "sat": lambda level, rng: tasks.make_sat(*((2, 1), (3, 2), (3, 4), (4, 6))[level - 1], rng),
+    "trip": tasks.make_trip,
+    "calendar": tasks.make_calendar,
+    "maze": tasks.make_maze,
+    "map": tasks.make_map,
 }
+# Ways to compare, jars and clauses, places, people, doors, links.
+LEVELS = {
+    "ways": (1, 2, 3, 4),
+    "sat": (1, 2, 3, 4),
+    "trip": (2, 3, 4),
+    "calendar": (2, 3, 4, 5),
+    "maze": (1, 2, 3, 4),
+    "map": (1, 2, 3, 4),
+}
+REPORTED = ("sat", "trip", "calendar", "maze", "map")  # the tasks of the report
+UNSOLVABLE = ("sat", "calendar", "maze")  # families in which a problem can have no plan
 
 
 class PlanningVerifier:
@@ -62,27 +73,39 @@ def _judge(answer: str, problem: Problem) -> Verdict:
 
 
 def graded_tasks(family: str, each: int, seed: int = 0) -> list[Problem]:
-    """`each` problems per level of a family of LEVELS, easiest first.
-
-    "ways" is near the training stories, "order" is another task in their words, "calendar" has other words as well.
-    """
-    makers = {"ways": tasks.make_ways, "order": tasks.make_order, "calendar": tasks.make_calendar}
+    """`each` problems with a plan per level of a family of LEVELS, easiest first; "ways" is near the training stories."""
     rng = random.Random(f"{family} {seed}")
     return [
-        _problem(f"{family}-{level}-{number:02d}", family, makers[family](level, rng), level)
+        _problem(f"{family}-{level}-{number:02d}", family, _drawn(family, level, rng, True), level)
         for level in LEVELS[family]
         for number in range(1, each + 1)
     ]
 
 
-def smallest_tasks(each: int, seed: int = 0) -> list[Problem]:
-    """`each` problems of every other family at its smallest size, and of ways of which some are shut."""
+def unsolvable_tasks(each: int, seed: int = 0) -> list[Problem]:
+    """`each` problems without a plan per family of UNSOLVABLE, at its second level."""
     found = []
-    for name, make in SMALLEST.items():
-        rng = random.Random(f"{name} {seed}")
-        slug = name.replace(", ", "-").replace(" ", "-")
-        found += [_problem(f"{slug}-{number:02d}", name, make(rng), 1) for number in range(1, each + 1)]
+    for family in UNSOLVABLE:
+        rng, level = random.Random(f"{family} without a plan {seed}"), LEVELS[family][1]
+        some = [_drawn(family, level, rng, False) for _ in range(each)]
+        found += [_problem(f"{family}-none-{n:02d}", family, task, level) for n, task in enumerate(some, start=1)]
     return found
+
+
+def only_one_right(family: str, level: int, rng: random.Random) -> Task:
+    """A task with a plan whose answer no other number equals, so that plain equality judges it."""
+    while True:
+        task = _drawn(family, level, rng, True)
+        if sum(tasks.check(family, task.facts, str(number)) is None for number in range(MAX_NUMBER + 1)) == 1:
+            return task
+
+
+def _drawn(family: str, level: int, rng: random.Random, feasible: bool) -> Task:
+    """The first task drawn that has a plan, or has none."""
+    while True:
+        task = MAKERS[family](level, rng)
+        if task.facts.get("feasible", True) == feasible:
+            return task
 
 
 def _problem(name: str, family: str, task: Task, level: int) -> Problem:

@@ -9,75 +9,111 @@ import pytest
 from phi4r_lib.worlds import planning_tasks as tasks
 
 MAKERS = {
-    "sat": lambda rng: tasks.make_sat(rng.randint(3, 6), rng.choice([1, 2, 4, 6]), rng),
-    "trip": lambda rng: tasks.make_trip(rng.randint(3, 6), rng),
+    "sat": lambda rng: tasks.make_sat(rng.randint(2, 6), rng.randint(1, 6), rng),
+    "trip": lambda rng: tasks.make_trip(rng.randint(2, 6), rng),
     "calendar": lambda rng: tasks.make_calendar(rng.randint(2, 5), rng),
-    "maze": lambda rng: tasks.make_maze(rng.randint(2, 4), rng),
-    "map": lambda rng: tasks.make_map(rng.randint(2, 6), rng),
-    "ways": lambda rng: tasks.make_ways(rng.randint(1, 4), rng, changes=rng.randint(0, 2), limit=rng.choice([20, 99])),
-    "order": lambda rng: tasks.make_order(rng.randint(1, 4), rng),
+    "maze": lambda rng: tasks.make_maze(rng.randint(1, 6), rng),
+    "map": lambda rng: tasks.make_map(rng.randint(1, 4), rng),
+    "ways": lambda rng: tasks.make_ways(rng.randint(1, 4), rng, changes=rng.randint(0, 2)),
 }
 
 
 @pytest.mark.parametrize("family", MAKERS)
 def test_the_stated_answer_passes_its_own_check(family):
     rng = random.Random(family)
-    for _ in range(300):
+    for _ in range(200):
         task = MAKERS[family](rng)
         assert tasks.check(family, task.facts, task.answer) is None, task
 
 
-@pytest.mark.parametrize("family", ["sat", "calendar", "maze", "ways"])
-def test_both_kinds_occur_and_no_is_right_only_without_a_solution(family):
+@pytest.mark.parametrize("family", ["sat", "calendar", "maze"])
+def test_both_kinds_occur_and_nothing_is_right_only_without_a_plan(family):
     rng = random.Random(1)
     made = [MAKERS[family](rng) for _ in range(300)]
     feasible = [task for task in made if task.facts["feasible"]]
     assert 0 < len(feasible) < len(made)
-    assert all((tasks.check(family, task.facts, "No.") is None) == (not task.facts["feasible"]) for task in made)
+    for claim in ("0", "No."):
+        assert all((tasks.check(family, task.facts, claim) is None) == (not task.facts["feasible"]) for task in made)
     assert all(tasks.check(family, task.facts, "1") for task in made if not task.facts["feasible"])
 
 
-def test_any_model_of_a_formula_is_right_and_no_other():
+def test_right_jars_are_those_of_the_sentences_read_back():
+    """Read from the text by other code: a number is right exactly when some jars that obey every sentence hold so many coins."""
     rng = random.Random(2)
-    for _ in range(40):
-        task = tasks.make_sat(4, 2, rng)
-        for kept in itertools.chain.from_iterable(itertools.combinations(range(1, 5), size) for size in range(1, 5)):
-            true = {bag: bag in kept for bag in range(1, 5)}
-            satisfied = all(any(true[abs(bag)] == (bag > 0) for bag in clause) for clause in task.facts["clauses"])
-            assert (tasks.check("sat", task.facts, ", ".join(map(str, kept))) is None) == satisfied
+    for _ in range(60):
+        task = tasks.make_sat(3, rng.randint(1, 5), rng)
+        coins = {jar: int(k) for jar, k in re.findall(r"[Tt]he (\w+) jar has (\d+) coins", task.text)}
+        told = re.findall(r"\w+ (gets|loses) ([^.]+)\.", task.text)
+        right = set()
+        for kept in itertools.chain.from_iterable(itertools.combinations(coins, size) for size in range(4)):
+            asked = [(verb == "gets", re.findall(r"the (\w+) jar", some)) for verb, some in told]
+            if all(any((jar in kept) == wanted for jar in some) for wanted, some in asked):
+                right.add(sum(coins[jar] for jar in kept))
+        found = {k for k in range(1, 80) if tasks.check("sat", task.facts, str(k)) is None}
+        assert found == right and bool(right) == task.facts["feasible"] and 0 not in right
 
 
-def test_the_shortest_tour_is_that_of_brute_force():
+def test_the_richest_round_is_that_of_brute_force():
     rng = random.Random(3)
     for _ in range(30):
         task = tasks.make_trip(5, rng)
-        step = {frozenset((a, b)): steps for a, b, steps in task.facts["length"]}
-        tours = [(1, *order, 1) for order in itertools.permutations(range(2, 6))]
-        totals = {tour: sum(step[frozenset(pair)] for pair in itertools.pairwise(tour)) for tour in tours}
-        assert task.facts["best"] == min(totals.values())
-        for tour, total in totals.items():
-            right = tasks.check("trip", task.facts, " ".join(map(str, tour))) is None
-            assert right == (total == task.facts["best"])
+        stones = {
+            (a.lower(), b): int(k)
+            for a, k, b in re.findall(r"([Tt]he \w+ \w+) has (\d+) stones to (the \w+ \w+)", task.text)
+        }
+        home, others = task.facts["start"], sorted({b for _, b in stones} - {task.facts["start"]})
+        rounds = [(home, *order, home) for order in itertools.permutations(others)]
+        best = max(sum(stones[pair] for pair in itertools.pairwise(one)) for one in rounds)
+        assert task.answer == str(best) and len(others) == 4
+        assert tasks.check("trip", task.facts, str(best - 1)) == f"it is {best}"
 
 
 def test_every_fitting_start_is_right():
     rng = random.Random(4)
     for _ in range(60):
         task = tasks.make_calendar(3, rng)
-        fitting = [start for start in range(40) if tasks.check("calendar", task.facts, str(start)) is None]
-        busy = {hour for a, b in task.facts["away"] for hour in range(a, b)}
-        length, end = task.facts["length"], task.facts["end"]
-        expected = [s for s in range(end - length + 1) if not busy & set(range(s, s + length))]
-        assert fitting == (expected if task.facts["feasible"] else [])
-        assert task.dial == pytest.approx(1 - len(expected) / (end - length + 1))
+        right = [start for start in range(1, 60) if tasks.check("calendar", task.facts, str(start)) is None]
+        free = [set(range(a, b + 1)) for a, b in task.facts["free"]]
+        length = task.facts["length"]
+        expected = [s for s in range(1, 60) if all(set(range(s, s + length + 1)) <= hours for hours in free)]
+        assert right == expected and bool(expected) == task.facts["feasible"]
+        every = max(max(hours) for hours in free) - length - min(min(hours) for hours in free) + 1
+        assert task.dial == pytest.approx(1 - len(expected) / every)
 
 
-def test_an_order_is_worked_out_from_its_own_sentences_in_any_order():
+def test_the_cheapest_way_is_that_of_all_ways():
+    """Every way is walked by other code; the goal of a maze without one holds nothing."""
+    rng, reached = random.Random(5), []
+
+    def ways(at, goal, roads, seen):
+        if at == goal:
+            yield 0
+        for a, b, k in roads:
+            if a == at and b not in seen:
+                yield from (k + rest for rest in ways(b, goal, roads, seen | {b}))
+
+    for _ in range(120):
+        task = tasks.make_maze(rng.randint(1, 5), rng, open_share=0.8)
+        roads = [
+            (a, b, int(k))
+            for k, b, a in re.findall(r"gives (\d+) stones to (the \w+ \w+) from (the \w+ \w+)", task.text)
+        ]
+        start, goal = (
+            re.search(r"stones in (the \w+ \w+)\.", task.text)[1],
+            re.search(r"in (the \w+ \w+)\?", task.text)[1],
+        )
+        costs = list(ways(start, goal, roads, {start}))
+        reached.append(bool(costs))
+        assert task.answer == (str(task.facts["stones"] - min(costs)) if costs else "0")
+    assert 0.2 < sum(reached) / len(reached) < 0.9
+
+
+def test_a_map_is_worked_out_from_its_own_sentences_in_any_order():
     """Read back from the text by other code: known values are passed on until the one asked for is known."""
     rng, first_says_it = random.Random(8), []
     for _ in range(200):
         links = rng.randint(1, 4)
-        task = tasks.make_order(links, rng)
+        task = tasks.make_map(links, rng)
         *told, asked, _ = re.split(r"[.?] ?", task.text)
         known, open_ones = {}, list(told)
         first_says_it.append(" than " not in told[0] and " as " not in told[0])
@@ -95,31 +131,23 @@ def test_an_order_is_worked_out_from_its_own_sentences_in_any_order():
     assert 0.2 < sum(first_says_it) / 200 < 0.6  # the start stands anywhere
 
 
-def test_the_share_of_solvable_formulas_falls_with_the_ratio():
+def test_the_share_of_solvable_formulas_falls_with_the_clauses_per_jar():
     rng = random.Random(5)
-    shares = [
-        sum(tasks.make_sat(5, ratio, rng).facts["feasible"] for _ in range(200)) / 200 for ratio in (1, 3, 4.26, 6, 9)
-    ]
-    assert shares[0] > 0.95 and shares[-1] < 0.35
-    assert all(a >= b - 0.05 for a, b in itertools.pairwise(shares))
+    shares = [sum(tasks.make_sat(4, 4 * n, rng).facts["feasible"] for _ in range(100)) / 100 for n in (1, 2, 3, 5)]
+    assert shares[0] > 0.8 and shares[-1] < 0.2 and shares == sorted(shares, reverse=True)
 
 
 @pytest.mark.parametrize("family", MAKERS)
-@pytest.mark.parametrize(
-    "answer", [None, "", "999999999999", "0", "-1", "1 1 1 1 1", "no and 3", "yes", "1" * 2000, "½"]
-)
-def test_odd_answers_get_a_reason_or_are_truly_right(family, answer):
+@pytest.mark.parametrize("answer", [None, "", "999999999999", "-", "no and 3", "yes", "1" * 2000, "½"])
+def test_odd_answers_get_a_reason(family, answer):
     rng = random.Random(6)
     for _ in range(50):
-        task = MAKERS[family](rng)
-        reason = tasks.check(family, task.facts, answer)
-        if reason is None:  # only an answer that names the solution may pass
-            assert tasks.numbers(answer) and family in ("calendar", "maze", "map", "sat", "ways", "order")
+        assert tasks.check(family, MAKERS[family](rng).facts, answer)
 
 
-def test_a_round_trip_may_leave_out_the_way_back_but_no_point():
-    task = tasks.make_trip(4, random.Random(7))
-    tour = tasks.numbers(task.answer)
-    assert tasks.check("trip", task.facts, " ".join(map(str, tour[:-1]))) is None
-    assert tasks.check("trip", task.facts, " ".join(map(str, tour[:-2]))) is not None
-    assert tasks.check("trip", task.facts, " ".join(map(str, [*tour, 1]))) is not None
+def test_a_second_number_or_a_minus_is_no_way_to_be_right():
+    task = tasks.make_map(2, random.Random(7))
+    for answer in (f"{task.answer} coins", f" {task.answer}."):
+        assert tasks.check("map", task.facts, answer) is None
+    for answer in (f"-{task.answer}", f"{task.answer} 7", f"no, {task.answer}", f"{task.answer}.5"):
+        assert tasks.check("map", task.facts, answer)

@@ -1,4 +1,7 @@
-"""The planning world: small schedules and walks with integer answers, never trained on, to look at transfer."""
+"""Small schedules and walks with integer answers: their words stand in the tiny models' vocabulary, so they stay.
+
+Not here: the planning problems that models are measured on (planning_tasks.py).
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.cookbook.lessons.mini import Settings, ladder, switched
+from phi4r_lib.cookbook.lessons.mini import Settings, constant_guess, ladder, switched
 from phi4r_lib.cookbook.settings.profile import load_profile, setting_notes
+from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.settings import DpoSettings
 
 
@@ -67,3 +68,13 @@ def test_what_a_switch_changes_is_paired_by_seed():
     half = 4.302653 * np.std([0.1, 0.1, 0.3], ddof=1) / 3**0.5
     assert found["change"] == pytest.approx(0.5 / 3)
     assert (found["low"], found["high"]) == pytest.approx((0.5 / 3 - half, 0.5 / 3 + half))
+
+
+def test_the_best_constant_guess_is_right_as_often_as_the_most_frequent_answer():
+    def one(number, level, answer):
+        meta = {"family": "sums", "steps": level}
+        return Problem(id=f"p-{number}", domain="math", prompt="?", answer=answer, source="t", licence="MIT", meta=meta)
+
+    problems = [one(n, level, answer) for n, (level, answer) in enumerate([(1, "7"), (1, "7"), (1, "8"), (2, "5")])]
+    assert constant_guess(problems).round(3).to_dict() == {("sums", 1): 0.667, ("sums", 2): 1.0}
+    assert constant_guess(problems, numbers=[8]).round(3).to_dict() == {("sums", 1): 0.333, ("sums", 2): 0.0}

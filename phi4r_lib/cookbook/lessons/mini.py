@@ -6,7 +6,7 @@ The defaults are the published values (arXiv 2504.21233) where there are any. St
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,8 @@ from scipy import stats
 from phi4r_lib.cookbook.settings.sections import Section
 from phi4r_lib.measure.intervals import t_interval
 from phi4r_lib.measure.tables import comparisons, models_of, problem_table
+from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.verify import Verifiers, judge
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 
 MOST = Field(default=None, ge=1)
@@ -119,3 +121,20 @@ def ladder(answers: pd.DataFrame, against: Mapping[str, str]) -> pd.DataFrame:
             row |= {"against": against[model], "gain": gain.difference, "gain low": gain.low, "gain high": gain.high}
         rows[model] = row | {"tokens": table["tokens"].mean(), "cut off": float(mine["truncated"].mean())}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def constant_guess(
+    problems: Sequence[Problem], verifiers: Verifiers | None = None, numbers: Sequence[int] = range(100)
+) -> pd.Series:
+    """What always giving the same number would get at best: share right per family and level (`meta.steps`), from 0 to 1.
+
+    The number is chosen per level with the right answers known, so no honest guess does better.
+    """
+    pairs = [(problem, number) for problem in problems for number in numbers]
+    verdicts = judge([problem for problem, _ in pairs], [str(number) for _, number in pairs], verifiers)
+    rows = [
+        {"family": problem.meta["family"], "steps": problem.meta["steps"], "number": number, "right": verdict.score}
+        for (problem, number), verdict in zip(pairs, verdicts, strict=True)
+    ]
+    shares = pd.DataFrame(rows).groupby(["family", "steps", "number"])["right"].mean()
+    return shares.groupby(["family", "steps"]).max()

@@ -3,7 +3,7 @@
 Importing it loads torch and TRL. Not here: any code.
 """
 
-from phi4r_lib.cookbook.lessons.mini import ladder, switched
+from phi4r_lib.cookbook.lessons import mini
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.measure import figures, tables
 from phi4r_lib.measure.evaluate import evaluate
@@ -11,11 +11,9 @@ from phi4r_lib.models.engine import SamplingSettings, open_engine
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import load_problems
 from phi4r_lib.problems.verify import examples, judge
+from phi4r_lib.train import curves, packing, stabilisers
 from phi4r_lib.train.callbacks import Journal
-from phi4r_lib.train.curves import journal_table, sft_progress
 from phi4r_lib.train.dpo import dpo_trainer, encode_pairs, run_dpo
 from phi4r_lib.train.grpo import run_grpo
-from phi4r_lib.train.packing import IGNORE, encode_conversation
 from phi4r_lib.train.pairs import build_pairs
 from phi4r_lib.train.sft import run_sft
-from phi4r_lib.train.stabilisers import cooled, rebalanced, screen_prompts, steadiness

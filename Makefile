@@ -45,7 +45,7 @@ smollm2: $(STAMP) ## SmolLM2-135M and its word problems into data/smollm2, for t
 	@$(BIN)/python -m phi4r_lib.worlds.word_problems
 
 test-engines: .venv-engines/.installed ## tests of vLLM, Ray and a served model, in an environment of their own
-	@.venv-engines/bin/python -m pytest -m engines -rs tests/models tests/cookbook
+	@.venv-engines/bin/python -m pytest -m engines -rs tests/models tests/train tests/cookbook
 
 test-verifiers: $(STAMP) ## tests of every verifier with all cheats; installs pint, RDKit, exmol and, as root on Debian, coq
 	@$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[dev,verifiers]'

@@ -2,8 +2,8 @@
 
     phi4r run --out runs/quiet && python benchmarks/records/recipe.py --run runs/quiet [--pilot 32]
 
-Nothing else should run beside either; the pilot takes half a minute. The run must be one from an empty folder: notebooks that ran
-again over kept work took less time than their work, and are refused.
+Nothing else should run beside either; the pilot takes half a minute. The run must be one from an empty folder: notebooks that went
+on from kept work took less time than the whole, and are refused.
 
 Writes `PROFILE-recipe.json` (seconds per notebook of the recipe, as the run noted them) and `PROFILE-pilot.json` (a fresh pilot with
 the settings that a plan counts with) into `benchmarks/records/`. Notebook 09 shows them side by side, and a test holds the plan against them.
@@ -12,9 +12,7 @@ the settings that a plan counts with) into `benchmarks/records/`. Notebook 09 sh
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -47,13 +45,6 @@ COUNTED = {
 }
 
 
-def older(run: Path, noted: dict[str, Any]) -> Path | None:
-    """A file of a notebook that was there before it started: its seconds are then those of a repetition over kept work."""
-    started = datetime.fromisoformat(noted["started"]).timestamp()
-    files = (path for path in (run / noted["folder"]).rglob("*") if path.is_file())
-    return next((path for path in files if path.stat().st_mtime < started - 1), None)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=home() / "runs" / "cpu", help="the finished run folder")
@@ -63,9 +54,8 @@ def main() -> None:
     took = {number: noted.get("notebooks", {}).get(number, {}) for number in ("00", "01", "02", "03", "04", "05")}
     if any(one.get("status") != "done" for one in took.values()):
         parser.error(f"{asked.run} is no finished run: phi4r status {asked.run} says what is missing")
-    for number in took:
-        if kept := older(asked.run, took[number]):
-            parser.error(f"notebook {number} ran again over kept work ({kept}): make a run in an empty folder")
+    if resumed := [number for number, one in took.items() if one.get("resumed") and number != "00"]:
+        parser.error(f"{', '.join(resumed)} went on from kept work in {asked.run}: make a run in an empty folder")
     profile = load_profile(noted["source"], noted["overrides"])
     records, what = home() / "benchmarks" / "records", {"rows": []}
     pilot = run_pilot(profile, asked.pilot)

@@ -58,14 +58,13 @@ def pass_arguments(
 
 
 def sharding(settings: SftSettings | GrpoSettings | DpoSettings, device: str) -> dict[str, Any]:
-    """Arguments for weights, gradients and optimizer shared out over the processes (FSDP2), with sharded checkpoints.
-
-    Raises ValueError on a CPU, where accelerate knows replicas only.
-    """
+    """Arguments for weights, gradients and optimizer shared out over the processes (FSDP2), with sharded checkpoints."""
     if settings.launch.sharding == "ddp":
         return {}
     if device == "cpu":
-        raise ValueError("launch.sharding: fsdp needs GPUs; on a CPU take ddp")
+        from phi4r_lib.train.gloo_shards import allow
+
+        allow()
     return {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
 
 

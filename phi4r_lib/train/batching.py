@@ -54,8 +54,14 @@ def rows_that_fit(config: PretrainedConfig, settings: SftSettings | DpoSettings,
 
 
 def check_grpo(config: PretrainedConfig, settings: GrpoSettings, prompt: int, device: str) -> None:
-    """Raises ValueError with the numbers where one pass of GRPO cannot fit this GPU; `prompt` is the longest one in tokens."""
+    """Raises ValueError with the numbers where one pass of GRPO cannot fit this GPU; `prompt` is the longest one in tokens.
+
+    On a CPU: where vLLM is asked for what only GPUs have (TRL sends weights to a server over NCCL, vLLM's sleep frees GPU memory).
+    """
     if device != "cuda":
+        asked = {"server": settings.sampler.server, "sleep": settings.sampler.sleep}
+        if settings.vllm and (wrong := [name for name, value in asked.items() if value]):
+            raise ValueError(f"grpo.sampler.{wrong[0]} needs a GPU; leave it out here, or set grpo.vllm to false")
         return
     total = torch.cuda.get_device_properties(0).total_memory
     reason = fault("GRPO", grpo_parts(config, settings, processes(), prompt, total), total, grpo_advice(settings))

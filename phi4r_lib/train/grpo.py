@@ -126,8 +126,6 @@ def run_grpo(
     watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, settings.keep, verifiers)
     if where == "cuda":
         bf16_activations(model)
-    if settings.launch.sharding == "fsdp" and settings.fast and not settings.vllm:
-        raise ValueError("sharded weights cannot sample by themselves: set grpo.vllm, or grpo.launch.sharding to ddp")
     trainer = trainer_kind(settings)(
         model=model,
         args=grpo_arguments(session.work, settings, seed, where, prompt),

@@ -126,7 +126,7 @@ def grpo_parts(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0
     """{what: bytes} on one of `ranks` processes of GRPO; prompts of `prompt` tokens, all completions at the length limit.
 
     With vLLM inside the processes its share of the `device` counts (0: its weights and one full sequence); without vLLM the
-    trainer's own cache of one forward pass's completions.
+    trainer's own cache of one forward pass's completions, and a whole bf16 copy where weights are sharded.
     """
     every, _ = parameters(shape)
     shared = ranks if settings.launch.sharding == "fsdp" else 1
@@ -137,6 +137,7 @@ def grpo_parts(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0
         parts["reference model"] = WIDE * every // shared
     parts |= _passes(shape, rows * length, settings.checkpointing)
     if not settings.vllm:
+        parts |= {"whole copy": 2 * every} if shared > 1 and settings.fast else {}  # shards cannot sample
         return parts | {"keys and values": rows * length * kv_bytes(shape)}
     if settings.sampler.server:
         return parts

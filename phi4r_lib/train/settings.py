@@ -27,7 +27,7 @@ class LaunchSettings(_Settings):
 
     processes: int | Literal["auto"] = "auto"  # per host; auto: one per GPU, one on a CPU
     hosts: int = Field(default=1, ge=1)
-    sharding: Literal["ddp", "fsdp"] = "ddp"  # fsdp: weights, gradients and optimizer shared out (FSDP2), GPUs only
+    sharding: Literal["ddp", "fsdp"] = "ddp"  # fsdp: weights, gradients and optimizer shared out (FSDP2)
     prefix: str | None = None  # what starts a command on every host; None: srun in a Slurm job
     address: str | None = None  # of the first host; None: this one
     port: int = Field(default=29_400, ge=1, le=65_535)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from phi4r_lib.cookbook.cli import main
-from phi4r_lib.cookbook.planning.plan import status_lines
+from phi4r_lib.cookbook.planning.plan import recorded, status_lines
 from phi4r_lib.cookbook.running import budget
 from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError
 
@@ -72,6 +72,21 @@ def test_a_spent_budget_keeps_what_is_done_and_the_same_command_goes_on(house, c
     assert (house.root / "runs/cpu/02_slow/kept.txt").read_text() == "half"
     assert main(["run", "--budget", "1h"]) == 0
     assert "kept: results are up to date" in capsys.readouterr().out
+    noted = json.loads((house.root / "runs/cpu/run.json").read_text())["notebooks"]
+    assert noted["02"]["resumed"] and not noted["01"]["resumed"]
+    assert "went on from kept work" in status_lines(house.root / "runs/cpu")[1]
+
+
+def test_what_a_notebook_took_comes_from_a_whole_run_where_there_is_one(house):
+    for name, seconds, resumed in (("old", 200.0, False), ("new", 20.0, True)):
+        facts = {"status": "done", "seconds": seconds, "peak_mb": 9, "resumed": resumed}
+        manifest = house.root / "runs" / name / "run.json"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text(json.dumps({"profile": {"name": "cpu"}, "notebooks": {"04": facts}}))
+    out = house.root / "runs"
+    assert recorded(out / "new", "cpu") == {"04": (200.0, 9)}
+    (out / "old/run.json").unlink()
+    assert recorded(out / "new", "cpu") == {"04": (20.0, 9)}
 
 
 def test_a_wrong_budget_changes_nothing(house, capsys):

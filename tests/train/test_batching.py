@@ -94,6 +94,14 @@ def test_a_cpu_takes_whole_batches_and_a_gpu_says_what_does_not_fit(monkeypatch)
     check_grpo(PHI4, shared.model_copy(update={"sampler": SamplerSettings(sleep=True)}), 1024, "cuda")
 
 
+@pytest.mark.parametrize("asked", [{"sleep": True}, {"server": "http://localhost:8000"}])
+def test_what_only_a_gpu_has_is_refused_on_a_cpu(asked):
+    config = GRPO.model_copy(update={"vllm": True, "sampler": SamplerSettings(**asked)})
+    with pytest.raises(ValueError, match=rf"grpo\.sampler\.{next(iter(asked))} needs a GPU"):
+        check_grpo(PHI4, config, 1024, "cpu")
+    check_grpo(PHI4, config.model_copy(update={"vllm": False}), 1024, "cpu")
+
+
 def test_parts_by_hand():
     """Phi-4 on one process of 32: 16 N / 32 bytes of states, 205 kB of keys and values for a token, 40 inputs of layers."""
     assert kv_bytes(PHI4) == 2 * 40 * 10 * 128 * 2 == 204_800
@@ -104,6 +112,9 @@ def test_parts_by_hand():
     alone = grpo_parts(PHI4, GRPO.model_copy(update={"micro_batches": 512}), 1, 1024)
     assert alone["keys and values"] == (31_744 + 1024) * 204_800
     assert "reference model" not in grpo_parts(PHI4, GRPO.model_copy(update={"beta": 0.0}), 1)
+    shards = GRPO.model_copy(update={"launch": SHARED, "micro_batches": 16})
+    assert grpo_parts(PHI4, shards, 32, 1024)["whole copy"] == pytest.approx(2 * 14.66e9, rel=1e-3)
+    assert "whole copy" not in grpo_parts(PHI4, shards.model_copy(update={"vllm": True}), 32, 1024)
     inside = GRPO.model_copy(update={"vllm": True, "sampler": SamplerSettings(memory=0.4)})
     assert grpo_parts(PHI4, inside, 8, 1024, int(100e9))["vLLM"] == pytest.approx(40e9)
 

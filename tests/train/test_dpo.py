@@ -152,10 +152,11 @@ def test_bad_input_gets_one_clear_line(start, tmp_path):
 
 
 @pytest.mark.slow
-def test_dpo_in_two_processes_is_that_of_one(start, file, tmp_path):
+@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+def test_dpo_in_two_processes_is_that_of_one(start, file, tmp_path, sharding):
     common = {"validation": PROBLEMS, "system": "you are helpful", "device": "cpu"}
     settings = SETTINGS.model_copy(update={"passes": 1.0})
-    groups = LaunchSettings(), LaunchSettings(processes=2)
+    groups = (LaunchSettings(processes=count, sharding=sharding) for count in (1, 2))
     one, two = (
         run_dpo(start, file, tmp_path / str(n), settings.model_copy(update={"launch": launch}), **common)
         for n, launch in enumerate(groups)

@@ -68,15 +68,17 @@ def expected(cost: tuple[float, float] | None) -> str:
 
 
 def recorded(out: Path, profile: str) -> dict[str, tuple[float, float]]:
-    """{"01": (seconds, MB)} of the newest finished run of this profile, this folder's own first."""
-    costs: dict[str, tuple[float, float]] = {}
+    """{"01": (seconds, MB)} of the newest finished run of this profile, this folder's own first.
+
+    A notebook that went on from kept work stands in only where none ran as a whole.
+    """
     others = sorted((home() / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for file in [out / "run.json", *others]:
-        run = state.read_json(file)
-        if run.get("profile", {}).get("name") != profile:
-            continue
-        for number, facts in run["notebooks"].items() if "notebooks" in run else ():
-            if facts.get("status") == "done" and "peak_mb" in facts:
+    manifests = [state.read_json(file) for file in [out / "run.json", *others]]
+    runs = [run.get("notebooks", {}) for run in manifests if run.get("profile", {}).get("name") == profile]
+    costs: dict[str, tuple[float, float]] = {}
+    for resumed in (False, True):
+        for number, facts in (item for run in runs for item in run.items()):
+            if facts.get("status") == "done" and "peak_mb" in facts and bool(facts.get("resumed")) == resumed:
                 costs.setdefault(number, (facts["seconds"], facts["peak_mb"]))
     return costs
 
@@ -112,6 +114,7 @@ def statuses(folder: RunFolder) -> dict[str, tuple[str, str]]:
         notes += [f"stands on {', '.join(below)}, which changed since"] if below else []
         stale += [number] if changed or below else []
         notes += (facts.get("message") or "").splitlines()[:1]
+        notes += ["went on from kept work"] if status == "done" and facts.get("resumed") else []
         notes += [words] if (words := outlook.planned(folder.manifest, number)) else []
         notes += [stage.fault] if stage and stage.fault else []
         idle = stage and stage.extra and number not in folder.manifest.get("notebooks", {}) and holder == folder.out

@@ -196,6 +196,7 @@ def keep(stage: Stage, target: Target, tell: Tell) -> str | None:
 def run_one(notebook: Stage, target: Target, tell: Tell, budget: Budget | None = None) -> bool:
     """Executes one notebook, records status, seconds and peak memory in run.json; True when it succeeded."""
     out, number = target.out, notebook.number
+    resumed = any(path.is_file() for folder in out.glob(f"{number}_*") for path in folder.rglob("*"))
     stale = state.results_file(out, number)
     if stale:
         stale.replace(stale.with_name("results.previous.json"))
@@ -205,6 +206,7 @@ def run_one(notebook: Stage, target: Target, tell: Tell, budget: Budget | None =
         notebook=notebook.path.name,
         status="running",
         started=_now(),
+        resumed=resumed,  # over work of an earlier call: what it takes now is less than the whole
         message=None,
         lineage=None,
         outputs=None,

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from weakref import WeakKeyDictionary
 
 import torch
+from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 _TWINS: WeakKeyDictionary[PreTrainedModel, PreTrainedModel] = WeakKeyDictionary()
@@ -57,7 +58,10 @@ def compile_layers(model: PreTrainedModel) -> None:
 
 
 def bf16_twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A bf16 copy of a model in training, to sample with: made once, then refreshed in place, so that its graphs stay good."""
+    """A bf16 copy of a model in training, to sample with: made once, then refreshed in place, so that its graphs stay good.
+
+    Weights that are shared out over processes (FSDP2) are gathered one by one, so all processes must call it.
+    """
     twin = _TWINS.get(model)
     if twin is None:
         config = copy.deepcopy(model.config)
@@ -67,5 +71,5 @@ def bf16_twin(model: PreTrainedModel) -> PreTrainedModel:
         _TWINS[model] = twin
     with torch.no_grad():
         for mine, theirs in zip(twin.parameters(), model.parameters(), strict=True):
-            mine.copy_(theirs)
+            mine.copy_(theirs.full_tensor() if isinstance(theirs, DTensor) else theirs)
     return twin

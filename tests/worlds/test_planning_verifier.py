@@ -9,8 +9,9 @@ import pytest
 
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.verify import NoEquality, examples, verify, vote
+from phi4r_lib.worlds import make_data
 from phi4r_lib.worlds.corpus import answer_mix, trunk_mix
-from phi4r_lib.worlds.planning_verifier import LEVELS, UNSOLVABLE, VERIFIERS, graded_tasks, unsolvable_tasks
+from phi4r_lib.worlds.planning_verifier import LEVELS, REPORTED, UNSOLVABLE, VERIFIERS, graded_tasks, unsolvable_tasks
 
 EVERY = [*(problem for family in LEVELS for problem in graded_tasks(family, 12)), *unsolvable_tasks(12)]
 
@@ -68,3 +69,11 @@ def test_every_word_and_number_is_one_that_the_base_was_trained_on():
     known = trained_words() | {"way"}  # "way" names what the near family compares
     for problem in EVERY:
         assert set(re.findall(r"[A-Za-z]+|[0-9]+", problem.prompt)) <= known, problem.prompt
+
+
+def test_the_shipped_planning_problems_have_one_right_number_each_and_known_words():
+    problems, known = make_data.planning_problems(60, random.Random(1), set()), trained_words()
+    assert {p.meta["family"] for p in problems} == {f"planning/{family}" for family in REPORTED}
+    assert [p.id for p in problems] == [f"planning-{n:04d}" for n in range(1, 61)]
+    assert all(p.verifier == "math" and 1 <= int(p.answer) <= 99 for p in problems)
+    assert all(set(re.findall(r"[A-Za-z]+|[0-9]+", p.prompt)) <= known for p in problems)

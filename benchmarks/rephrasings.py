@@ -7,7 +7,7 @@ against the whole benchmark. Negatives that are an item word for word are no neg
 point to a passage which they leave out ("the text above") are counted in, and shown apart.
 
 With --encoder FOLDER (models/encoder.py) a third column compares by vectors too. Not wholly untouched: the synonyms of wording.py
-were written and weights chosen with some pairs of either half seen; the rewrites in Rust, Go and Java were not looked at before. Tried
+were written with some pairs of either half seen, and weights were chosen by the recall of both; no pair in Rust, Go or Java was read. Tried
 and left out: cosines of whole programs (useless: .21, .02 and .03 found), a vector's distance from an item's usual
 neighbours (a point more, but needs a background text), evidence from descriptions alone (two points more by words, none beside vectors).
 Not here: word problems.

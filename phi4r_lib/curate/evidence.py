@@ -26,7 +26,7 @@ STRAY = 0.02
 DENSE = 1 << 22  # pairs of texts and items at a time
 # Recall at the shipped thresholds on public rephrasings, as benchmarks/decontamination.py --rephrased prints it (goal: .8).
 MEASURED: dict[Kind, str] = {
-    "prose": "0.80 of rephrased questions were found in tests, 0.63 where a passage is left out; the goal is 0.8 of each, "
+    "prose": "0.75 of rephrased questions were found in tests, 0.64 where a passage is left out; the goal is 0.8 of each, "
     "which a sentence encoder reaches (decontaminate.encoder)",
     "code": "0.52 to 0.82 of functions rewritten by a language model were found in tests, by language; the goal is 0.8 of each, "
     "a sentence encoder finds more (decontaminate.encoder)",

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phi4r_lib.cookbook.lessons.mini import Settings, constant_guess, ladder, switched
+from phi4r_lib.cookbook.lessons.four_stages import constant_guess, ladder, switched
+from phi4r_lib.cookbook.lessons.mini import Settings
 from phi4r_lib.cookbook.settings.profile import load_profile, setting_notes
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.settings import DpoSettings

@@ -20,10 +20,6 @@ DRIVER = "phi4r_lib.cookbook.front"
 # The rule: at most six names from the driver's front and six from the notebook's own. A name may be a module or a class of
 # the room that groups what the notebook uses, so that a reader of `reward.score(...)` knows where to look.
 AT_MOST = 6
-# Notebooks that still take more: (from the driver's front, from their own). A number here may only fall; at six it goes.
-STILL_MORE = {
-    "07": (4, 22),
-}
 
 
 def parsed(text: str) -> ast.Module:
@@ -64,9 +60,8 @@ def test_a_notebook_imports_from_the_driver_s_front_and_one_of_its_own(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_takes_six_names_from_each_front(path):
     pairs = notebook_imports(path)
-    driver, own = STILL_MORE.get(path.stem[:2], (AT_MOST, AT_MOST))
-    assert sum(module == DRIVER for module, _ in pairs) <= max(driver, AT_MOST)
-    assert sum(module != DRIVER for module, _ in pairs) <= max(own, AT_MOST)
+    assert sum(module == DRIVER for module, _ in pairs) <= AT_MOST
+    assert sum(module != DRIVER for module, _ in pairs) <= AT_MOST
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

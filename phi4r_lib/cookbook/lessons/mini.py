@@ -1,23 +1,17 @@
-"""Settings and tables of notebook 07: Phi-4-mini-reasoning's four stages on top of the recipe's `sft` and `grpo` sections.
+"""Settings of notebook 07: Phi-4-mini-reasoning's four stages on top of the recipe's `sft` and `grpo` sections.
 
 The defaults are the published values (arXiv 2504.21233) where there are any. Stage 3 has a section of its own, `dpo`
-(train/settings.py). Not here: the stages themselves (phi4r_lib.train).
+(train/settings.py). Not here: the stages themselves (phi4r_lib.train), questions and tables
+(four_stages.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 from pydantic import Field
-from scipy import stats
 
 from phi4r_lib.cookbook.settings.sections import Section
-from phi4r_lib.measure.intervals import t_interval
-from phi4r_lib.measure.tables import comparisons, models_of, problem_table
-from phi4r_lib.problems.schema import Problem
-from phi4r_lib.problems.verify import Verifiers, judge
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 
 MOST = Field(default=None, ge=1)
@@ -86,55 +80,3 @@ class Settings(Section):
 def _with(settings: Any, changes: dict[str, Any]) -> Any:
     """A validated copy: the settings' own limits hold for what changes."""
     return type(settings).model_validate(settings.model_dump() | changes)
-
-
-def switched(measured: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """What each arm changes in each measure against the arm `reference`, paired by seed.
-
-    Args:
-        measured: one row per arm and seed (index levels arm, seed), one column per measure.
-
-    Returns:
-        Rows arm x measure with change, low and high: 95% intervals (t) over seeds, in the units of the measure.
-    """
-    rows = {}
-    for arm in measured.index.unique("arm").drop(reference):
-        for name, values in (measured.loc[arm] - measured.loc[reference]).items():
-            mean, half = values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.sem()
-            rows[arm, name] = {"change": mean, "low": mean - half, "high": mean + half}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["arm", "measure"])
-
-
-def ladder(answers: pd.DataFrame, against: Mapping[str, str]) -> pd.DataFrame:
-    """One row per model: accuracy with its interval, the gain over the model that it is measured `against`, length and cuts.
-
-    Intervals are at 95% over problems like these (t), of the gain paired; fractions of 1.
-    """
-    rows = {}
-    gains = comparisons(answers, list(against.items()))
-    for model in models_of(answers):
-        table, mine = problem_table(answers, model), answers[answers["model"] == model]
-        ends = t_interval(table["rate"])
-        row = {"accuracy": table["rate"].mean(), "low": max(ends.low, 0.0), "high": min(ends.high, 1.0)}
-        if model in against:
-            gain = gains[f"{model} - {against[model]}"]
-            row |= {"against": against[model], "gain": gain.difference, "gain low": gain.low, "gain high": gain.high}
-        rows[model] = row | {"tokens": table["tokens"].mean(), "cut off": float(mine["truncated"].mean())}
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def constant_guess(
-    problems: Sequence[Problem], verifiers: Verifiers | None = None, numbers: Sequence[int] = range(100)
-) -> pd.Series:
-    """What always giving the same number would get at best: share right per family and level (`meta.steps`), from 0 to 1.
-
-    The number is chosen per level with the right answers known, so no honest guess does better.
-    """
-    pairs = [(problem, number) for problem in problems for number in numbers]
-    verdicts = judge([problem for problem, _ in pairs], [str(number) for _, number in pairs], verifiers)
-    rows = [
-        {"family": problem.meta["family"], "steps": problem.meta["steps"], "number": number, "right": verdict.score}
-        for (problem, number), verdict in zip(pairs, verdicts, strict=True)
-    ]
-    shares = pd.DataFrame(rows).groupby(["family", "steps", "number"])["right"].mean()
-    return shares.groupby(["family", "steps"]).max()

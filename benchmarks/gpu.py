@@ -366,7 +366,7 @@ def _with_think_tokens(folder: Path) -> Path:
     from phi4r_lib.train.sft import prepare_model
 
     settings = SftSettings(
-        passes=1.0, learning_rate=1.0, batch_size=1, block=1, warmup_steps=0, weight_decay=0.0, eval_every=1, eval_problems=1
+        passes=1.0, learning_rate=1.0, batch_size=1, block=16, warmup_steps=0, weight_decay=0.0, eval_every=1, eval_problems=1
     )  # fmt: skip
     return save_model(*prepare_model(ROOT / "data/models/tiny-teacher", settings), folder)
 

@@ -113,9 +113,9 @@ def test_a_killed_process_is_named_and_one_process_goes_on(shared_base_dir, trac
 @pytest.mark.slow
 def test_errors_come_back_as_they_were_raised(shared_base_dir, traces, tmp_path):
     with pytest.raises(
-        ValueError, match=r"no training row fits a block of 8 tokens; raise sft.block or add rows \(process"
+        ValueError, match=r"no training row fits a block of 16 tokens; raise sft.block or add rows \(process"
     ):
-        run_sft(shared_base_dir, [traces], tmp_path / "out", SFT.model_copy(update={"block": 8}), **COMMON)
+        run_sft(shared_base_dir, [traces], tmp_path / "out", SFT.model_copy(update={"block": 16}), **COMMON)
 
 
 @pytest.mark.slow

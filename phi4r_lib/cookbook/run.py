@@ -31,8 +31,8 @@ from phi4r_lib.models.engine import Engine, Progress, Sample, SamplingSettings, 
 from phi4r_lib.problems.answers import Plurality
 from phi4r_lib.problems.named import UnknownNameError, named_class
 from phi4r_lib.problems.rows import plain, read_rows, write_json, write_rows, write_table
-from phi4r_lib.problems.schema import Problem, load_gold, load_problems
-from phi4r_lib.problems.verify import Verdict, verify_samples, vote
+from phi4r_lib.problems.schema import Problem, load_gold, load_problems, problem_of
+from phi4r_lib.problems.verify import Verdict, Verifiers, verify_samples, vote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,6 +120,10 @@ class Run:
         self.reads.file(path)
         return path
 
+    def system(self) -> str:
+        """The system message that the recipe's models are trained and asked with: system.txt of the profile's prompts."""
+        return (self.path(self.profile.prompts) / "system.txt").read_text(encoding="utf-8").strip()
+
     def problems(self, key: str, limit: int | None = None, *, optional: bool = False) -> list[Problem]:
         """Problems of the files that `profile.data.<key>` names; `data.map` applies to seeds.
 
@@ -134,6 +138,10 @@ class Run:
         mapping = self.profile.data.map if key == "seeds" else {}
         files = [(self.path(name), domain) for name, domain in problem_files(named)]
         return gather([(path, load_problems(path, mapping or None, domain=domain)) for path, domain in files], limit)
+
+    def problems_of(self, rows: Iterable[Mapping[str, Any]]) -> list[Problem]:
+        """The problems behind rows whose prompts are messages, such as those of 02_rewrite/rl.jsonl."""
+        return [problem_of(row) for row in rows]
 
     def gold(self, problems: Sequence[Problem]) -> dict[str, str]:
         """{id: true answer} of those problems of which it is known, for measuring only.
@@ -184,12 +192,16 @@ class Run:
         progress: Progress | None = None,
         *,
         model: str | None = None,
+        verifiers: Verifiers | None = None,
     ) -> pd.DataFrame:
-        """Answers of `runs` independent runs over the problems, judged: one row per problem and run; see `measure.evaluate`."""
+        """Answers of `runs` independent runs over the problems, judged: one row per problem and run; see `measure.evaluate`.
+
+        verifiers: who judges, the profile's unless given.
+        """
         from phi4r_lib.measure.evaluate import evaluate
 
         self.reads.code |= set(reached("phi4r_lib.measure.evaluate"))
-        judges = self.profile.verifiers
+        judges = self.profile.verifiers if verifiers is None else verifiers
         return evaluate(engine, problems, runs, settings, folder, progress, model=model, verifiers=judges)
 
     def table(self, section: str) -> pd.DataFrame:
@@ -201,10 +213,6 @@ class Run:
         values = values if isinstance(values, dict) else {section: values}
         rows = [(key, value, notes.get(f"{section}.{key}", "default")) for key, value in values.items()]
         return pd.DataFrame(rows, columns=["setting", "value", "unit and origin"], dtype=object).set_index("setting")
-
-    def write_rows(self, name: str, rows: Iterable[Any]) -> Path:
-        """Writes an artefact of the run, such as "02_rewrite/rl.jsonl", one JSON object per line, atomically."""
-        return self.write(name, rows)
 
     def rows(self, name: str | Path) -> list[dict[str, Any]]:
         """The rows of an artefact of the run, named as for `need`, or of any data file given as a path."""

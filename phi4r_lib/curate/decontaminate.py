@@ -2,9 +2,9 @@
 
 A cascade over fingerprints, cheapest first: equal text; a short item verbatim inside the text; IDF-weighted containment
 of number-masked n-grams; the same numbers and answer with similar words; for prose and code the same things said in other
-words, optionally with a sentence encoder; optionally a judge on the few pairs that come close. Apply it to seeds, to rewrites and to traces, after rewriting. Texts stream through in batches,
-only the benchmark is held in memory. Not here: thresholds (thresholds.py), attacks and their recall (benchmarks/attacks.py), duplicates
-inside one set (duplicates.py). The cascade is ours; Phi-4-reasoning states only that it decontaminated.
+words, optionally with a sentence encoder; optionally a judge on the few pairs that come close. Apply it to seeds, to
+rewrites and to traces, after rewriting. Texts stream through in batches, only the benchmark is held in memory. Not here:
+thresholds (thresholds.py), attacks and their recall (benchmarks/attacks.py), duplicates inside one set (duplicates.py). The cascade is ours; Phi-4-reasoning states only that it decontaminated.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def build_index(
     """Index of benchmark items for `scan`; about 2 kB per item.
 
     texts: the items' questions. answers: their gold answers, None where unknown. survivors: also find the pairs that
-    come close, for a judge. encoder (texts -> unit vectors, see models/encoder.py): prose and code are compared by it too. Raises ValueError when there are none, texts are not strings or lengths differ.
+    come close, for a judge. encoder (texts -> unit vectors, see models/encoder.py): prose and code are compared by it too.
+    Raises ValueError when there are none, texts are not strings or lengths differ.
     """
     settings = settings or DecontaminationSettings()
     texts = _checked(texts, "benchmark items")

@@ -21,7 +21,7 @@ from phi4r_lib.curate.rewrite import RewriteRow
 from phi4r_lib.curate.teach import Lesson, TraceRow, rewrite_lessons, seed_lessons
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings, as_messages
 from phi4r_lib.problems.rows import read_rows, write_rows
-from phi4r_lib.problems.schema import Problem, save_problems
+from phi4r_lib.problems.schema import Problem, problem_of, save_problems
 from phi4r_lib.problems.verify import Verifiers, verify_samples
 
 UNFILTERED = ("wrong answer", "no answer", "right", "same text", "surplus")  # reasons that say nothing about the form
@@ -130,14 +130,6 @@ def _prompt(lesson: Lesson, system: str | None) -> dict[str, Any]:
         "verifier",
     )
     return {"prompt": as_messages(lesson.prompt, system)} | {name: getattr(lesson, name) for name in names}
-
-
-def problem_of(row: Mapping[str, Any]) -> Problem:
-    """The problem behind a row of prompts, to judge answers to it."""
-    names = ("id", "domain", "answer", "answer_type", "source", "licence", "parent_id", "verifier")
-    return Problem(
-        prompt=row["prompt"][-1]["content"], **{name: row[name] for name in names if row.get(name) is not None}
-    )
 
 
 def _rate(row: Mapping[str, Any], samples: Sequence[Any], verifiers: Verifiers | None) -> float:

@@ -52,9 +52,8 @@ class _Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Seconds = Annotated[
-    float, Field(gt=0, le=1e6, allow_inf_nan=False)
-]  # eleven days; clocks of locks and sockets end at more
+# Eleven days: clocks of locks and sockets end at more.
+Seconds = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Money = Annotated[float, Field(le=1e9, allow_inf_nan=False)]
 Word = Annotated[str, Field(pattern=r"^\w{1,60}$")]
 Many = Annotated[int, Field(ge=1, le=100_000)]
@@ -89,9 +88,8 @@ class RayOptions(_Options):
     batch_prompts: Many = 64  # prompts a worker gets at once; also what is lost when one dies
     cpus: Amount = 1  # CPUs a worker reserves
     gpus: Amount = 0  # GPUs a worker reserves
-    address: Annotated[str, Field(pattern=r"^\S{1,300}$")] | None = (
-        None  # of a running cluster; None starts Ray here, or joins the cluster of RAY_ADDRESS
-    )
+    # Of a running cluster; None starts Ray here, or joins the cluster of RAY_ADDRESS.
+    address: Annotated[str, Field(pattern=r"^\S{1,300}$")] | None = None
 
 
 class OpenAIOptions(_Options):

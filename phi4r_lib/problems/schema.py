@@ -171,3 +171,10 @@ def load_gold(path: str | os.PathLike[str], of: Collection[Problem] | None = Non
         if wanted is None or row["id"] in wanted:
             gold[str(row["id"])] = str(row["answer"])
     return gold
+
+
+def problem_of(row: Mapping[str, Any]) -> Problem:
+    """The problem behind a row whose prompt is messages (rl.jsonl, pools): its text is the last one."""
+    known = {name: row[name] for name in Problem.model_fields if row.get(name) is not None}
+    defaults = dict.fromkeys(("id", "domain", "source", "licence"), "unknown")
+    return Problem(**defaults | known | {"prompt": row["prompt"][-1]["content"]})

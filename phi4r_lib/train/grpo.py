@@ -21,7 +21,7 @@ from phi4r_lib.models.engine import Progress
 from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
-from phi4r_lib.problems.schema import Problem
+from phi4r_lib.problems.schema import Problem, problem_of
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.arguments import grpo_arguments, longest_prompt
 from phi4r_lib.train.batching import check_grpo
@@ -34,7 +34,6 @@ from phi4r_lib.train.callbacks import (
     validation_sampling,
 )
 from phi4r_lib.train.launch import in_group
-from phi4r_lib.train.prompts import problem_of
 from phi4r_lib.train.ranks import on_first, processes
 from phi4r_lib.train.reward import reward_of
 from phi4r_lib.train.session import (
@@ -200,14 +199,8 @@ def _check(model_dir, tokenizer, validation: Sequence[Problem], settings: GrpoSe
         raise ValueError("the model has no think tokens, so every completion would break the format; run notebook 03")
     if not validation:
         raise ValueError("GRPO needs validation problems to choose its checkpoint")
-    # Groups are filtered within a process; our fast steps also share a prompt within a forward pass.
-    whole = processes() * (settings.micro_batches if settings.fast else 1)
-    if settings.prompts % whole or settings.prompts * settings.group % (settings.micro_batches * processes()):
-        raise ValueError(
-            f"grpo.prompts ({settings.prompts}) must be a multiple of grpo.micro_batches ({settings.micro_batches}) times "
-            f"the processes ({processes()}), so that each forward pass gets whole groups; with grpo.fast: false of the "
-            "processes only, and the completions of each then divide by the micro-batches"
-        )
+    if fault := settings.uneven(processes()):
+        raise ValueError(fault)
     check_trainable(tokenizer, AutoConfig.from_pretrained(model_dir))
 
 

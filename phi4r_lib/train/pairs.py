@@ -13,8 +13,8 @@ from typing import Any
 from phi4r_lib.models.engine import Sample, as_messages
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.answers import Grade
+from phi4r_lib.problems.schema import problem_of
 from phi4r_lib.problems.verify import Verifiers, verify_samples
-from phi4r_lib.train.prompts import problem_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import betaln
 
-from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.settings import GrpoSettings
 
 ORDER = ("edge", "undecided", "hard", "easy")
@@ -29,13 +28,6 @@ class Evidence:
     decision: str
     right: int
     judged: int
-
-
-def problem_of(row: Mapping[str, Any]) -> Problem:
-    """The problem behind a row of rl.jsonl; its text is the last message."""
-    known = {name: row[name] for name in Problem.model_fields if row.get(name) is not None}
-    defaults = dict.fromkeys(("id", "domain", "source", "licence"), "unknown")
-    return Problem(**defaults | known | {"prompt": row["prompt"][-1]["content"]})
 
 
 def expected_mixed(right: int, judged: int, group: int, prior: tuple[float, float] = JEFFREYS) -> float:

@@ -144,9 +144,7 @@ def open_session(out: Path | str, settings: BaseModel, inputs: Mapping[str, Any]
     if note.mark == mark and note.report is not None:
         if note.files == digest(out / name for name in note.names):
             print(f"This training was finished before; its model is taken as it is. Delete {NOTE} to train anew.")
-            if not (
-                session.work / NOTE
-            ).exists():  # what a kill left of the move; with a note it is another training's work
+            if not (session.work / NOTE).exists():  # left by a kill in the move; with a note it is another training's
                 shutil.rmtree(session.work, ignore_errors=True)
             return Session(out, mark, report=note.report)
         print(f"The finished model in {out.name} was changed or deleted since; training starts from nothing.")

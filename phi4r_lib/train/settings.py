@@ -170,3 +170,17 @@ class GrpoSettings(_Settings):
     eval_temperature: float = Field(default=0.8, ge=0)
     eval_max_tokens: int | None = Field(default=None, ge=1)  # None: max_tokens
     keep: Literal["best", "last"] = "best"  # which checkpoint becomes the model: best on validation, or the last
+
+    def uneven(self, processes: int = 1) -> str | None:
+        """Why the prompts of a step do not fall into whole groups on so many processes; None where they do.
+
+        Groups are filtered within a process; our fast steps also share a prompt within a forward pass.
+        """
+        whole = processes * (self.micro_batches if self.fast else 1)
+        if self.prompts % whole == 0 and self.prompts * self.group % (self.micro_batches * processes) == 0:
+            return None
+        return (
+            f"grpo.prompts ({self.prompts}) must be a multiple of grpo.micro_batches ({self.micro_batches}) times the "
+            f"processes ({processes}), so that each forward pass gets whole groups; with grpo.fast: false of the processes "
+            "only, and the completions of each then divide by the micro-batches"
+        )

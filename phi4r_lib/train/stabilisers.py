@@ -18,9 +18,9 @@ import torch
 from transformers import PreTrainedModel
 
 from phi4r_lib.models.engine import Sample
+from phi4r_lib.problems.schema import problem_of
 from phi4r_lib.problems.verify import Verifiers, right_share, verify_samples
 from phi4r_lib.train.fast_rollouts import FastRolloutTrainer
-from phi4r_lib.train.prompts import problem_of
 from phi4r_lib.train.rollouts import RewardFunction, RolloutTrainer
 from phi4r_lib.train.settings import GrpoSettings
 

@@ -111,7 +111,7 @@ def test_results_are_plain_json_and_mark_the_notebook_done(house):
 
 def test_rows_are_written_into_a_folder_of_the_run(house):
     run = open_run("cpu", "runs/x")
-    path = run.write_rows("02_rewrite/sft/math.jsonl", [{"id": "a"}, {"id": "b"}])
+    path = run.write("02_rewrite/sft/math.jsonl", [{"id": "a"}, {"id": "b"}])
     assert path == run.out / "02_rewrite/sft/math.jsonl" and path.read_text() == '{"id": "a"}\n{"id": "b"}\n'
 
 

@@ -3,12 +3,12 @@
 import json
 
 from phi4r_lib.curate.edge import EdgeRow
-from phi4r_lib.curate.pool import code_split, problem_of, prompt_pool, training_pool
+from phi4r_lib.curate.pool import code_split, prompt_pool, training_pool
 from phi4r_lib.curate.rewrite import RewriteRow
 from phi4r_lib.curate.teach import TraceRow
 from phi4r_lib.models.engine import Sample, as_messages
 from phi4r_lib.problems.rows import read_rows, write_rows
-from phi4r_lib.problems.schema import load_problems
+from phi4r_lib.problems.schema import load_problems, problem_of
 
 ABOUT = {"domain": "math", "source": "test", "licence": "MIT"}
 

@@ -26,11 +26,10 @@ from phi4r_lib.cookbook.lessons.domain_seeds import (
 from phi4r_lib.cookbook.run import Run
 from phi4r_lib.cookbook.running.progress import ProgressBar
 from phi4r_lib.curate.edge import EdgeReport, EdgeRule, find_edge
-from phi4r_lib.measure.evaluate import evaluate
 from phi4r_lib.measure.intervals import t_interval
 from phi4r_lib.measure.promotion import gain_per_doubling
 from phi4r_lib.measure.trial import ArmDifference, paired_difference
-from phi4r_lib.models.engine import Engine, SamplingSettings, as_messages, open_engine
+from phi4r_lib.models.engine import as_messages
 from phi4r_lib.problems.gold_check import GoldCheck
 from phi4r_lib.problems.named import named_class
 from phi4r_lib.problems.rows import plain, read_rows, write_rows
@@ -113,7 +112,7 @@ class Domain:
         self.run, self.start, self.earlier = run, start, earlier
         self.settings, self.verifiers = run.profile.checklist, run.profile.verifiers
         self.folder = run.folder(FOLDER)
-        self.system = (run.path(run.profile.prompts) / "system.txt").read_text(encoding="utf-8").strip()
+        self.system = run.system()
         self.seeds = domain_seeds(run)
         self.name = self.seeds[0].domain
         self.guard = run.problems("validation")[: self.settings.guard]
@@ -155,9 +154,9 @@ class Domain:
         """Which problems a model (the start model) sometimes solves: the filter of notebook 01, on verdicts."""
         names = ("lo", "hi", "error", "max_samples", "pilot", "batch", "price")
         rule = EdgeRule(**{name: getattr(self.run.profile.edge, name) for name in names})
-        sampling = SamplingSettings(temperature=1.0, max_tokens=self.settings.max_tokens, seed=self.run.profile.seed)
+        sampling = self.run.sampling(temperature=1.0, max_tokens=self.settings.max_tokens)
         judged = {"settings": sampling, "verifiers": self.verifiers, "folder": self.folder / "edge"}
-        engine = self._engine(model or self.start)
+        engine = self.run.engine("base", model or self.start, self.system)
         try:
             return find_edge(problems, engine, rule, progress=ProgressBar(label), **judged)
         finally:
@@ -185,12 +184,11 @@ class Domain:
     def answers(self, model: Path, problems: Sequence[Problem], name: str, runs: int | None = None) -> pd.DataFrame:
         """Answers of independent runs of a model, as measure.evaluate gives them; kept in the run's folder under `name`."""
         chosen = {key: getattr(self.run.profile.variance, key) for key in ("temperature", "top_p", "top_k")}
-        sampling = SamplingSettings(**chosen, max_tokens=self.settings.max_tokens, seed=self.run.profile.seed)
-        engine = self._engine(model)
+        sampling = self.run.sampling(**chosen, max_tokens=self.settings.max_tokens)
+        engine = self.run.engine("base", model, self.system)
         try:
-            options = {"model": name, "verifiers": self.verifiers}
             store = self.folder / "answers" / name
-            return evaluate(engine, problems, runs or self.settings.runs, sampling, store, **options)
+            return self.run.evaluate(engine, problems, runs or self.settings.runs, sampling, store, model=name)
         finally:
             engine.close()
 
@@ -260,23 +258,18 @@ class Domain:
             "per doubling"
         )
 
-    def _engine(self, model: Path) -> Engine:
-        return open_engine(self.run.profile.models.base.model_copy(update={"model": str(model), "system": self.system}))
-
     def _row(self, problem: Problem) -> dict[str, Any]:
         """A row for GRPO: the prompt as messages, what the verifier checks, and the lineage."""
         return {**plain(problem), "prompt": as_messages(problem.prompt, self.system)}
 
     def _train(self, mix: str, rows: Sequence[dict[str, Any]], seed: int, steps: int | None) -> Training:
-        from phi4r_lib.train.callbacks import Journal
         from phi4r_lib.train.grpo import run_grpo
 
         file = write_rows(self.folder / "mixes" / f"{mix}.jsonl", rows)
         options = {"system": self.system, "seed": self.run.profile.seed + seed, "verifiers": self.verifiers}
         out = self.folder / "trainings" / f"{mix}-{seed}"
         report = run_grpo(self.start, file, out, short(self.run, steps), validation=self.parts.choose, **options)
-        looks = pd.DataFrame(Journal(report.metrics).rows("validation"))
-        return Training(mix, seed, report.model, looks.set_index("step")["accuracy"], report.seconds)
+        return Training(mix, seed, report.model, report.table("validation")["accuracy"], report.seconds)
 
 
 def rates(tables: Sequence[pd.DataFrame]) -> np.ndarray:

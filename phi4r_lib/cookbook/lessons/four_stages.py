@@ -14,7 +14,6 @@ from scipy import stats
 
 from phi4r_lib.curate.draws import draw
 from phi4r_lib.measure import figures
-from phi4r_lib.measure.evaluate import evaluate
 from phi4r_lib.measure.intervals import t_interval
 from phi4r_lib.measure.tables import by_group, comparisons, models_of, problem_table
 from phi4r_lib.models.engine import Progress, Sample, SamplingSettings
@@ -45,7 +44,6 @@ def ask(
     runs: int,
     sampling: SamplingSettings,
     *,
-    system: str,
     progress: Callable[[str], Progress],
     verifiers: Verifiers | None = None,
 ) -> pd.DataFrame:
@@ -53,11 +51,11 @@ def ask(
 
     verifiers: who judges, the profile's unless given.
     """
-    found, judges = [], run.profile.verifiers if verifiers is None else verifiers
+    found, folder = [], run.folder("07_mini/answers")
     for name, model in models.items():
-        engine = run.engine("base", model, None if name == "base" else system)
-        options = {"model": name, "verifiers": judges, "progress": progress(name)}
-        found.append(evaluate(engine, problems, runs, sampling, run.folder("07_mini/answers"), **options))
+        engine = run.engine("base", model, None if name == "base" else run.system())
+        options = {"model": name, "verifiers": verifiers}
+        found.append(run.evaluate(engine, problems, runs, sampling, folder, progress(name), **options))
         engine.close()
     return pd.concat(found, ignore_index=True)
 

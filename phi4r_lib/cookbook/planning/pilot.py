@@ -37,16 +37,10 @@ SEVERAL = (
 )  # answers per prompt in a pilot's second pass: as the many of notebooks 01 and 05, few of a large model on a CPU; ours
 LARGE = 20_000_000  # weights; ours
 ROOM = (0.85, 1.0, 1.3)  # of what was measured: a pilot is short and a machine not always quiet; ours
-BESIDE = (
-    3.0,
-    6.0,
-    10.0,
-)  # start-ups that a notebook's own work takes: kernel, models, tables, figures; ours, profile cpu 5 to 7
-LESS_SURE = (
-    1.0,
-    1.4,
-    2.0,
-)  # times as long as its teacher's an answer of a trained model takes; ours, profile cpu 1.1 to 1.7
+# Start-ups that a notebook's own work takes: kernel, models, tables, figures; ours, profile cpu 5 to 7.
+BESIDE = (3.0, 6.0, 10.0)
+# Times as long as its teacher's that an answer of a trained model takes; ours, profile cpu 1.1 to 1.7.
+LESS_SURE = (1.0, 1.4, 2.0)
 
 
 class _Facts(BaseModel):

@@ -133,9 +133,8 @@ def sft_rows(profile: Profile) -> Span:
 def _sft(profile: Profile) -> Iterator[Work]:
     sft = profile.sft
     yield Work("03", "training rows", "sft", "trained", tuple(sft.passes * n for n in sft_rows(profile)), 0)
-    if (
-        sft.rope_steps
-    ):  # two arms on long rows: training, and twice a forward pass, a third of that, over the rows that measure
+    # Two arms on long rows: training, and twice a forward pass, a third of that, over the rows that measure.
+    if sft.rope_steps:
         long = 2 * (sft.rope_steps * sft.batch_size + 2 * sft.rope_rows / 3)
         yield Work("03", "RoPE arms", "sft", "trained", exactly(long), 2 * sft.block, starts=2)
     looked, guards = _looked(profile, sft.eval_problems), rows_in(profile, "guards") or 0

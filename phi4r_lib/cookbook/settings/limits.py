@@ -62,12 +62,8 @@ def _grpo_at_odds(grpo: Any) -> str | None:
     if grpo.steps < LEAST_STEPS:
         few = f"grpo.steps is {grpo.steps}: notebook 04 compares the first steps with the last"
         return f"{few} and needs {LEAST_STEPS} at least"
-    whole = grpo.micro_batches if grpo.fast else 1
-    if grpo.prompts % whole or grpo.prompts * grpo.group % grpo.micro_batches:
-        return (
-            f"grpo.prompts ({grpo.prompts}) must be a multiple of grpo.micro_batches ({grpo.micro_batches}), so that each "
-            "forward pass gets whole groups"
-        )
+    if fault := grpo.uneven():
+        return fault
     if grpo.take is not None and grpo.take < grpo.prompts:
         return f"grpo.take ({grpo.take}) is below grpo.prompts ({grpo.prompts}): no step would be full; raise it"
     if grpo.cool_to is not None and grpo.cool_to > grpo.temperature:

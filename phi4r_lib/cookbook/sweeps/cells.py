@@ -19,11 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from phi4r_lib.cookbook.settings.profile import UserError, home, load_profile
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.sweeps.sweep import Cell, place_of
-from phi4r_lib.curate.pool import problem_of
 from phi4r_lib.models.engine import EngineSpec, SamplingSettings, open_engine
 from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.rows import read_rows, write_rows
-from phi4r_lib.problems.schema import Problem, load_problems
+from phi4r_lib.problems.schema import Problem, load_problems, problem_of
 from phi4r_lib.problems.verify import Verifiers, verify_samples
 
 THINK = re.compile(r"<think>.*?</think>\s*", re.DOTALL)

@@ -36,9 +36,7 @@ class Settings(Section):
     rounds: int = Field(default=3, ge=1)  # of problems made for the weakest family and a training, at most
     made: int = Count  # problems made in a round
     most_made: float = Field(default=0.5, ge=0, le=1)  # share of made problems from which the balance is warned about
-    first_seed: int = Field(
-        default=2000, ge=0
-    )  # training seeds count from here; none was used while counts were chosen
+    first_seed: int = Field(default=2000, ge=0)  # of training; none from here on was used while counts were chosen
     trainings: int = Field(default=4, ge=2)  # training seeds per mix
     most_trainings: int = Field(default=5, ge=2)  # training seeds of the merged mix at most
     steps: int = Field(ge=2)

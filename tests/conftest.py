@@ -57,6 +57,11 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "smoke_home" not in item.fixturenames)
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Bytes name a test by their argument, not by their content, which nobody reads."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_terminal_summary(terminalreporter):
     """One line per reason at the end: what was not exercised here, and what adds it (the reasons say so)."""
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))

@@ -21,6 +21,11 @@ ROWS = [{"a": "one\u2028two\u2029three\x85four\x0bfive", "b": 1}, {"a": "ä", "b
 JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 
 
+def packed(text):
+    """The text in gzip; a time inside would give a test another name in each process."""
+    return gzip.compress(text.encode(), mtime=0)
+
+
 def found(path):
     return [row for _, row in read_rows(path)]
 
@@ -33,11 +38,11 @@ def found(path):
         ("mark.jsonl", b"\xef\xbb\xbf" + JSONL.encode()),
         ("windows.jsonl", JSONL.replace("\n", "\r\n").encode()),
         ("blank.jsonl", ("\n \n" + JSONL.replace("\n", "\n\n")).encode()),
-        ("packed.jsonl.gz", gzip.compress(JSONL.encode())),
-        ("packed_without_saying_so", gzip.compress(JSONL.encode())),
+        ("packed.jsonl.gz", packed(JSONL)),
+        ("packed_without_saying_so", packed(JSONL)),
         ("array.json", json.dumps(ROWS, indent=2).encode()),
         ("array_with_mark.json", b"\xef\xbb\xbf \n" + json.dumps(ROWS).encode()),
-        ("array.json.gz", gzip.compress(json.dumps(ROWS).encode())),
+        ("array.json.gz", packed(json.dumps(ROWS))),
     ],
 )
 def test_the_same_rows_from_every_kind_of_json(tmp_path, name, content):
@@ -94,7 +99,7 @@ def test_a_bad_row_is_one_line_with_file_and_line(tmp_path, line, words):
         ("a.jsonl", b"\xff\xfe{\x00", "UTF-16"),
         ("a.jsonl.zst", b"\x28\xb5\x2f\xfd123", "zstd"),
         ("a.xlsx", b"PK\x03\x04....", "spreadsheet"),
-        ("a.jsonl.gz", gzip.compress(JSONL.encode() * 50)[:-20], "damaged gzip"),
+        ("a.jsonl.gz", packed(JSONL * 50)[:-20], "damaged gzip"),
         ("a.jsonl.gz", b"\x1f\x8b broken", "damaged gzip"),
         ("a.parquet", b"PAR1 and no more", "Parquet"),
         ("a.csv", b"q,a\n1,2,3\n", "a.csv:2: more cells than the 2 columns"),

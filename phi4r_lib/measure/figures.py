@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from phi4r_lib.measure import descriptions as describe
+from phi4r_lib.problems.whole import whole
 
 # Okabe-Ito colours, the usual palette for colour-blind readers, in an order of falling contrast
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
@@ -26,13 +28,16 @@ FILE_DPI = 150
 
 
 def save_figure(figure: Figure, folder: str | Path, name: str) -> Path:
-    """Writes NAME.png and NAME.svg to the folder, its label as the description inside; returns the path of the PNG."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes NAME.png and NAME.svg to the folder, its label as the description inside; returns the path of the PNG.
+
+    The same figure gives the same files: no date stands in them, and names within the SVG come from its own name.
+    """
     about = {"Description": str(figure.get_label())} if figure.get_label() else {}
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, **about})
-    path = folder / f"{name}.png"
-    figure.savefig(path, dpi=FILE_DPI, metadata=about)
+    with whole(Path(folder, f"{name}.svg")) as partial, rc_context({"svg.hashsalt": name}):
+        figure.savefig(partial, format="svg", metadata={"Date": None, **about})
+    path = Path(folder, f"{name}.png")
+    with whole(path) as partial:
+        figure.savefig(partial, format="png", dpi=FILE_DPI, metadata=about)
     return path
 
 

@@ -1,18 +1,17 @@
-"""Rows on disk: the one reader of data files and the one atomic writer.
+"""Rows on disk: the one reader of data files and the one writer.
 
 Read are JSONL (split at line feeds only), JSON arrays, CSV, TSV and Parquet, text also with a byte order mark, CRLF ends
-or in gzip; everything else is refused by name. Not here: what a row means (schema.py) and tables of answers (measure).
+or in gzip; everything else is refused by name. Not here: what a row means (schema.py), how a file appears whole or not at
+all (whole.py), and tables of answers (measure).
 """
 
 from __future__ import annotations
 
 import csv
-import errno
 import gzip
 import io
 import json
 import math
-import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-PathLike = str | os.PathLike[str]
+from phi4r_lib.problems.whole import PathLike, whole
+
 MOST_DEPTH = 100  # levels of nesting in a row; ours, far below what recursive code downstream can walk
 FOREIGN = {  # first bytes of what is refused
     b"\x28\xb5\x2f\xfd": "a zstd archive; unpack it first",
@@ -32,15 +32,10 @@ FOREIGN = {  # first bytes of what is refused
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
 }
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"\s*+:?|\Z)|[\[\]{}]', re.DOTALL)
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ProblemFileError(ValueError):
     """A data file that cannot be used; the message names file, line and field and says what to do."""
-
-
-class DiskFull(OSError):
-    """There is no room for a file; nothing was replaced, and the same command goes on once there is room."""
 
 
 class Place(NamedTuple):
@@ -226,31 +221,6 @@ def read_json(path: PathLike) -> Any:
     """The value in a JSON file; raises ProblemFileError as `read_rows` does."""
     with _opened(Path(path)) as file:
         return parse_json(_decoded(file.read().removeprefix(b"\xef\xbb\xbf"), Path(path)), path)
-
-
-@contextmanager
-def whole(path: PathLike) -> Iterator[Path]:
-    """The name of a temporary file beside `path`, which becomes `path` when the block ends and vanishes if it fails.
-
-    So a reader sees the old file or the new one, complete on disk, and never a half. Makes the folder. Raises DiskFull
-    where there is no room.
-    """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # two processes never share one
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        if error.errno in _FULL or "No space left" in str(error):
-            raise DiskFull(
-                errno.ENOSPC, "no room on the disk; free some and run the same command again", str(path)
-            ) from None
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_rows(path: PathLike, rows: Iterable[Any]) -> Path:

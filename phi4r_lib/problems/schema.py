@@ -154,7 +154,7 @@ def _fault(error: ValidationError | TypeError) -> str:
 
 
 def save_problems(path: str | os.PathLike[str], problems: Iterable[Problem]) -> Path:
-    """Writes one JSON object per line, atomically (see `rows.whole`); returns the path."""
+    """Writes one JSON object per line, atomically (see `whole.whole`); returns the path."""
     return write_rows(path, problems)
 
 

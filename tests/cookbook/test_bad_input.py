@@ -14,8 +14,8 @@ from phi4r_lib.cookbook.folder import lineage, state
 from phi4r_lib.cookbook.running import runner
 from phi4r_lib.cookbook.settings.home import UserError
 from phi4r_lib.cookbook.settings.profile import load_profile
-from phi4r_lib.problems.rows import DiskFull
 from phi4r_lib.problems.sandbox import sandbox_problem
+from phi4r_lib.problems.whole import DiskFull
 
 PARTS = (
     "notebooks",
@@ -209,6 +209,37 @@ def test_a_run_on_a_really_full_disk_goes_on_once_there_is_room(house):
     second = lines[lines.index("first 1") : lines.index("second 0")]
     assert any("01_edge" in line and "kept" in line for line in second), told.stdout
     assert sum(" done " in line for line in lines[lines.index("second 0") :]) == 2
+
+
+@pytest.mark.skipif(sandbox_problem() is not None, reason="bubblewrap makes the read-only place and the small disk")
+@pytest.mark.parametrize(
+    ("place", "says", "code"), [("read-only", "Read-only file system", 2), ("full", "the disk is full", 1)]
+)
+def test_a_place_that_takes_no_file_is_one_line_with_the_file_that_was_asked_for(house, place, says, code):
+    """Commands that write, each on a disk that refuses; what only reads goes on."""
+    out = house.root / "disk"
+    state.begin(out / "run", "cpu", {}, None)
+    (out / "variance").mkdir()
+    rows = [f"m,{problem},{run},{(problem + run) % 2}" for problem in range(4) for run in range(2)]
+    (house.root / "log.csv").write_text("\n".join(["model,problem,run,correct", *rows]))
+    command = f"{sys.executable} -m phi4r_lib.cookbook.cli"
+    script = f"""
+        test {place} = read-only || {{ cp -r disk/* small; head -c 9000000 /dev/zero > small/filler; }}
+        {command} status --out small/run; echo "status $?"
+        {command} report --out small/run; echo "report $?"
+        {command} variance log.csv --out small/variance; echo "variance $?"
+    """
+    small = house.root / "small"
+    small.mkdir()
+    disk = ["--ro-bind", str(out), str(small)] if place == "read-only" else ["--size", "2000000", "--tmpfs", str(small)]
+    typed = ["bwrap", "--dev-bind", "/", "/", *disk, "bash", "-c", script]
+    told = subprocess.run(typed, cwd=house.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    lines = told.splitlines()
+    assert {"status 0", f"report {code}", f"variance {code}"} <= set(lines), told
+    words = [line for line in lines if line.startswith("phi4r: ")]
+    assert len(words) == 2 and all(says in line for line in words), told
+    assert "small/run/report.html" in words[0] and "small/variance/results.json" in words[1]
+    assert "Traceback" not in told and "partial" not in told
 
 
 def test_a_neighbour_with_the_same_number_is_no_result(house):

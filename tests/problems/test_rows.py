@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from phi4r_lib.models.engine import Sample
 from phi4r_lib.problems import rows
 from phi4r_lib.problems.fingerprint import file_fingerprint, fingerprint
-from phi4r_lib.problems.rows import DiskFull, ProblemFileError, read_json, read_rows, write_json, write_rows
+from phi4r_lib.problems.rows import ProblemFileError, read_json, read_rows, write_json, write_rows
+from phi4r_lib.problems.whole import DiskFull
 
 ROWS = [{"a": "one\u2028two\u2029three\x85four\x0bfive", "b": 1}, {"a": "ä", "b": None}]
 JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
@@ -190,6 +191,7 @@ def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
 FULL = """
 import resource, signal, sys, pandas, pyarrow
 from phi4r_lib.problems import rows
+from phi4r_lib.problems.whole import DiskFull
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # the system refuses to let any file grow beyond
 for write in (
@@ -200,7 +202,7 @@ for write in (
 ):
     try:
         write()
-    except rows.DiskFull as error:
+    except DiskFull as error:
         print(error)
 """
 

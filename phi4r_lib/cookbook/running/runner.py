@@ -30,6 +30,7 @@ from phi4r_lib.cookbook.settings.profile import nested
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.settings.stages import EVERY_MODEL, Stage, copies, stages
 from phi4r_lib.problems.rows import plain
+from phi4r_lib.problems.whole import sweep
 
 Tell = Callable[[Stage, dict[str, Any]], None]  # (stage, {state, cell, cells, seconds, peak_mb, message, where})
 
@@ -161,6 +162,7 @@ def run_notebooks(
     with locked(target.out):
         processes.end_left(target.out)
         state.begin(target.out, target.source, nested(target.overrides), target.varies)
+        sweep(target.out, now=(target.out / "run.json").stat().st_mtime)
         if begun:
             begun(target.out)
         for stage in chosen:

@@ -19,7 +19,7 @@ import psutil
 
 PathLike = str | os.PathLike[str]
 DEAD_AFTER = 7 * 24 * 3600  # seconds without a change; ours, a file here is written in minutes
-_PARTIAL = re.compile(r"\..+\.([0-9a-f]{8}-)?[0-9]+\.partial", re.DOTALL)
+_PARTIAL = re.compile(r"\..+\.([0-9a-f]{8}-)?[0-9]{1,7}\.partial", re.DOTALL)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

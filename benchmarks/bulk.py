@@ -1,9 +1,9 @@
 """Rows per CPU second and memory of the bookkeeping around the models, from a seeds file to training files.
 
 A stub engine answers at once, so what is measured is ours: validating, sampling and deciding (notebook 01),
-decontamination and mixing (notebook 02). Every stage runs in a process of its own. Run: python benchmarks/bulk.py
-(10,000 and 100,000 rows, two minutes), or with --rows 1000000 (half an hour of CPU; --folder keeps what a stage wrote, so that
-the stages may run one by one).
+decontamination, choosing traces and mixing (notebook 02). Every stage runs in a process of its own. Run:
+python benchmarks/bulk.py (100,000 rows, two minutes of CPU), with --full also 1,000,000 rows (twenty more; 7 GB of disk;
+--rows, --stages and --folder, which keeps what a stage wrote, run the stages one by one).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from phi4r_lib.curate.decontaminate import build_index
 from phi4r_lib.curate.edge import EdgeRule, find_edge, iter_edge
 from phi4r_lib.curate.mixture import compose, rl_rows, sft_row
 from phi4r_lib.curate.screen import Screen, repeating
-from phi4r_lib.curate.teach import Lesson, TraceRow, seed_lessons
+from phi4r_lib.curate.teach import Lesson, TraceRow, edge_lessons, pick, reject, seed_lessons, stored_traces
 from phi4r_lib.curate.truth import find_truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
 from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem, iter_problems, load_problems
 
-STAGES = ("validate", "truth", "edge", "decontaminate", "mix")
+STAGES = ("validate", "truth", "edge", "decontaminate", "templates", "traces", "mix")
 WORDS = [
     a + b
     for a in ["ba", "ke", "li", "mo", "nu", "pa", "re", "si", "to", "vu"]
@@ -109,6 +109,26 @@ def decontaminate(folder: Path) -> str:
     return f"{len(found):,} overlaps, {len(same):,} near-duplicates"
 
 
+def templates(folder: Path) -> str:
+    """Near-duplicates where every text is one of twenty templates with another number: the hardest crowd for the search."""
+    rng = random.Random(2)
+    stories = [rng.choices(WORDS, k=40) for _ in range(20)]
+    texts = []
+    for seed in iter_problems(folder / "seeds.jsonl"):
+        story = list(rng.choice(stories))
+        story[20] = str(rng.randrange(10**6))
+        texts.append((seed.id, " ".join(story)))
+    return f"{len(repeating(texts, 0.9, 'duplicate')):,} near-duplicates"
+
+
+def traces(folder: Path) -> str:
+    """Notebook 02's middle part: the teacher's stored answers as traces, rejected and picked, traces.jsonl."""
+    lessons = edge_lessons(folder / "edge.jsonl")
+    found = pick(reject(stored_traces(lessons, Stub("teacher", 0.8), folder / "samples")), 2)
+    write_rows(folder / "traces.jsonl", found)
+    return f"{len(found):,} traces, {sum(trace.kept for trace in found):,} kept"
+
+
 def mix(folder: Path) -> str:
     """Notebook 02's last part: lessons, one trace each, the mixture, training files."""
     lessons = seed_lessons(iter_edge(folder / "edge.jsonl"))
@@ -138,9 +158,10 @@ def measured(stage: str, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="sizes to measure")
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000], help="sizes to measure")
+    parser.add_argument("--full", action="store_const", dest="rows", const=[100_000, 1_000_000], help="1,000,000 too")
     parser.add_argument(
-        "--stages", nargs="+", choices=STAGES, default=STAGES, help="edge and mix need those before them"
+        "--stages", nargs="+", choices=STAGES, default=STAGES, help="edge, traces and mix need those before them"
     )
     parser.add_argument("--folder", type=Path, help="where rows and results are kept (default: nowhere)")
     parser.add_argument("--one", nargs=2, metavar=("STAGE", "FOLDER"), help=argparse.SUPPRESS)

@@ -232,7 +232,8 @@ class Sampler:
         return (draws + len(self.engines) - 1 - position) // len(self.engines)
 
     def _judge(self, new: Sequence[tuple[SeedState, Sample]]) -> None:
-        asked = {id(state): state.asked() for state, _ in new}  # one object per problem: equal pairs are judged once
+        states = {id(state): state for state, _ in new}
+        asked = {name: state.asked() for name, state in states.items()}  # one object each: equal pairs are judged once
         problems = [asked[id(state)] for state, _ in new]
         verdicts = verify_samples(problems, [sample for _, sample in new], self.verifiers)
         for (state, sample), verdict in zip(new, verdicts, strict=True):

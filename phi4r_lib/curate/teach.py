@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,12 +132,13 @@ def stored_traces(
     Only answers to the bare prompt by this very model (name, weights, system message) count; whatever their settings.
     """
     made: list[TraceRow] = []
+    read = cache(json.loads)
     with Store(folder, write=False) as store:
         for start in range(0, len(lessons), LESSONS):  # so many lessons' texts at a time, whatever the folder holds
             pairs = _stored(lessons[start : start + LESSONS], teacher.name, store)
             found = zip(pairs, _verdicts(pairs, verifiers), strict=True)
             made += [
-                _trace(lesson, row, effort, row["model"], json.loads(row["settings"]), _name(row), verdict)
+                _trace(lesson, row, effort, row["model"], read(row["settings"]), _name(row), verdict)
                 for (lesson, row), verdict in found
             ]
     return made
@@ -170,6 +172,7 @@ def _trace(
         effort=effort, model=model, settings=settings, index=sample["index"], tokens=sample["tokens"],
         truncated=sample["truncated"], error=sample["error"],
     )  # fmt: skip
+    vars(row)["settings"] = settings  # one object for all rows, where pydantic makes a copy for each
     return compact(row)
 
 
@@ -206,13 +209,12 @@ def reject(rows: Sequence[TraceRow], *, max_repeats: float = 0.3, guidelines: st
     of arithmetic that does not hold, the same text as an earlier trace of the problem. Rejection sampling against the answer: report 2; the rest is ours.
     Traces without a verdict (made by hand) are judged here.
     """
-    seen: set[tuple[str, str]] = set()
-    result = []
+    seen, result = set(), []
     for row in _with_verdicts(rows):
         if row.open:
             reason = _fault(row, max_repeats, guidelines) or _wrong(row)
             reason = reason or ("same text as another trace" if (row.problem_id, row.text) in seen else "")
-            row = row.model_copy(update={"reason": reason})
+            row = row.model_copy(update={"reason": reason}) if reason else row
             seen.add((row.problem_id, row.text))
         result.append(row)
     return result
@@ -222,7 +224,7 @@ def _with_verdicts(rows: Sequence[TraceRow]) -> list[TraceRow]:
     bare = {row.id: row for row in rows if row.grade is None and row.truth is not None}
     verdicts = judge([_bare(row) for row in bare.values()], [row.found for row in bare.values()])
     said = {name: {"grade": v.grade.value, "why": v.reason} for name, v in zip(bare, verdicts, strict=True)}
-    return [row.model_copy(update=said.get(row.id, {})) for row in rows]
+    return [row.model_copy(update=said[row.id]) if row.id in said else row for row in rows]
 
 
 def _bare(row: TraceRow) -> Problem:

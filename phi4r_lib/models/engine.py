@@ -153,6 +153,8 @@ def engine_name(kind: str, model: str, weights: str = "", system: str | None = N
 
 def whole_characters(text: str) -> str:
     """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD, so that it can be encoded."""
+    if text.isascii():  # known without reading it, and true of most samples
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

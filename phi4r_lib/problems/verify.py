@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, Protocol
 
 from phi4r_lib.problems.answers import Grade, Plurality
@@ -148,10 +148,11 @@ def verify(
     faults = errors if errors is not None else [None] * len(texts)
     if not len(problems) == len(texts) == len(cut) == len(faults):
         raise ValueError(f"{len(problems)} problems for {len(texts)} texts: give one problem per text")
+    opened = cache(partial(verifier_of, verifiers=verifiers))  # many texts, few verifiers
     found = [
         Verdict.failed(None, f"fault: {error}") if error
         else Verdict.wrong(None, TRUNCATED) if short
-        else _extracted(verifier_of(problem.verifier, verifiers), text)
+        else _extracted(opened(problem.verifier), text)
         for problem, text, short, error in zip(problems, texts, cut, faults, strict=True)
     ]  # fmt: skip
     open_ = [place for place, one in enumerate(found) if not isinstance(one, Verdict)]

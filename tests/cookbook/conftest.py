@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import nbformat
@@ -30,6 +31,12 @@ class House:
         (root / "data").mkdir()
         row = '{"id": "a", "domain": "math", "prompt": "1+1?", "source": "test", "licence": "MIT"}\n'
         (root / "data" / "seeds.jsonl").write_text(row)
+
+    @staticmethod
+    def heed_signals() -> None:
+        """For `preexec_fn`: a background job inherits an ignored SIGINT, one under nohup an ignored SIGHUP; CI may be either."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def notebook(
         self,

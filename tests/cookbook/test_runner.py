@@ -155,18 +155,13 @@ def test_however_the_runner_ends_nothing_is_left_and_status_is_true(house, sent,
     command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run"]
     log = house.root / "runs/cpu/notebooks/01_edge.log"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, preexec_fn=_heed_interrupts, **pipes) as process:
+    with subprocess.Popen(command, preexec_fn=house.heed_signals, **pipes) as process:
         assert waited(lambda: log.is_file() and "asleep" in log.read_text(), 900)
         process.send_signal(sent)
         _, errors = process.communicate(timeout=600)
     assert process.returncode == code and "Traceback" not in errors
     assert waited(lambda: not left_behind(house), 600)
     assert ("killed" if code < 0 else "interrupted") in status_lines(house.root / "runs/cpu")[0]
-
-
-def _heed_interrupts():
-    """A shell's background jobs, CI's among them, inherit an ignored SIGINT."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def waited(true, seconds):

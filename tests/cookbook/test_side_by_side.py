@@ -152,7 +152,7 @@ def place():
 def test_hang_up_ends_a_run_in_order(house, place):
     house.notebook("01_edge.ipynb", "import time; print('asleep'); time.sleep(600)")
     log = house.root / "runs/cpu/notebooks/01_edge.log"
-    with start(env=os.environ | {"TMPDIR": str(place)}) as process:
+    with start(env=os.environ | {"TMPDIR": str(place)}, preexec_fn=house.heed_signals) as process:
         assert waited(lambda: log.is_file() and "asleep" in log.read_text())
         assert len(list(place.glob(PREFIX + "*"))) == 1
         process.send_signal(signal.SIGHUP)

@@ -358,6 +358,60 @@ $$\text{East}$$ === east
 \frac{2 \pm \sqrt{8}}{2} === 1 \pm \sqrt2
 \{1,1,2\} === \{1,2\}
 4 m === 2m+2m
+10^\circ+30^\circ === 40^\circ
+180^\circ-2\alpha === 180-2\alpha
+90^\circ-\frac{A}{2} === 90-\frac{A}{2}
+x+30^\circ === 30^\circ+x
+\left(\frac{45}{2}\right)^\circ === 22.5^\circ
+4+2\sqrt3 \text{ cm} === 4+2\sqrt3
+10\%+20\% === 30\%
+4 \cdot 50\% === 2
+33\frac13\% === \frac13
+30^{o} === 30^\circ
+45^\circ 30^{\prime} === 45^\circ 30'
+5'3" === 5' 3''
+30\$ === 30
+5 === 5\,\mathrm{V}
+60 mph === 60 \text{ miles per hour}
+3 \text{ m/s} === 3 \text{ meters per second}
+3:30 pm === 3:30\text{ P.M.}
+(101)_2 === 101_2
+101_{(2)} === 101_2
+101 \text{ (base 2)} === 101_2
+3 \pmod{5} === 3 \pmod 5
+x \equiv 3 \pmod 5 === x \equiv 3 \mod 5
+3 \text{ (mod 7)} === 3 \bmod 7
+[1, 2[ === [1,2)
+(1;2) === (1,2)
+(-\infty,\infty) === \mathbb{R}
+all real numbers === (-\infty,\infty)
+\mathbb{R}\backslash\{0\} === \mathbb{R}\setminus\{0\}
+\begin{pmatrix}1\\2\\3\end{pmatrix} === \langle 1,2,3\rangle
+|3+4i| === 5
+\lg 100 === 2
+\sin(\pi) === 0
+1+\cos\frac{\pi}{2} === 1
+\frac{5!}{2!3!} === \binom52
+C_{5}^{2} === 10
+C^2_5 === 10
+10 === \mathrm{C}_5^2
+5C2 === 10
+{}^5P_2 === 20
+A_5^2 === 20
+2P(5,2) === 40
+1 000 000 === 1000000
+12'500 === 12500
+II === \text{II}
+May 2, 2024 === \text{May 2, 2024}
+2024/1/2 === 2024-01-02
+𝟒𝟐 === 42
+‎12‎ === 12
+\color{red}5 === 5
+\textcolor{blue}{5} === 5
+{\color{blue}5} === 5
+\underline{5} === 5
+\Large 5 === 5
+5\tag{1} === 5
 \binom{100000}{2} === 4999950000
 """
 
@@ -609,6 +663,7 @@ C. 12 === 13
 3 hours === 180 hours
 5\text{ per } 2 === 10
 5^\circ === 5 \text{ radians}
+5^\circ C === 5^\circ F
 \$5 === 5 cents
 \$5 === €5
 5 dozen === 5
@@ -819,10 +874,81 @@ area=abcd === area=dcba
 [1,2] U {5} === [1,2] \cup \{6\}
 (1{,}000, 2) === (1, 2)
 (1,000, 2) === (1000, 3)
+10+30^\circ === 40
+10 + 30° === 40
+10+30^\circ === 40^\circ
+\pi^\circ === \pi
+\frac{\pi}{3}^\circ === \frac{\pi}{3}
+2^\circ \cdot 3^\circ === 6
+10+30\% === 40
+100-50\% === 50
+4 \cdot 50\% === 200
+7 \% 4 === 4 \% 7
+10+30 \text{ cm} === 40
+10 + 30 cm === 40
+10+30 million === 40000000
+10+\$30 === 40
+\$10+30 === 40
+30' === 30
+30' === 30''
+30' === 30^\circ
+30' + 1 === 31'
+10+30' === 40
+5" === 5
+1'000 === 1000'
+5 \text{ per mille} === 5\%
+5\% === 5 \text{ cm}
+5 \text{ or more} === 5
+5 \text{ and counting} === 5
+5 \text{ less than } x === 5
+5 \text{ cm/m} === 5 \text{ m/cm}
+5 \text{ km/kg} === 5 \text{ km}
+5 \text{ L} \cdot 2 \text{ mL} === 10 \text{ L}
+2 \times 10^{2}3 === 2 \times 10^{23}
+(1;2) === (2;1)
+(1,5;2) === (1;5,2)
+[1,2[ === [1,2]
+]1,2] === [1,2[
+2024/01/02 === 2024/02/01
+1/2/2024 === 2/1/2024
+1.2.2024 === 2.1.2024
+5 == 6 === 5
+(B) A === A
+C) B === B
+(A)(B) === A
+(A) or (B) === A
+\begin{pmatrix}1\\2\end{pmatrix} === (2,1)
+\begin{pmatrix}1\\2\end{pmatrix} === [1,2]
+\begin{pmatrix}1&2\\3&4\end{pmatrix} === (1,2,3,4)
+\mathbb{R} === (0,\infty)
+\lg 8 === \ln 8
+|3+4i| === 3+4i
+\sin(\pi) === 10^{-70}
+C_5^2 === 25
+5C2 === 52
+A_5^2 === 10
+C_2^5 === 10
+1 000 === 1
+1 00 === 100
+12 34 === 1234
+1‏2 === 12
+1‮2 === 21
+\textcolor{white}{5}6 === 6
+\color{white}5 === 5
+\underline{5}6 === 5
+6\tag{5} === 5
 \binom{100000}{2} === 4999950001
 """
 
 FAILED = r"""
+2\frac{3}{2} === 3.5
+2\frac{3}{2} === 3
+2^3^2 === 64
+2^3^2 === 512
+IV === VI
+XI === IX
+C_5^2 === C_5^3
+7 mod 4 === 4 mod 7
 1 === 1^{\infty} + 0
 1 === 0^0
 0 === \infty - \infty
@@ -837,7 +963,6 @@ A \cup B === A \cap B
 A \setminus B === B \setminus A
 x \equiv 3 \pmod 5 === x \equiv 3 \pmod 7
 3 \bmod 5 === 5 \bmod 3
-5^\circ C === 5^\circ F
 \begin{cases}x=1\\y=2\end{cases} === \begin{cases}x=2\\y=1\end{cases}
 0 === []
 Na^+ === Na^-

@@ -23,7 +23,8 @@ from functools import lru_cache
 
 from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, both, either
-from phi4r_lib.problems.math.dressing import dress, quantity, spelling
+from phi4r_lib.problems.math.dressing import dress, spelling
+from phi4r_lib.problems.math.quantities import quantity
 from phi4r_lib.problems.math.reader import read
 from phi4r_lib.problems.math.shapes import Shape, as_interval, as_word, named, shape
 from phi4r_lib.problems.math.single import DECIMAL, form_of, values
@@ -52,9 +53,19 @@ def compare(answer: str, gold: str, court: Court) -> Verdict:
     except (GoldUndefined, Undefined):
         return "failed"
     if verdict != "right" and (choice := _CHOICE.fullmatch(ours)) and not _CHOICE.fullmatch(theirs):
-        theirs_word = as_word(theirs) or theirs.lower()
-        return "right" if choice[1].lower() == theirs_word else either(verdict, _whole(choice[2], theirs, court))
+        return _labelled(choice[1], choice[2], theirs, court)
     return verdict
+
+
+def _labelled(label: str, content: str, gold: str, court: Court) -> Verdict:
+    """`(B) 42`: the letter decides where the gold is one, and no other may follow; else the letter or what it labels."""
+    word = as_word(gold) or gold.lower()
+    if len(word) == 1 and word in "abcdefghij" and word != gold:
+        return "right" if label.lower() == word and not _MORE_LETTERS.search(content) else "wrong"
+    return "right" if label.lower() == word else _whole(content, gold, court)
+
+
+_MORE_LETTERS = re.compile(r"^(?:or|and|not|but|if|[,/&])(?![a-zA-Z])|\([A-J]\)|^[A-J]$")
 
 
 def _plain_fractions(answer: str, gold: str) -> Verdict:
@@ -89,11 +100,16 @@ def broken(text: str) -> bool:
 
 
 def _is_interval(text: str) -> bool:
-    return re.fullmatch(r"\][^\[\]]*,[^\[\]]*\[", text) is not None
+    return re.fullmatch(r"[\[\]][^\[\]]*,[^\[\]]*\[", text) is not None
+
+
+_WRAPPED = re.compile(r"^\\text\s*\{([^{}\\]*)\}$")  # \text{May 2, 2024}
 
 
 def _whole(answer: str, gold: str, court: Court) -> Verdict:
-    if spelling(answer) == spelling(gold):
+    if spelling(answer) == spelling(gold) or spelling(_WRAPPED.sub(r"\1", answer)) == spelling(
+        _WRAPPED.sub(r"\1", gold)
+    ):
         return "right"
     return _shapes(shape(answer), shape(gold), court)
 
@@ -275,6 +291,10 @@ def _containers(answer: Shape, gold: Shape, court: Court) -> Verdict:
         return both(*_pairwise(answer.parts, gold.parts, court))
     if kinds == ("ratio", "ratio"):
         return both(*_pairwise(answer.parts, gold.parts, court))
+    if set(kinds) == {"tuple", "matrix"}:
+        point, column = (answer, gold) if kinds[0] == "tuple" else (gold, answer)
+        one_line = set(column.mark.split("x")) == {"1"} or "x" not in column.mark
+        return both(*_pairwise(answer.parts, gold.parts, court)) if one_line and point.mark == "()" else "wrong"
     if kinds == ("matrix", "matrix") and answer.mark == gold.mark:
         return both(*_pairwise(answer.parts, gold.parts, court))
     return _different_kinds(answer, gold, court)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from phi4r_lib.problems.math.conventions import Conventions
-from phi4r_lib.problems.math.dressing import FUNCTION, spelling
+from phi4r_lib.problems.math.dressing import spelling
+from phi4r_lib.problems.math.quantities import FUNCTION
 from phi4r_lib.problems.math.reader import DERIVATIVE
 
 Verdict = str | None  # "right", "wrong", "failed"; None while a question to the referee is open
@@ -63,13 +64,21 @@ def algebra(answer: str, gold: str, court: Court) -> Verdict:
     if explosive(answer) or explosive(gold) or _IN_A_BASE.search(answer) or _IN_A_BASE.search(gold):
         return "failed"
     answer, gold = _in_radians(answer), _in_radians(gold)
-    if "°" in answer + gold and FUNCTION.search(answer + gold):
+    marks = _MARK.findall(answer), _MARK.findall(gold)
+    if any(marks):
+        digits = [re.findall(r"\d+", text) for text in (answer, gold)]
+        return "failed" if marks[0] == marks[1] and digits[0] == digits[1] else "wrong"
+    if _TWO_WAYS.search(answer) or _TWO_WAYS.search(gold):
         return "failed"
     return _with_either_log(*letters_apart(spelling(answer), spelling(gold)), court)
 
 
 _IN_A_BASE = re.compile(r"(?<![\w^{}\\.])\d+\s*_", re.ASCII)  # 101_2, but not \int^1_0
 _DEGREES = re.compile(r"(?<=[a-z])\{\s*(\d+(?:\.\d+)?)\s*°\s*\}|(\d+(?:\.\d+)?)\s*°(?!\s*[\d'])", re.ASCII)
+_MARK = re.compile(r"[%°$]|(?<=[\d})°])\s*'+")  # math-verify leaves out percent, degrees, dollars, minutes, feet
+_TWO_WAYS = re.compile(  # 2\frac{3}{2} (a sum or a product) and 2^3^2
+    r"\d\s*\\frac\s*(?:\{\s*-?\d+\s*\}|\d)\s*(?:\{\s*-?\d+\s*\}|\d)|\^\s*(?:\{[^{}]*\}|\\?\w+)\s*\^"
+)
 _LOG = re.compile(r"\\log(?![a-zA-Z])(?!\s*_)")
 
 

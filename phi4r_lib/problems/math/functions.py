@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
-from phi4r_lib.problems.math.powers import to_power
-from phi4r_lib.problems.math.terms import MOST_BITS, Form, Open, function, letter, number
+from phi4r_lib.problems.math.powers import root, to_power
+from phi4r_lib.problems.math.terms import MOST_BITS, ONE, Form, Open, function, letter, number
 
 FUNCTIONS = frozenset([
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log",
@@ -26,6 +27,25 @@ def applied(name: str, base: Form | None, argument: Form) -> Form:
     if name == "log" and base is not None:
         return function("logbase", argument, base)
     return function(name, argument)
+
+
+def marked(value: Form, sign: str, commands: set[str]) -> Form:
+    """A value with !, !!, % or ° behind it; ° is pi / 180 beside a function and elsewhere a letter of its own."""
+    if sign == "%":
+        return value / number(100)
+    if sign == "°":
+        beside_function = not FUNCTIONS.isdisjoint(command[1:] for command in commands)
+        return value * (letter("\\pi") / number(180) if beside_function else letter("°"))
+    return double_factorial(value) if sign == "!!" else factorial(value)
+
+
+def magnitude(value: Form) -> Form:
+    """|value|, of complex numbers with rational parts too."""
+    imaginary = frozenset([(("i",), 1)])
+    if len(value.below) > 1 or value.above.keys() - {ONE, imaginary}:
+        return function("abs", value)
+    real, beside = (value.above.get(part, Fraction(0)) for part in (ONE, imaginary))
+    return root(number(real**2 + beside**2), 2) if beside else number(abs(real))
 
 
 def factorial(value: Form) -> Form:

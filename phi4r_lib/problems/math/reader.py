@@ -11,13 +11,13 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from phi4r_lib.problems.math.functions import FUNCTIONS, GREEK, INVERSE, applied, binomial, double_factorial, factorial
+from phi4r_lib.problems.math.functions import FUNCTIONS, GREEK, INVERSE, applied, binomial, magnitude, marked
 from phi4r_lib.problems.math.powers import root, to_power
 from phi4r_lib.problems.math.terms import Form, Open, Undefined, function, letter, number
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<command>\\[a-zA-Z]+|\\[{}%])|(?P<letter>[a-zA-Z]'*)"
-    r"|(?P<sign>[-+*/^_{}()\[\]|!,°])", re.ASCII
+    r"|(?P<sign>[-+*/^_{}()\[\]|!,°%])", re.ASCII
 )  # fmt: skip
 _WORD = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]{4,}")
 DERIVATIVE = re.compile(
@@ -135,7 +135,7 @@ class _Reader:
             if part is None:
                 raise Open
             return value + part
-        if self.kind() == "number":
+        if self.kind() == "number" and text != "!":
             raise Open  # 3x2
         return value * self.power()
 
@@ -164,13 +164,12 @@ class _Reader:
         return self.postfix(value)
 
     def postfix(self, value: Form) -> Form:
-        while self.peek() in ("!", "°") and self.peek():
-            if self.take("°"):  # in an argument; behind a value it is a unit
-                if FUNCTIONS.isdisjoint(command[1:] for command in self.commands):
-                    raise Open
-                value = value * letter("\\pi") / number(180)
-            elif self.take("!"):
-                value = double_factorial(value) if self.take("!") else factorial(value)
+        while self.peek() in ("!", "°", "%") and self.peek():
+            sign = "!!" if self.peek() == self.peek(1) == "!" else self.peek()
+            self.place += len(sign)
+            value = marked(value, sign, self.commands)
+            if sign == "%" and self.starts_factor():
+                raise Open  # 7 % 4 is a remainder
         return value
 
     def exponent(self) -> Form:
@@ -237,8 +236,7 @@ class _Reader:
         value = self.sum()
         self.need("|")
         self.bars -= 1
-        constant = value.rational()
-        return number(abs(constant)) if constant is not None else function("abs", value)
+        return magnitude(value)
 
     def command(self, text: str) -> Form:
         name = text[1:]

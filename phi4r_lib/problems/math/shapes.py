@@ -39,6 +39,8 @@ _NAME = re.compile(
 def shape(text: str) -> Shape:
     """The shape of a dressed answer."""
     text = text.strip()
+    if text == "\\mathbb{R}" or text.lower() in ("all real numbers", "all reals"):
+        return Shape("tuple", text, (Shape("value", "-\\infty"), Shape("value", "\\infty")), "()")
     word = as_word(text)
     if word is not None:
         return Shape("word", text, mark=word)
@@ -172,7 +174,7 @@ def _contents(text: str, inside: str, opening: str, closing: str) -> Shape | Non
         if re.search(r"\||:|\\colon", inside):
             return _by_condition(text, inside)
         return Shape("set", text, tuple(shape(part) for part in split(inside, _COMMA) if part))
-    parts = split(inside, ",")
+    parts = split(inside, ";" if ";" in inside else ",")
     if len(parts) < 2 or not all(parts):
         return shape(inside) if (opening, closing) == ("(", ")") and inside else None
     if opening == "\\langle":

@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, both, either
-from phi4r_lib.problems.math.dressing import Quantity, quantity, scale_factor, spelling
+from phi4r_lib.problems.math.dressing import spelling
+from phi4r_lib.problems.math.quantities import Quantity, quantity, scale_factor
 from phi4r_lib.problems.math.reader import read
 from phi4r_lib.problems.math.shapes import as_word
-from phi4r_lib.problems.math.terms import Form, Open, Undefined, difference, free, number
+from phi4r_lib.problems.math.terms import ONE, Form, Open, Undefined, difference, free, number
 from phi4r_lib.problems.math.values import differ, rounds_to
 
 _HEXADECIMAL = re.compile(r"0x([\da-fA-F]{1,64})", re.ASCII)
@@ -27,8 +28,12 @@ _BEFORE_BRACKET = re.compile(r"([a-zA-Z]'*(?:_(?:\w|\{[^{}]*\}))?|\\[a-zA-Z]+)\s
 _LETTER = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]'*)(?:_(?:\w|\{[^{}]*\}))?(?!\s*\()")
 
 
-CHOSEN = re.compile(r"(?<![a-zA-Z\\])C\s*\(([^(),]+),([^(),]+)\)")
-DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}-\d{1,2}-\d{4}")
+_COUNTED = re.compile(  # C(5,2), C_5^2 and A_5^2 (n below), C^2_5; 5C2, {}_5P_2
+    r"(?<![a-zA-Z\\])([CPA])\s*(?:\(([^(),]+),([^(),]+)\)|_\{?(\d+)\}?\s*\^\{?(\d+)\}?|\^\{?(\d+)\}?\s*_\{?(\d+)\}?)(?!\w)"
+    r"|(?<![\w.^\\])(?:\{\})?[_^]?\{?(\d+)\}?\s*([CP])\s*_?\{?(\d+)\}?(?![\w^])"
+)
+DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}")
+ROMAN = re.compile(r"(?=[IVXLCDM]{2})M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 WORDS = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([a-z]{2,}(?:\s+[a-z]{2,})*)\s*\}")
 BETWEEN = re.compile(r"(?<=[\d)}])\s+([a-z]{2,}(?:\s+[a-z]{2,})*)\s+(?=[-\d(\\.])")
 NAMES = frozenset(
@@ -43,15 +48,21 @@ def values(answer: str, gold: str, court: Court) -> Verdict:
     verdict = _words(answer, gold)
     if verdict:
         return verdict
+    if ROMAN.fullmatch(answer) and ROMAN.fullmatch(gold):
+        return "failed"  # IV and VI: 4 and 6, or a product
     ordered = _in_order(answer, gold, court)
     if ordered:
         return ordered
     ours, theirs = quantity(answer), quantity(gold)
     if ours.unit and theirs.unit and ours.unit != theirs.unit and (ours.measure and theirs.measure):
         return "wrong"
+    if (ours.unit and theirs.percent and not ours.percent) or (theirs.unit and ours.percent and not theirs.percent):
+        return "wrong"
     if court.conventions.units == "match" and ours.unit != theirs.unit:
         return "wrong"
     verdicts = [_single(one, other, court) for one, other in _readings(ours, theirs, court.conventions)]
+    if "right" not in verdicts:
+        verdicts.append(_counted(ours.value, theirs.value))
     if (ours.value, theirs.value) != (answer, gold) and ours.unit != theirs.unit:
         verdicts.append(_as_they_stand(answer, gold))
     return either(*verdicts)
@@ -63,7 +74,7 @@ def _in_order(answer: str, gold: str, court: Court) -> Verdict:
     Read as letters those words would be factors, and the order of the parts would not count.
     """
     if DATE.fullmatch(answer) and DATE.fullmatch(gold):
-        same = [int(part) for part in answer.split("-")] == [int(part) for part in gold.split("-")]
+        same = [int(part) for part in re.findall(r"\d+", answer)] == [int(part) for part in re.findall(r"\d+", gold)]
         return "right" if same else "wrong"
     ours, theirs = (BETWEEN.split(WORDS.sub(r" \1 ", text)) for text in (answer, gold))
     said = [" ".join(word.split()) for word in ours[1::2]]
@@ -126,26 +137,52 @@ def _single(ours: Quantity, theirs: Quantity, court: Court) -> Verdict:
         if ours.scale or theirs.scale or ours.percent or theirs.percent:
             return "wrong"
         return algebra(answer, gold, court)
-    verdict = _forms(value, right, answer, gold, court)
-    if verdict != "right" and (CHOSEN.search(answer) or CHOSEN.search(gold)):
-        return either(verdict, _chosen(answer, gold))
-    return verdict
+    return _forms(value, right, answer, gold, court)
 
 
-def _chosen(answer: str, gold: str) -> Verdict:
-    r"""C(5,2) read as \binom{5}{2}; where both texts have such a C they may be points, and equal numbers decide nothing."""
-    ours, theirs = (read(CHOSEN.sub(r"\\binom{\1}{\2}", text)) for text in (answer, gold))
+def _counted(answer: str, gold: str) -> Verdict:
+    """C_5^2, 5C2 and the like read as numbers; where both texts have one they may be points or powers: not decided."""
+    if not any(sign in answer + gold for sign in "CPA"):
+        return "wrong"
+    texts = [_COUNTED.sub(_in_factorials, text) for text in (answer, gold)]
+    if texts == [answer, gold]:
+        return "wrong"
+    try:
+        ours, theirs = map(read, texts)
+    except Undefined:
+        return "wrong"
     if ours is None or theirs is None or difference(ours, theirs).above:
         return "wrong"
-    return "failed" if CHOSEN.search(answer) and CHOSEN.search(gold) else "right"
+    return "failed" if texts[0] != answer and texts[1] != gold else "right"
+
+
+def _in_factorials(match: re.Match) -> str:
+    kind = match[1] or match[9]
+    n, k = match[2] or match[4] or match[7] or match[8], match[3] or match[5] or match[6] or match[10]
+    return rf"\binom{{{n}}}{{{k}}}" if kind == "C" else rf"(\frac{{({n})!}}{{({n}-({k}))!}})"
 
 
 def _sized(one: Quantity, answer: str, gold: str) -> Form | None:
     form = form_of(one.value, answer, gold)
     if form is None:
         return None
+    form = _without_degrees(form)
     factor = Fraction(scale_factor(one.scale), 100 if one.percent else 1)
     return form if factor == 1 else form * number(factor)
+
+
+def _without_degrees(form: Form) -> Form:
+    """10° + 30° as 40 and 180° - x as 180 - x; 10 + 30° stays as it is: a number without the sign is no angle."""
+    terms = [(dict(term), {atom[1] for atom, _ in term if atom[0] == "letter"} - {"e"}) for term in form.above]
+    angles = [term.get(_DEGREE) == 1 and "\\pi" not in letters for term, letters in terms]
+    unknown = [_DEGREE not in term and bool(letters - {"\\pi"}) for term, letters in terms]
+    if not any(angles) or form.below != {ONE: 1} or not all(map(max, angles, unknown)):
+        return form
+    parts = [Form({term - {(_DEGREE, 1)}: factor}) for term, factor in form.above.items()]
+    return sum(parts[1:], start=parts[0])
+
+
+_DEGREE = ("letter", "°")
 
 
 def form_of(text: str, answer: str, gold: str) -> Form | None:

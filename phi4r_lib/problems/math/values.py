@@ -113,7 +113,10 @@ def _atom_to(atom: Atom, point: int, digits: int):
         return _finite_power(_atom(atom[1], point), exponent)
     if atom[1] in _FUNCTIONS:
         arguments = [_value(form, point) for form in atom[2:]]
-        return _finite_power(*arguments) if atom[1] == "power" else _FUNCTIONS[atom[1]](*arguments)
+        value = _finite_power(*arguments) if atom[1] == "power" else _FUNCTIONS[atom[1]](*arguments)
+        if 0 < abs(value) < mpmath.mpf(10) ** -(mpmath.mp.dps // 2) and atom[1] != "power":
+            raise Unknown  # \\sin \\pi is 0, and here a rounding of it
+        return value
     raise Unknown
 
 

@@ -21,8 +21,10 @@ from phi4r_lib.cookbook.settings.profile import load_profile, mapping_of, nested
 from phi4r_lib.cookbook.settings.sections import Files
 from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.gold_check import GoldCheck
+from phi4r_lib.problems.named import UnknownNameError
 from phi4r_lib.problems.sandbox import sandbox_problem
 from phi4r_lib.problems.schema import DOMAINS, is_domain, iter_problems
+from phi4r_lib.problems.verify import UnfitVerifier
 
 EXAMPLES = """examples:
   phi4r run                                     the whole recipe with the tiny models, into runs/cpu
@@ -78,7 +80,7 @@ def parser() -> Parser:
         _add_sets(command)
     commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
     check = commands.add_parser("validate", help="check a problems file or a profile (YAML)")
-    check.add_argument("file", help="problems (JSONL, JSON array, CSV, Parquet; also .gz), or a .yaml profile")
+    check.add_argument("file", help="problems (JSONL, JSON array, CSV, TSV, Parquet; also .gz), or a .yaml profile")
     check.add_argument("--profile", help="the profile whose `verifiers:` the file names")
     _add_map(check)
     for module in COMMANDS.values():
@@ -119,7 +121,7 @@ def _add_choice(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--notebooks", action="append", metavar="DIR", help="a further folder of notebooks of your own"
     )
-    text = "your own seed problems, JSONL; DOMAIN=FILE for rows without a domain; can be repeated"
+    text = "your own seed problems (JSONL, JSON array, CSV, Parquet); DOMAIN=FILE for rows without a domain; can be repeated"
     command.add_argument("--seeds", metavar="FILE", action="append", default=[], help=text)
     _add_map(command)
 
@@ -130,9 +132,7 @@ def _add_sets(command: argparse.ArgumentParser) -> None:
 
 
 def _add_map(command: argparse.ArgumentParser) -> None:
-    text = (
-        "field of a problem = field of your file (a.b.0 inside it, =TEXT a constant); same names need none; repeatable"
-    )
+    text = "field of a problem = field of your file (a.b.0 inside it, =TEXT a constant, # the default, as in id=#); same names need none; repeatable"
     command.add_argument("--map", dest="maps", action="append", default=[], metavar="OURS=THEIRS", help=text)
 
 
@@ -302,8 +302,11 @@ def validate(args: argparse.Namespace) -> int:
     census = Census()
     problems = iter_problems(args.file, mapping_of(args.maps) or None, notes=census.notes)
     golds = GoldCheck(load_profile(args.profile).verifiers if args.profile else None)
-    for _ in golds.checking(census.counting(problems)):
-        pass
+    try:
+        for _ in golds.checking(census.counting(problems)):
+            pass
+    except (UnknownNameError, UnfitVerifier) as error:
+        raise UserError(f"{args.file}: {error}") from None
     print(f"{args.file}: " + "\n  ".join([*census.lines(), *golds.lines()]))
     return 2 if golds.refused else 0
 

@@ -32,7 +32,7 @@ from phi4r_lib.problems.answers import Plurality
 from phi4r_lib.problems.named import UnknownNameError, named_class
 from phi4r_lib.problems.rows import plain, read_rows, write_json, write_rows, write_table
 from phi4r_lib.problems.schema import Problem, load_gold, load_problems, problem_of
-from phi4r_lib.problems.verify import Verdict, Verifiers, verify_samples, vote
+from phi4r_lib.problems.verify import Verdict, Verifiers, check_defined, verify_samples, vote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +128,8 @@ class Run:
         """Problems of the files that `profile.data.<key>` names; `data.map` applies to seeds.
 
         `limit` takes that many of them, the first of every file in proportion to its size. An unset key raises
-        MissingArtefact, or gives no problems when `optional`; the same id in two files raises ProblemFileError.
+        MissingArtefact, or gives no problems when `optional`; the same id in two files raises ProblemFileError, a verifier
+        that nobody defined UserError.
         """
         named = getattr(self.profile.data, key)
         if named is None and optional:
@@ -137,7 +138,12 @@ class Run:
             raise MissingArtefact(f"data.{key} is not set in profile '{self.profile.name}'; set it to a problems file")
         mapping = self.profile.data.map if key == "seeds" else {}
         files = [(self.path(name), domain) for name, domain in problem_files(named)]
-        return gather([(path, load_problems(path, mapping or None, domain=domain)) for path, domain in files], limit)
+        found = gather([(path, load_problems(path, mapping or None, domain=domain)) for path, domain in files], limit)
+        try:
+            check_defined((problem.verifier for problem in found), self.profile.verifiers)
+        except UnknownNameError as error:
+            raise UserError(f"data.{key} of profile '{self.profile.name}': {error}") from None
+        return found
 
     def problems_of(self, rows: Iterable[Mapping[str, Any]]) -> list[Problem]:
         """The problems behind rows whose prompts are messages, such as those of 02_rewrite/rl.jsonl."""

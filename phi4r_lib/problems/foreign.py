@@ -1,7 +1,7 @@
 """Rows of other people's data sets as problems: which of their fields becomes what.
 
 A mapping {ours: theirs} (`--map ours=theirs`) names what differs, and same-named fields come along by themselves:
-- theirs is a field, a dotted path ("reward_model.ground_truth", "answers.0"), several texts one below the other
+- theirs is a field, a dotted path ("reward_model.ground_truth", "answers.0", "messages.-1.content"), several texts one below the other
   ("Body+Question"), "=text" for a constant, or "#" for what a
   missing field gets: id FILE-LINE, source the file's name, licence "unknown", domain "math" unless the file has one.
 - prompt: text, or a list of messages with one user turn; a system message goes to meta.system.
@@ -29,6 +29,7 @@ from phi4r_lib.problems.rows import Place, ProblemFileError
 NO_ANSWER = ("", "proof", "notfound", "not found", "n/a", "no answer", "not provided", "see solution", "nan")
 OPTIONS = ("choices", "options", "candidates", "endings")  # usual names of choices, to be named when they are left out
 TEXTS = ("source", "licence", "domain", "answer_type", "parent_id", "verifier")
+_INDEX = re.compile(r"-?[0-9]+")
 _LABELLED = re.compile(r"\(?([A-Za-z0-9])[).:]\s")
 
 
@@ -119,10 +120,11 @@ def _at(row: Any, path: str, place: Place, ours: str) -> Any:
     for part in path.split("."):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
-        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):
             value = value[int(part)]
         else:
             names = ", ".join(sorted(value)[:12]) if isinstance(value, Mapping) else type(value).__name__
+            names += f" of {len(value)}" if isinstance(value, list) else ""
             raise ProblemFileError(f"{place}: field '{path}' (mapped to '{ours}') is missing; found {names or 'none'}")
     return value
 

@@ -1,8 +1,8 @@
 """Rows on disk: the one reader of data files and the one writer.
 
-Read are JSONL (split at line feeds only), JSON arrays, CSV, TSV and Parquet, text also with a byte order mark, CRLF ends
-or in gzip; everything else is refused by name. Not here: what a row means (schema.py), how a file appears whole or not at
-all (whole.py), and tables of answers (measure).
+Read are JSONL (split at line feeds only), JSON arrays, CSV (with commas, or with the semicolons or tabs that spreadsheets
+write), TSV and Parquet, text also with a byte order mark, CRLF ends or in gzip; everything else is refused by name. Not
+here: what a row means (schema.py), how a file appears whole or not at all (whole.py), and tables of answers (measure).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import math
 import re
@@ -63,7 +64,7 @@ def read_rows(path: PathLike, *, torn: bool = False) -> Iterator[tuple[Place, di
             if kind == "parquet":
                 yield from _parquet(path)
             elif kind in ("csv", "tsv"):
-                yield from _csv(path, file, "\t" if kind == "tsv" else ",")
+                yield from _csv(path, file, "\t" if kind == "tsv" else ",;\t")
             elif kind == "array":
                 yield from _array(path, file)
             else:
@@ -118,8 +119,21 @@ def _lines(path: Path, file: BinaryIO, torn: bool) -> Iterator[tuple[Place, dict
             yield place, _object(row, place)
         except ProblemFileError as error:
             if not torn:
-                raise
+                raise (_spread(path) if raw.endswith((b"{", b"[", b",")) else None) or error from None
             cut = error  # only if nothing follows was it cut off
+
+
+def _spread(path: Path) -> ProblemFileError | None:
+    """The fault of a file that is one JSON object over several lines, as systems export their records."""
+    try:
+        inside = read_json(path)
+    except ProblemFileError:
+        return None
+    lists = ", ".join(f"'{key}'" for key, value in inside.items() if isinstance(value, list))
+    return ProblemFileError(
+        f"{path}: is one JSON object over several lines; need an array of objects or one object per line"
+        + (f": save its list {lists} as a file" if lists else "")
+    )
 
 
 def _decoded(raw: bytes, place: Place | Path) -> str:
@@ -140,6 +154,8 @@ def parse_json(text: str, where: object) -> Any:
     except json.JSONDecodeError as error:
         at = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} column {error.colno}"
         hint = "; need one object per line" if isinstance(where, Place) else ""
+        if hint and Path(where.path.name.removesuffix(".gz")).suffix not in (".jsonl", ".json", ".ndjson"):
+            hint += " (the name of a table ends in .csv, .tsv or .parquet)"
         raise ProblemFileError(f"{where}: not JSON ({error.msg} at {at}){hint}") from None
     except ValueError as error:
         fault = str(error) if "twice" in str(error) else f"field '{_huge_field(text)}': a number of too many digits"
@@ -186,9 +202,13 @@ def _array(path: Path, file: BinaryIO) -> Iterator[tuple[Place, dict[str, Any]]]
         yield place, _object(row, place)
 
 
-def _csv(path: Path, file: BinaryIO, separator: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+def _csv(path: Path, file: BinaryIO, separators: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Rows of a table; of several separators the one that the first line holds most often, outside quotes."""
     try:
-        reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=separator, strict=True)
+        text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+        first = text.readline()
+        separator = max(separators, key=re.sub(r'"[^"]*"', "", first).count)
+        reader = csv.DictReader(itertools.chain([first], text), delimiter=separator, strict=True)
         names = reader.fieldnames or []
         if len(set(names)) < len(names):
             raise ProblemFileError(f"{path}:1: column {max(names, key=names.count)!r} is given twice")

@@ -121,7 +121,7 @@ def _problem(row: dict[str, Any], place: Place) -> Problem:
     try:
         problem = compact(Problem(**row))
     except (ValidationError, TypeError) as error:
-        raise ProblemFileError(f"{place}: {_fault(error)}") from None
+        raise ProblemFileError(f"{place}: {_fault(error, row)}") from None
     if not problem.prompt.strip():
         raise ProblemFileError(f"{place}: field 'prompt': is blank; remove the row or give it a question")
     if not problem.id.isprintable() or not problem.id.strip():
@@ -142,15 +142,17 @@ def is_domain(name: str) -> bool:
     return bool(name.strip()) and name.isprintable() and len(name) <= 100 and "/" not in name and name[0] != "."
 
 
-def _fault(error: ValidationError | TypeError) -> str:
+def _fault(error: ValidationError | TypeError, row: Mapping[str, Any]) -> str:
     if not isinstance(error, ValidationError):
         return f"field names must be texts ({error})"
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "row"
     known = ", ".join(Problem.model_fields)
     hint = "; map the fields of another format with --map, for example --map prompt=question"
+    hint += " (--map id=# numbers rows without an id)" if field == "id" else ""
     foreign = first["type"] in ("missing", "extra_forbidden")
-    return f"field '{field}': {first['msg']}. Fields of a problem: {known}{hint if foreign else ''}."
+    found = f"; found {', '.join(map(str, [*row][:12]))}" if first["type"] == "missing" else ""
+    return f"field '{field}': {first['msg']}{found}. Fields of a problem: {known}{hint if foreign else ''}."
 
 
 def save_problems(path: str | os.PathLike[str], problems: Iterable[Problem]) -> Path:

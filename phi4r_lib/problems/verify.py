@@ -48,6 +48,13 @@ class VerifierUnavailable(RuntimeError):
     """A verifier lacks what it needs on this machine (a package, a program, a server); the message says what to do."""
 
 
+class UnfitVerifier(ValueError):
+    """A verifier that cannot be opened or does not keep to its protocol; the message says what to mend."""
+
+    def __init__(self, words: str):
+        super().__init__(f"verifier {words}")
+
+
 class NoEquality(ValueError):
     """Answers of this verifier cannot be compared with each other, so there is no plurality."""
 
@@ -141,7 +148,7 @@ def verify(
         truncated: whether a text ran into its token limit.
         errors: why an engine gave no text, None where it did.
 
-    Raises ValueError for lists of different lengths and UnknownNameError for a verifier that nobody defined;
+    Raises ValueError for lists of different lengths, UnknownNameError for a verifier that nobody defined, UnfitVerifier;
     VerifierUnavailable passes through. Anything else that a verifier raises becomes a verdict that could not be graded.
     """
     cut = truncated if truncated is not None else [False] * len(texts)
@@ -219,7 +226,9 @@ def vote(problem: Problem, answers: Sequence[str | None], verifiers: Verifiers |
     for answer, group in zip(given, groups, strict=True):
         if group is not None:
             spellings.setdefault(group, Counter())[answer] += 1
-    ranked = sorted((-one.total(), _order(_spelling(one))) for one in spellings.values())
+    ranked = sorted(
+        (-one.total(), _order(min(one, key=lambda text: (-one[text], len(text), text)))) for one in spellings.values()
+    )
     votes = -ranked[0][0]
     return Plurality(ranked[0][1][-1], votes, votes / len(answers), ranked[1:2] != [] and -ranked[1][0] == votes)
 
@@ -236,31 +245,36 @@ def verifier_of(name: str, verifiers: Verifiers | None = None) -> Verifier:
 
     Raises UnknownNameError for a name that stands neither there nor in VERIFIERS: a row of data cannot name a class.
     """
-    named = verifiers or {}
-    spec = named.get(name, name)
+    check_defined([name], verifiers)
+    spec = (verifiers or {}).get(name, name)
     if not isinstance(spec, str | Mapping):
         return spec
-    if name not in named and name not in VERIFIERS:
-        known = ", ".join(sorted({*VERIFIERS, *named}))
-        raise UnknownNameError(
-            f"a problem names the verifier '{name}', which nobody defined; known: {known}. Name its class under "
-            f'`verifiers:` in the profile, as {name}: "package.module:Class"'
-        )
     settings = {"kind": spec} if isinstance(spec, str) else {"kind": name, **spec}
     kind = named_class(settings.pop("kind"), VERIFIERS, "verifier")
     return _opened(kind, json.dumps(settings, sort_keys=True))
 
 
+def check_defined(names: Iterable[str], verifiers: Verifiers | None = None) -> None:
+    """Raises UnknownNameError for the first name of a verifier that nobody defined; opens none."""
+    for name in sorted(set(names) - {*VERIFIERS, *(verifiers or {})}):
+        known = ", ".join(sorted({*VERIFIERS, *(verifiers or {})}))
+        raise UnknownNameError(
+            f"a problem names the verifier '{name}', which nobody defined; known: {known}. Name its class under "
+            f'`verifiers:` in the profile, as {name}: "package.module:Class"'
+        )
+
+
 def examples(problems: Sequence[Problem], verifiers: Verifiers | None = None) -> list[str | None]:
     """A known right answer of each problem, for checking the problem itself: the verifier's `example(problem)` where it
-    has that method (because `answer` holds tests or rules), else the problem's `answer`."""
+    has that method (because `answer` holds tests or rules), of an own verifier else `meta.example`, else the `answer`."""
     return [_example(problem, verifier_of(problem.verifier, verifiers)) for problem in problems]
 
 
 def _example(problem: Problem, verifier: Verifier) -> str | None:
     """A number or a list in a row's meta is taken as its text; of a row that cannot be read the answer, which judging refuses."""
+    found = problem.answer if problem.verifier in VERIFIERS else problem.meta.get("example", problem.answer)
     try:
-        found = verifier.example(problem) if hasattr(verifier, "example") else problem.answer
+        found = verifier.example(problem) if hasattr(verifier, "example") else found
     except Exception:
         return problem.answer
     return found if found is None or isinstance(found, str) else json.dumps(found)
@@ -274,17 +288,26 @@ def open_verifiers(verifiers: Verifiers | None) -> dict[str, Verifier]:
 @lru_cache(maxsize=64)
 def _opened(kind: Any, settings: str) -> Verifier:
     try:
-        return kind(**json.loads(settings))
-    except TypeError as error:
-        raise ValueError(f"verifier {kind.__name__}: {error}; its settings are the arguments of the class") from None
+        verifier = kind(**json.loads(settings))
+    except Exception as error:  # whatever an own class does when it is made
+        if isinstance(error, VerifierUnavailable):
+            raise
+        hint = "; its settings are the arguments of the class" if isinstance(error, TypeError) else ""
+        raise UnfitVerifier(f"{kind.__name__} cannot be opened: {type(error).__name__}: {error}{hint}") from error
+    if absent := [method for method in ("extract", "grade", "groups") if not hasattr(verifier, method)]:
+        raise UnfitVerifier(f"{kind.__name__} has no method {', '.join(absent)}; it needs extract, grade and groups")
+    return verifier
 
 
 def _extracted(verifier: Verifier, text: str | None) -> str | Verdict | None:
     """The final answer, or a verdict where the verifier stumbles over the text."""
     try:
-        return verifier.extract(text) if text else None
+        found = verifier.extract(text) if text else None
     except Exception as error:
         return Verdict.failed(None, f"exception: {type(error).__name__}: {error}")
+    if found is not None and not isinstance(found, str):
+        raise UnfitVerifier(f"{type(verifier).__name__}.extract gave {type(found).__name__}, need text or None")
+    return found
 
 
 def _empty(problem: Problem, answer: str | None) -> Verdict | None:
@@ -308,7 +331,9 @@ def _graded(verifier: Verifier, answers: Sequence[str], problems: Sequence[Probl
             v for part in (slice(half), slice(half, None)) for v in _graded(verifier, answers[part], problems[part])
         ]
     if len(verdicts) != len(answers):
-        raise ValueError(f"{type(verifier).__name__}.grade gave {len(verdicts)} verdicts for {len(answers)} answers")
+        raise UnfitVerifier(f"{type(verifier).__name__}.grade gave {len(verdicts)} verdicts for {len(answers)} answers")
+    if others := [type(one).__name__ for one in verdicts if not isinstance(one, Verdict)]:
+        raise UnfitVerifier(f"{type(verifier).__name__}.grade gave {others[0]}, need Verdict.right(...) or .wrong(...)")
     return [_sane(verdict) for verdict in verdicts]
 
 
@@ -316,10 +341,6 @@ def _sane(verdict: Verdict) -> Verdict:
     """Score 1 for right, below 1 for wrong, 0 where nothing could be graded."""
     score = {Grade.RIGHT: 1.0, Grade.WRONG: min(max(verdict.score, 0.0), 0.99), Grade.FAILED: 0.0}[verdict.grade]
     return verdict if score == verdict.score else replace(verdict, score=score)
-
-
-def _spelling(group: Counter[str]) -> str:
-    return min(group, key=lambda text: (-group[text], len(text), text))
 
 
 def _order(text: str) -> tuple[int, Fraction, str]:

@@ -41,6 +41,10 @@ def test_constants_paths_and_numbered_ids(tmp_path):
     found = one(tmp_path, row, prompt="data.q.0", answer="final.answer", licence="=MIT", id="#")
     assert (found.id, found.prompt, found.answer, found.licence) == ("rows-1", "1 + 1?", "2", "MIT")
     assert found.meta == {"data": {"q": ["1 + 1?"]}, "id": "same for all"}
+    chat = {"messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]}
+    last = one(tmp_path, chat, prompt="messages.0.content", answer="messages.-1.content")
+    assert (last.prompt, last.answer) == ("1 + 1?", "2")
+    assert "is missing; found list of 2" in refused(tmp_path, chat, prompt="messages.-3.content")
     body = {"Body": "Ann has 2.", "Question": "How many?", "id+": 7}
     joined = one(tmp_path, body, prompt="Body+Question", id="id+")
     assert joined.prompt == "Ann has 2.\nHow many?" and joined.id == "7" and joined.meta == {}

@@ -62,6 +62,42 @@ def test_tables_are_read_too(tmp_path):
     assert found(tmp_path / "t.tsv") == [{"q": "x", "a": "1"}]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Nr;Aufgabe;Lösung\r\n1;"drei, vier; fünf";21,50\r\n',  # a spreadsheet in a country of decimal commas
+        'Nr,Aufgabe,Lösung\n1,"drei, vier; fünf","21,50"\n',
+        "Nr\tAufgabe\tLösung\n1\tdrei, vier; fünf\t21,50\n",
+        '"Nr";"Aufgabe";"Lösung"\n"1";"drei, vier; fünf";"21,50"\n',
+    ],
+)
+def test_a_csv_says_itself_what_separates_its_columns(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8-sig")
+    assert found(tmp_path / "t.csv") == [{"Nr": "1", "Aufgabe": "drei, vier; fünf", "Lösung": "21,50"}]
+
+
+def test_signs_inside_a_quoted_name_separate_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text('"a; b; c",d\n1;2,3\n')
+    assert found(tmp_path / "t.csv") == [{"a; b; c": "1;2", "d": "3"}]
+    (tmp_path / "t.tsv").write_text("a, b, c\td\n1\t2\n")
+    assert found(tmp_path / "t.tsv") == [{"a, b, c": "1", "d": "2"}]
+    (tmp_path / "empty.csv").write_text("")
+    assert found(tmp_path / "empty.csv") == []
+
+
+def test_an_export_that_is_one_object_names_the_list_inside(tmp_path):
+    path = tmp_path / "tickets.json"
+    path.write_text(json.dumps({"version": 3, "tickets": [{"key": 1}]}, indent=1))
+    with pytest.raises(ProblemFileError, match=r"one JSON object over several lines.*list 'tickets'"):
+        found(path)
+    path.write_text('{"a": [\n')  # broken, so nothing is known of it
+    with pytest.raises(ProblemFileError, match=r"tickets\.json:1: not JSON"):
+        found(path)
+    (tmp_path / "table.txt").write_text("Question\tAnswer\n")
+    with pytest.raises(ProblemFileError, match=r"name of a table ends in \.csv"):
+        found(tmp_path / "table.txt")
+
+
 def test_a_place_is_a_line_or_a_row(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", ROWS)
     assert [str(place) for place, _ in read_rows(path)] == [f"{path}:1", f"{path}:2"]
@@ -107,7 +143,7 @@ def test_a_bad_row_is_one_line_with_file_and_line(tmp_path, line, words):
         ("a.csv", b"q,q\n1,2\n", "'q' is given twice"),
         ("a.csv", b"q,a\n\xe9,2\n", "CSV"),
         ("a.json", b'[{"a": 1}, 2]', "item 2: expected a JSON object, found int"),
-        ("a.json", b'{"train": [\n{"a": 1}\n]}', "not JSON"),
+        ("a.json", b'{"train": [\n{"a": 1}\n]}', "one JSON object over several lines"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_by_name(tmp_path, name, content, words):

@@ -1,6 +1,7 @@
 """The one door for judging: its policy, names from profiles, and what a faulty verifier can and cannot do."""
 
 import sys
+import types
 
 import pytest
 
@@ -9,8 +10,11 @@ from phi4r_lib.problems.named import UnknownNameError
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import (
     NoEquality,
+    UnfitVerifier,
     Verdict,
     VerifierUnavailable,
+    check_defined,
+    examples,
     final_answers,
     judge,
     open_verifiers,
@@ -134,6 +138,76 @@ def test_a_missing_package_or_a_wrong_number_of_verdicts_is_no_verdict():
         judge([problem("x", "v")], ["2"], {"v": Gone()})
     with pytest.raises(ValueError, match="0 verdicts for 1 answers"):
         judge([problem("x", "v")], ["2"], {"v": Short()})
+
+
+class Own:
+    """A verifier as a newcomer writes it, with one thing changed by each test."""
+
+    def __init__(self, within=1):
+        if within > 5:
+            raise RuntimeError("within is at most 5")
+
+    def extract(self, text):
+        return text
+
+    def grade(self, answers, problems):
+        return [Verdict.right(answer) for answer in answers]
+
+    def groups(self, answers, problems):
+        return answers
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"grade": lambda *_: [False]}, "grade gave bool, need Verdict.right"),
+        ({"extract": lambda *_: 7}, "extract gave int, need text or None"),
+    ],
+)
+def test_what_breaks_the_protocol_is_said_in_words(change, words):
+    assert verify([problem("2", "own")], ["2"], {"own": Own()})[0].correct
+    with pytest.raises(UnfitVerifier, match=words):
+        verify([problem("2", "own")], ["2"], {"own": type("Odd", (Own,), change)()})
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"within": 9}, "verifier Own cannot be opened: RuntimeError: within is at most 5"),
+        ({"withinn": 2}, "unexpected keyword argument 'withinn'; its settings are the arguments of the class"),
+        ({"kind": "numbers:Number"}, "verifier Number has no method extract, grade, groups; it needs"),
+        ({"kind": "math", "percent": "maybe"}, "'percent': Input should be 'either'"),
+    ],
+)
+def test_a_verifier_that_cannot_be_opened_says_why(spec, words, monkeypatch):
+    monkeypatch.setitem(sys.modules, "acme_own", types.SimpleNamespace(Own=Own))
+    with pytest.raises(UnfitVerifier, match=words):
+        open_verifiers({"own": {"kind": "acme_own:Own", **spec}})
+
+
+def test_a_known_right_answer_stands_in_meta_where_the_answer_holds_rules():
+    class Odd(Own):
+        def grade(self, answers, problems):
+            return [Verdict.right(a) if int(a) % 2 else Verdict.wrong(a, "even") for a in answers]
+
+    problems = [problem("odd", "odd", meta={"example": "7"}), problem("7", meta={"example": "no answer, a text"})]
+    assert examples(problems, {"odd": Odd()}) == ["7", "7"]
+
+
+def test_names_that_nobody_defined_are_found_before_anything_is_asked():
+    problems = [problem("1"), problem("1", "mine")]
+    check_defined((p.verifier for p in problems), {"mine": "acme_own:Own"})  # opens nothing
+    with pytest.raises(UnknownNameError, match="verifier 'mine', which nobody defined"):
+        check_defined(p.verifier for p in problems)
+
+
+def test_a_profile_says_how_numbers_are_written():
+    problems = [problem("1.021,50 €"), problem("1.021,50 €"), problem("21,00")]
+    texts = [r"\boxed{1021.5}", r"\boxed{1,0215}", r"\boxed{21}"]
+    assert [v.correct for v in verify(problems, texts)] == [False, False, False]
+    german = {"math": {"thousands": "dot"}}
+    assert [v.correct for v in verify(problems, texts, german)] == [True, False, True]
+    assert vote(problems[0], ["21,5", "21.50", "22", "22"], german).tied
 
 
 def test_equal_pairs_are_graded_once():

@@ -206,17 +206,21 @@ def _default(model: type[BaseModel]) -> Any:
 
 
 def _explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
-    lines = []
+    lines, missing = [], []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"]) or "profile"
         if fault["type"] == "extra_forbidden":
             near = _nearest(key, model)
             lines.append(f"unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""))
         elif fault["type"] == "missing":
-            lines.append(f"missing key '{key}'; add it, or start the file with `extends: cpu` for the toy values")
+            missing.append(f"'{key}'")
         else:
             found = "" if fault["type"] == "value_error" else f", found {json.dumps(fault['input'], default=str)}"
             lines.append(f"'{key}': {fault['msg'].removeprefix('Value error, ')}{found}")
+    if missing:
+        word, what = ("keys", "them") if len(missing) > 1 else ("key", "it")
+        toy = f"add {what}, or start the file with `extends: cpu` for the toy values"
+        lines.append(f"missing {word} {', '.join(missing)}; {toy}")
     return f"{source}: " + "; ".join(lines)
 
 

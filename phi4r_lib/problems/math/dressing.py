@@ -114,7 +114,10 @@ _DOTS = re.compile(r"(-?\d*\.\d*?)(\d)\2\2+\s*(?:\.\.\.|\\ldots\s*)$")
 _THOUSANDS = re.compile(r"(?<![\d,.])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])", re.ASCII)
 _SPACED = re.compile(r"[-+]?[1-9]\d{0,2}(?:(?: \d{3})+|(?:'\d{3})+)(?:\.\d+)?", re.ASCII)  # 12 000 and 12'000
 _GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,\\!)\s*(?=\d{3}(?!\d))")  # 12{,}000: LaTeX's comma that separates nothing
-_DOTTED = re.compile(r"[-+]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?", re.ASCII)
+# One number with its name, sign or unit: x = 1.080,5 cm^2 but no list, tuple or formula of several numbers.
+_DOTTED = re.compile(
+    r"([^\d.,;()\[\]]*)((?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?)((?:[^\d.,;()\[\]]|(?<=\^)\d|(?<=\^\{)\d)*)", re.ASCII
+)
 
 
 @lru_cache(maxsize=1 << 15)
@@ -140,8 +143,8 @@ def dress(text: str, conventions: Conventions) -> str:
         for pattern, spelling in _RARE_SPELLINGS if _RARE.search(text) else ():
             text = pattern.sub(spelling, text)
         text = _unwrapped(text.strip())
-    if conventions.thousands == "dot" and _DOTTED.fullmatch(text):
-        text = text.replace(".", "").replace(",", ".")
+    if conventions.thousands == "dot" and "\\{" not in text and (one := _DOTTED.fullmatch(text)):
+        text = one[1] + one[2].replace(".", "").replace(",", ".") + one[3]
     return _repeating(_grouped(text, conventions))
 
 

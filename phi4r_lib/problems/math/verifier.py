@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
 
 from phi4r_lib.problems.answers import Grade, extract_answer, grade
+from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict
 
@@ -21,10 +25,19 @@ VERDICTS = {
 
 
 class MathVerifier:
-    """Short mathematical answers; the settings are those of `answers.grade`."""
+    """Short mathematical answers; the settings are those of `answers.grade` and the fields of `Conventions`.
 
-    def __init__(self, timeout_s: float = 5.0, workers: int | None = None):
-        self.limits = {"timeout_s": timeout_s, "workers": workers}
+    So `verifiers: {math: {thousands: dot}}` in a profile reads 1.080,5 as 1080.5.
+    """
+
+    def __init__(self, timeout_s: float = 5.0, workers: int | None = None, **conventions: Any):
+        try:
+            read = Conventions(**conventions)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"'{first['loc'][0]}': {first['msg']}, found {first['input']!r}") from None
+        self.thousands = read.thousands
+        self.limits = {"timeout_s": timeout_s, "workers": workers, "conventions": read}
 
     def extract(self, text: str) -> str | None:
         """The last box, else the last "the answer is", after the thinking (answers.extract_answer)."""

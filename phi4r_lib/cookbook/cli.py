@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; turns user errors into one message and exit code 2, and an interrupt into 130."""
     try:
         _heed_endings()
+        _say_anything()
         return _call(argv)
     except KeyboardInterrupt as stop:  # a Stopped brings its code and reason
         _end_at_once(argv)
@@ -85,6 +86,12 @@ def _heed_endings() -> None:
     for name, heed in ((signal.SIGTERM, _asked), (signal.SIGHUP, signal.default_int_handler)):
         if signal.getsignal(name) == signal.SIG_DFL:
             signal.signal(name, heed)
+
+
+def _say_anything() -> None:
+    """A character that the terminal's encoding lacks is shown as an escape, as on stderr; a name must not end a command."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _asked(*_: Any) -> NoReturn:

@@ -288,11 +288,13 @@ def json_line(row: Any) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """Value as JSON types: numpy numbers and arrays unpacked, paths as text, NaN and infinities as null."""
+    """Value as JSON types: numpy numbers and arrays unpacked, sets as sorted lists, paths as text, NaN and infinities as null."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(plain, value), key=json.dumps)  # its own order differs from process to process
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     if hasattr(value, "model_dump"):

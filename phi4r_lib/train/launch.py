@@ -103,7 +103,7 @@ def run_group(
             env=_environment(wanted) | {STOP_FILE: str(stop)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )

@@ -62,6 +62,16 @@ def test_folder_that_cannot_be_written_is_one_message(house, capsys):
     assert code == 2 and "check the path" in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_that_cannot_show_a_name_ends_no_command(house, encoding):
+    rows = [f"mödel λ,{problem},{run},{(problem + run) % 2}" for problem in range(4) for run in range(2)]
+    (house.root / "log.csv").write_text("\n".join(["model,problem,run,correct", *rows]), encoding="utf-8")
+    command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "variance", "log.csv", "--out", "out"]
+    told = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True)
+    assert told.returncode == 0 and b"del \\u03bb" in told.stdout, told.stderr
+    assert "mödel λ" in (house.root / "out/verdict.txt").read_text(encoding="utf-8")
+
+
 def test_validate_accepts_good_files(house, capsys):
     (house.root / "good.jsonl").write_text(ROW)
     assert phi4r(capsys, "validate", "good.jsonl")[0] == 0

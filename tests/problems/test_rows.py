@@ -261,4 +261,5 @@ def test_fingerprints_follow_content_alone(tmp_path):
     rows.write_text(other / "deep" / "a.txt", "else")
     assert file_fingerprint(one) != file_fingerprint(other) and file_fingerprint(tmp_path / "none") == "absent"
     assert fingerprint({"a": 1, "b": tmp_path}) == fingerprint({"b": tmp_path, "a": 1}) != fingerprint({"a": 1})
+    assert fingerprint({"b", "a", "c"}) == fingerprint(["a", "b", "c"]) == fingerprint(frozenset("cab"))
     assert fingerprint("half \ud83d") == fingerprint("half \ud83d") and len(fingerprint(1, length=12)) == 12

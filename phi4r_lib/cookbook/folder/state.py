@@ -128,8 +128,8 @@ def git_commit() -> str | None:
     """Commit of the repository, with "+changes" when files differ from it; None outside git."""
     try:
         git = ["git", "-C", str(home())]
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=True).stdout.decode().strip()
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + ("+changes" if changes.strip() else "")

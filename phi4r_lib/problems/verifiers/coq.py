@@ -43,7 +43,7 @@ pathlib.Path("findlib.conf").write_text('destdir="/usr/lib/ocaml"\npath="/usr/li
 def compile_(folder, name, text):
     pathlib.Path(folder, name + ".v").write_text(text)
     done = subprocess.run(["coqc", "-q", "-noglob", "-w", "none", "-Q", ".", "", name + ".v"], cwd=folder,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+                          stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace")
     return done.returncode, (done.stderr if done.returncode else done.stdout)[-4000:]
 
 def stage(step, code, text):

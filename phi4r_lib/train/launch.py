@@ -197,7 +197,7 @@ def _error(folder: Path, tail: list[str], count: int) -> Exception:
     log = folder / "launch.log"
     ended = re.findall(r"rank\s*:\s*(\d+) .*?exitcode\s*:\s*-(\d+)", "\n".join(tail), re.DOTALL)
     killed = [(rank, code) for rank, code in ended if int(code) != signal.SIGTERM]  # so torchrun ends the others
-    notes = sorted(folder.glob("error-*.json"), key=lambda path: path.stat().st_mtime)
+    notes = sorted(folder.glob("error-*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if notes and not killed:  # when one was killed, what the others raise is that it does not answer
         note = json.loads(notes[0].read_text(encoding="utf-8"))
         return _named(note["kind"])(f"{note['message']} (process {note['rank']} of {count}; log: {log})")

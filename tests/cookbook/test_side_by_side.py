@@ -69,7 +69,7 @@ def test_a_read_only_checkout_runs_into_a_folder_elsewhere(house, tmp_path_facto
     house.notebook("01_edge.ipynb", RESULTS)
     mounted = f"mount --bind {house.root} {house.root} && mount -o remount,ro,bind {house.root} && exec"
     done = subprocess.run(
-        [*UNSHARE, f"{mounted} {' '.join(CLI)} run --out {out}"], capture_output=True, text=True, timeout=300
+        [*UNSHARE, f"{mounted} {' '.join(CLI)} run --out {out}"], capture_output=True, text=True, timeout=1800
     )
     assert done.returncode == 0, done.stdout + done.stderr
     done = subprocess.run([*UNSHARE, f"{mounted} {' '.join(CLI)} run"], capture_output=True, text=True, timeout=1800)

@@ -147,7 +147,7 @@ def _absent(key: str, name: str, there: Callable[[Path], bool]) -> Iterator[str]
     path = home() / name
     if there(path):
         return
-    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
     yield f"{key}: {name} does not exist" + (f" (did you mean {Path(name).with_name(near[0])}?)" if near else "")
 

@@ -94,6 +94,7 @@ def test_run_status_report_and_failure(house, capsys):
     house.notebook(
         "01_edge.ipynb",
         "n = len(run.problems('seeds'))",
+        "assert run.profile.data.gold is None, 'the shipped answers belong to the shipped seeds'",
         "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.savefig(run.folder('01_edge/figures') / 'a_line.png')",
         "run.write_results('01_edge', {'seeds': n})",
     )

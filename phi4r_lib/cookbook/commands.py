@@ -37,8 +37,9 @@ EXAMPLES = """examples:
   phi4r validate my.jsonl --map prompt=question look at a problems file before a run
   phi4r status; phi4r report; phi4r doctor
 
-exit codes: 0 success; 1 a notebook failed; 2 wrong use or bad input, nothing was changed; 3 the budget is spent;
-75 asked to end (SIGTERM), put the job back into the queue; 130 interrupted. After 3, 75 and 130 the same command goes on."""
+exit codes: 0 success; 1 a notebook failed or the disk is full; 2 wrong use or bad input, nothing was changed;
+3 the budget is spent; 75 asked to end (SIGTERM), put the job back into the queue; 130 interrupted. After 3, 75 and
+130 the same command goes on, and after a full disk once there is room."""
 
 # Commands with a module of their own (add_parser and run).
 COMMANDS = {"variance": "pages.log_analysis", "sweep": "sweeps.command"}

@@ -1,5 +1,6 @@
 """Runs side by side, kernels that do not start or never end, and what is left of runs that were killed."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -175,6 +176,17 @@ def test_folders_of_the_dead_are_swept_and_those_of_the_living_stay(place, monke
             assert not dead.exists() and alive.exists() and mine.is_dir()
             assert sweep(place) == 0 and mine.is_dir()
     assert sorted(path.name for path in place.iterdir()) == [alive.name, "someone-elses"]
+
+
+def test_on_a_disk_without_locks_nothing_is_taken_for_dead(place, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    monkeypatch.setattr("fcntl.flock", none)
+    with scratch() as one, scratch() as other:
+        assert sweep(place) == 0 and one.is_dir() and other.is_dir()
+    assert list(place.iterdir()) == []
 
 
 def test_a_long_place_for_temporary_files_leaves_sockets_short_paths(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Shards, resume after kill -9, more samples later, faults retried alone; the engine is a real (random) model."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,16 @@ def test_kill_minus_nine_then_resume(base_dir, tmp_path):
     assert not repeated & {(prompt_hash(prompt), index) for prompt, index in counting.asked}  # ... and repeats nothing
     assert all(path.read_bytes() == content for path, content in survivors.items())
     assert resumed["text"].equals(whole["text"])
+
+
+def test_a_disk_without_locks_keeps_hidden_files_that_may_be_another_hosts(engine, tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", none)
+    (tmp_path / ".samples-00000.parquet.0123abcd-7.partial").write_bytes(b"PAR1 half a shard of a living writer")
+    assert len(sample_to_store(engine, PROMPTS, SETTINGS, tmp_path)) == 96
+    assert len(list(tmp_path.glob(".samples-*.partial"))) == 1
 
 
 def test_more_samples_later_draws_only_the_new_ones(engine, tmp_path):

@@ -147,7 +147,8 @@ def scratch() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=".phi4r-", dir=place))
     try:
         with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # a disk that knows no locks, where nothing is swept either
+                fcntl.flock(lock, fcntl.LOCK_EX)
             folder = folder.rename(place / (PREFIX + folder.name.removeprefix(".phi4r-")))
             folder.chmod(0o711)  # a program in the sandbox may run as another user
             (folder / "runtime").mkdir(mode=0o700)

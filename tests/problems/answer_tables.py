@@ -412,6 +412,18 @@ May 2, 2024 === \text{May 2, 2024}
 \underline{5} === 5
 \Large 5 === 5
 5\tag{1} === 5
+5 millions === 5000000
+5 \text{ m s}^{-2} === 5 m/s^2
+5 \text{ s}^{-1} === 5 Hz
+5\text{ cm}^{-1} === 5
+5\,\mathrm{mA} === 5
+x=1 000 === 1000
+12 000 \text{ km} === 12000
+\text{all real numbers} === \mathbb R
+C_5^2A_3^3 === 60
+\frac{C_5^2}{C_{10}^2} === \frac29
+(A) x+B === A
+(E) (1,2) === E
 \binom{100000}{2} === 4999950000
 """
 
@@ -937,6 +949,29 @@ C_2^5 === 10
 \color{white}5 === 5
 \underline{5}6 === 5
 6\tag{5} === 5
+5 squared === 5
+5 \text{ cubed} === 5
+5 (factorial) === 5
+3 thirds === 3
+3 \text{ hundredths} === 3
+5 \text{ crore} === 5
+5 thousands === 5
+5 below zero === 5
+5 \text{ point five} === 5
+5 is impossible === 5
+5 \text{ s}^{-1} === 5 \text{ s}
+5 \text{ kg m/s} === 5 \text{ kg}
+5 kWh === 5 kW
+5\,\mathrm{mA} === 5\,\mathrm{A}
+5\text{ MPa} === 5\text{ kPa}
+5 \text{ bits} === 5 \text{ bytes}
+5\text{ nickels} === 5\text{ dimes}
+\sum_{k=1}^{3} k' === 6
+\lfloor \pi \rfloor' === 3
+(\int_0^2 2x\,dx)\text{ squared} === 4
+(1,2;3,4) === (2,1;3,4)
+A: 5, B: 6 === A
+(A) both A and B === A
 \binom{100000}{2} === 4999950001
 """
 
@@ -946,6 +981,9 @@ FAILED = r"""
 2^3^2 === 64
 2^3^2 === 512
 IV === VI
+5 === 5_2
+1 === 1_000
+1.01_2 === 1.01_3
 XI === IX
 C_5^2 === C_5^3
 7 mod 4 === 4 mod 7

@@ -65,7 +65,9 @@ def _labelled(label: str, content: str, gold: str, court: Court) -> Verdict:
     return "right" if label.lower() == word else _whole(content, gold, court)
 
 
-_MORE_LETTERS = re.compile(r"^(?:or|and|not|but|if|[,/&])(?![a-zA-Z])|\([A-J]\)|^[A-J]$")
+_MORE_LETTERS = re.compile(
+    r"^(?:or|and|not|but|if|[,/&])(?![a-zA-Z])|^(?:both|either|neither)\b|(?<![a-zA-Z\\])[A-J][).:]|^[A-J]$"
+)
 
 
 def _plain_fractions(answer: str, gold: str) -> Verdict:

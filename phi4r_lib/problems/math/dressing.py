@@ -78,6 +78,7 @@ _SPELLINGS = [
     (re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r" \\times "),
     (re.compile(r"^(?:USD|US\\?\$)\s*(?=[\d.])"), "$"),
     (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\\mathbb\s+([A-Z])"), r"\\mathbb{\1}"),
     (re.compile(r"\\%"), "%"),
     (re.compile(r"(?:\\text\s*\{\s*per\s?cent\s*\}|(?<![a-zA-Z\\])per\s?cent\b)"), "%"),
     (re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])"), "°"),
@@ -112,7 +113,9 @@ _REPEATING = re.compile(
 )
 _DOTS = re.compile(r"(-?\d*\.\d*?)(\d)\2\2+\s*(?:\.\.\.|\\ldots\s*)$")
 _THOUSANDS = re.compile(r"(?<![\d,.])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])", re.ASCII)
-_SPACED = re.compile(r"[-+]?[1-9]\d{0,2}(?:(?: \d{3})+|(?:'\d{3})+)(?:\.\d+)?", re.ASCII)  # 12 000 and 12'000
+_SPACED = re.compile(  # 12 000, 12'000, x = 12 000 km
+    r"(?:^|(?<=[=$])) ?[-+]?[1-9]\d{0,2}(?:(?: \d{3})+|(?:'\d{3})+)(?:\.\d+)?(?= ?(?:$|[a-zA-Z\\%°€]))", re.ASCII
+)
 _GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,\\!)\s*(?=\d{3}(?!\d))")  # 12{,}000: LaTeX's comma that separates nothing
 # One number with its name, sign or unit: x = 1.080,5 cm^2 but no list, tuple or formula of several numbers.
 _DOTTED = re.compile(
@@ -197,8 +200,8 @@ def _one_group(text: str) -> bool:
 
 def _grouped(text: str, conventions: Conventions) -> str:
     """Commas between groups of three digits taken out, or under "none" left as separators."""
-    if conventions.thousands == "comma" and (" " in text or "'" in text) and _SPACED.fullmatch(text):
-        return re.sub("[ ']", "", text)
+    if conventions.thousands == "comma" and (" " in text or "'" in text) and _SPACED.search(text):
+        text = _SPACED.sub(lambda match: re.sub("[ ']", "", match.group()), text)
     if "," not in text or conventions.thousands != "comma":
         return text
     alone = len(_THOUSANDS.findall(text)) == 1 and text.count(",") == _THOUSANDS.search(text).group().count(",")

@@ -27,26 +27,45 @@ _MEASURES = {
         "oz ounce ounces", "ton tons", "L l liter liters litre litres", "mL ml milliliter milliliters",
         "s sec secs second seconds", "min mins minute minutes", "h hr hrs hour hours", "day days", "week weeks",
         "month months", "year years yr yrs", "$ dollar dollars usd USD", "cent cents ¢ \\cent", "€ euro euros EUR eur", "£ GBP",
-        "° deg", "rad radian radians", "K kelvin", "Hz hertz", "kHz", "MHz", "J joule joules", "kJ", "N newton newtons",
+        "° deg", "rad radian radians", "K kelvin", "Hz hertz /s", "kHz", "MHz", "J joule joules", "kJ", "N newton newtons",
         "W watt watts", "kW", "V volt volts", "A amp amps", "Pa pascal pascals", "kPa", "mol moles mole", "M", "eV", "am",
         "pm", "a.m", "p.m", "ms", "ns", "nm", "km/h kmph kph", "m/s", "cm/s", "ft/s", "m/s^2", "gallon gallons",
     )
     for name in names.split()
 }  # fmt: skip
+_MEASURES |= {
+    name: names.split()[0]
+    for names in (
+        "KB", "bit bits", "B byte bytes", "acre acres", "hectare hectares ha", "decade decades", "century centuries",
+        "penny pennies", "nickel nickels", "dime dimes", "pint pints", "quart quarts", "cup cups", "kWh", "rev revolutions",
+        "tablespoon tablespoons tbsp", "teaspoon teaspoons tsp", "cal", "kcal", "T", "C", "F", "dB", "bar", "atm",
+    )
+    for name in names.split()
+}  # fmt: skip
+_MEASURES |= {
+    prefix + unit: prefix + unit
+    for prefix in ("k", "M", "G", "T", "m", "µ", "n")
+    for unit in ("m", "g", "s", "Hz", "J", "N", "W", "V", "A", "Pa", "mol", "eV", "L", "B")
+    if prefix + unit not in _MEASURES
+}
 _MEASURES |= {"a.m": "am", "p.m": "pm", "AM": "am", "PM": "pm"}
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_SCALES |= {name + "s": factor for name, factor in _SCALES.items()}
 _MONEY = re.compile(r"^([-+]?)\s*(\\?\$|[€£])\s*(?=[-\d.])")
 _UNIT_TEXT = r"[a-zA-Z$€£°¢][a-zA-Z°./ -]*(?:(?:\^\{?-?\d\}?|²|³)[a-zA-Z/ ]*(?:\^\{?-?\d\}?)?)?"
 _TEXT_UNIT = re.compile(
-    r"(?<=[\d})!a-zA-Z\]])\s*\\text\s*\{\s*\(?\s*(" + _UNIT_TEXT + r")\s*\)?\s*\}\s*(\^\s*\{?\s*\d\s*\}?)?$"
+    r"(?<=[\d})!a-zA-Z\]])\s*\\text\s*\{\s*\(?\s*(" + _UNIT_TEXT + r")\s*\)?\s*\}\s*(\^\s*\{?\s*-?\d\s*\}?)?$"
 )
 _WORD_UNIT = re.compile(r"(?<=[\d}!)])(?:\s+\(?|\()(" + _UNIT_TEXT + r")\)?$")
 _SHORT_UNIT = re.compile(
     r"(?<=\d)\\?([$€£]|cm|mm|km|kg|mg|mL|ml|ft|mph|kHz|Hz|am|pm|AM|PM|km/h|m/s|kJ|kW)(\^\{?\d\}?)?$"
 )
 FUNCTION = re.compile(r"\\(?:(?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp)(?![a-zA-Z])")
-_NO_UNIT = re.compile(  # "5 or more" is another answer than 5
-    r"(?i)\b(?:mod|is|are|was|the|or|and|not|no|if|but|only|more|less|fewer|than|plus|minus|times|least|most|wrong|false|else|so)\b"
+_NO_UNIT = re.compile(  # 5 or more, 5 squared, 5 thirds and 5 crore are other answers than 5
+    r"(?i)^(?:squared|cubed)$|\b(?:mod|is|are|was|the|or|and|to|too|not|no|never|if|unless|but|without|maybe|instead|only|more|less"
+    r"|fewer|than|least|most|below|above|plus|minus|times|divided|over|choose|point|root|sqrt|inverse|reversed|negative|factorial"
+    r"|doubled|tripled|halved|twice|half|halves|thirds?|\w*(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|million)ths?"
+    r"|tens|score|gross|bn|mn|tn|lakhs?|crores?|quadrillion|quintillion|wrong|incorrect|false|impossible|else|so)\b"
 )
 _BRACKETED = re.compile(r"(?<=[\d}%])\s+\(([a-zA-Z][a-zA-Z ]*)\)$")
 
@@ -126,9 +145,8 @@ def _is_unit(words: str, before: str) -> bool:
 
 def _named_unit(found: str, power: str) -> tuple[str, bool]:
     """The unit in one spelling, and whether it is a measure that cannot stand for another."""
-    digits = re.sub(r"\D", "", power)
-    stem, raised = found, digits
-    if match := re.fullmatch(r"(.+?)\s*\^\s*\{?\s*(\d)\s*\}?", found):
+    stem, raised = found, re.sub(r"[^-\d]", "", power)
+    if match := re.fullmatch(r"(.+?)\s*\^\s*\{?\s*(-?\d)\s*\}?", found):
         stem, raised = match[1], match[2]
     words = stem.split()
     if words and words[0].lower() in ("square", "sq", "cubic", "cu"):
@@ -136,9 +154,12 @@ def _named_unit(found: str, power: str) -> tuple[str, bool]:
     elif len(words) > 1 and words[-1] in ("squared", "cubed"):
         raised, words = ("2" if words[-1] == "squared" else "3"), words[:-1]
     stem = " ".join(words)
-    parts = [_MEASURES.get(part.strip()) for part in re.split(r"/|\bper\b", stem)]
-    if len(parts) > 1 and all(parts):
-        name = "/".join(parts)
+    if raised.startswith("-"):  # m s^{-2} is m/s^2
+        stem, _, below = ("/" + stem).replace("/ ", "/").rpartition(" " if " " in stem else "/")
+        stem, raised = f"{stem.removeprefix('/')}/{below}", raised[1:].removeprefix("1")
+    parts = [_MEASURES.get(part, part) for part in re.split(r"\s*/\s*|\s+per\s+|\s+", stem)]
+    if len(parts) > 1 and all(part in _MEASURES or not part for part in parts):
+        name = ("/" if "/" in stem or " per " in stem else " ").join(parts)
         return _MEASURES.get(name, name) + raised, True
     name = _MEASURES.get(stem) or _MEASURES.get(stem.lower())
     if name:

@@ -39,7 +39,7 @@ _NAME = re.compile(
 def shape(text: str) -> Shape:
     """The shape of a dressed answer."""
     text = text.strip()
-    if text == "\\mathbb{R}" or text.lower() in ("all real numbers", "all reals"):
+    if text == "\\mathbb{R}" or as_word(text) in ("all real numbers", "all reals"):
         return Shape("tuple", text, (Shape("value", "-\\infty"), Shape("value", "\\infty")), "()")
     word = as_word(text)
     if word is not None:
@@ -175,6 +175,8 @@ def _contents(text: str, inside: str, opening: str, closing: str) -> Shape | Non
             return _by_condition(text, inside)
         return Shape("set", text, tuple(shape(part) for part in split(inside, _COMMA) if part))
     parts = split(inside, ";" if ";" in inside else ",")
+    if ";" in inside:
+        parts = [f"({part})" if "," in part else part for part in parts]
     if len(parts) < 2 or not all(parts):
         return shape(inside) if (opening, closing) == ("(", ")") and inside else None
     if opening == "\\langle":

@@ -28,9 +28,10 @@ _BEFORE_BRACKET = re.compile(r"([a-zA-Z]'*(?:_(?:\w|\{[^{}]*\}))?|\\[a-zA-Z]+)\s
 _LETTER = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]'*)(?:_(?:\w|\{[^{}]*\}))?(?!\s*\()")
 
 
+_N = r"(?:\{(\d+)\}|(\d+))"
 _COUNTED = re.compile(  # C(5,2), C_5^2 and A_5^2 (n below), C^2_5; 5C2, {}_5P_2
-    r"(?<![a-zA-Z\\])([CPA])\s*(?:\(([^(),]+),([^(),]+)\)|_\{?(\d+)\}?\s*\^\{?(\d+)\}?|\^\{?(\d+)\}?\s*_\{?(\d+)\}?)(?!\w)"
-    r"|(?<![\w.^\\])(?:\{\})?[_^]?\{?(\d+)\}?\s*([CP])\s*_?\{?(\d+)\}?(?![\w^])"
+    rf"(?<![a-zA-Z\\])([CPA])\s*(?:\(([^(),]+),([^(),]+)\)|_{_N}\s*\^{_N}|\^{_N}\s*_{_N})(?!\d)"
+    rf"|(?<![\w.^\\])(?:\{{\}})?[_^]?{_N}\s*([CP])\s*_?{_N}(?![\w^])"
 )
 DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}")
 ROMAN = re.compile(r"(?=[IVXLCDM]{2})M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
@@ -157,8 +158,9 @@ def _counted(answer: str, gold: str) -> Verdict:
 
 
 def _in_factorials(match: re.Match) -> str:
-    kind = match[1] or match[9]
-    n, k = match[2] or match[4] or match[7] or match[8], match[3] or match[5] or match[6] or match[10]
+    parts = [part for part in match.groups() if part is not None]
+    kind = parts.pop(parts.index(next(part for part in parts if part in ("C", "P", "A"))))
+    n, k = parts[::-1] if match.group()[1:].lstrip().startswith("^") else parts
     return rf"\binom{{{n}}}{{{k}}}" if kind == "C" else rf"(\frac{{({n})!}}{{({n}-({k}))!}})"
 
 
@@ -235,6 +237,13 @@ def _primes(value: int) -> list[int]:
     return found + [value] * (value > 1)
 
 
+def _spelled_in(digits: str, base: str) -> bool:
+    """True where a base of 2 to 36 has all these digits."""
+    return (
+        base.isdigit() and 2 <= int(base[:3]) <= 36 and all(int(digit, 16) < int(base) for digit in digits.lstrip("-"))
+    )
+
+
 def _bases(answer: str, gold: str) -> Verdict:
     """52 for 52_8 is right: the question named the base. 52_8 is wrong for 52, for 52_7, and also for 42: it may be asked."""
     ours, theirs = _BASE.fullmatch(answer), _BASE.fullmatch(gold)
@@ -243,5 +252,7 @@ def _bases(answer: str, gold: str) -> Verdict:
     if not (ours and theirs):
         return "wrong" if DECIMAL.fullmatch(answer) or DECIMAL.fullmatch(gold) else None
     base, other = (_BASE_NUMBERS.get(one[2], one[2]) for one in (ours, theirs))
+    if any(one[2] and not _spelled_in(one[1], _BASE_NUMBERS.get(one[2], one[2])) for one in (ours, theirs)):
+        return None  # 5_2 and 1_000 are no numbers in a base
     same = ours[1].lstrip("0").lower() == theirs[1].lstrip("0").lower()
     return "right" if same and base in (None, other) else "wrong"

@@ -324,6 +324,17 @@ def test_the_airflow_dag_names_the_notebooks_in_their_order():
     assert json.loads(stages) == [path.stem for path in sorted((ROOT / "notebooks").glob("0[1-5]_*.ipynb"))]
 
 
+@pytest.mark.parametrize("stage", ["01_edge", "02_rewrite"])
+def test_an_airflow_task_s_command_runs_its_notebook_alone(house, capsys, stage):
+    (line,) = [line for line in (CLUSTER / "airflow_dag.py").read_text().splitlines() if "command = f" in line]
+    command = eval(line.partition("=")[2], {"PROFILE": "cpu", "stage": stage}).split()
+    assert command[0] == ".venv/bin/phi4r"
+    for name in ("01_edge", "02_rewrite"):
+        house.notebook(f"{name}.ipynb", RESULTS.format(name))
+    assert main(command[1:]) == 0
+    assert [path.parent.name for path in (house.root / "runs/cpu").glob("*/results.json")] == [stage]
+
+
 def test_every_file_is_named_in_the_page_beside_it():
     page = (CLUSTER / "README.md").read_text()
     for path in CLUSTER.iterdir():

@@ -85,6 +85,17 @@ def test_a_page_follows_its_notebook_whatever_the_clock_says(house):
     assert page.stat().st_ino == before
 
 
+def test_links_between_notebooks_lead_to_pages_that_are_there(house):
+    folder = house.root / "runs/cpu/notebooks"
+    folder.mkdir(parents=True)
+    words = "[before](01_edge.ipynb), [part](01_edge.ipynb#rule), [further](06_trial.ipynb), [away](https://a.b/06_trial.ipynb)"
+    for name, text in (("01_edge", "first"), ("05_variance", words)):
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), folder / f"{name}.ipynb")
+    report.render_notebooks(folder.parent)
+    links = re.findall(r'href="([^"#][^"]*)"', (folder / "05_variance.html").read_text(encoding="utf-8"))
+    assert links == ["01_edge.html", "01_edge.html", "../report.html#notebooks", "https://a.b/06_trial.ipynb"]
+
+
 def test_contents_link_to_sections_figures_and_executed_notebooks(house):
     """Every link of the page leads somewhere: to an id that it has, or to a file beside it."""
     import nbformat

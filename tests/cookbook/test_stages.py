@@ -104,7 +104,8 @@ def test_settings_of_a_notebook_are_a_section_of_the_profile(own):
     own.notebook("10_words.ipynb", settings={"words": "own_settings:Settings"})
     assert load_profile("cpu", {"words.length": 3}).words.note == "none"
     for change, says in [
-        ({}, "missing key 'words'"),
+        ({}, "missing key 'words'; add it, as a notebook declares its settings$"),
+        ({"words.length": 1, "other": {"a": 1}}, "unknown key 'other'.*need its folder in `notebooks`"),
         ({"words.length": 0}, "'words.length'"),
         ({"words.lenght": 1, "words.length": 1}, "did you mean 'words.length'"),
     ]:

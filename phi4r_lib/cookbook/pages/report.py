@@ -254,6 +254,16 @@ def _counted(path: Path) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", str(path))]
 
 
+def _linked(page: str, folder: Path) -> str:
+    """Links to other notebooks lead to their pages; of one that has not run, to the list of notebooks in the report."""
+
+    def target(link: re.Match[str]) -> str:
+        there = (folder / f"{link[1]}.ipynb").exists()
+        return f'href="{link[1]}.html"' if there else 'href="../report.html#notebooks"'
+
+    return re.sub(r'href="([0-9]{2}_\w+)\.ipynb(?:#[^"]*)?"', target, page)
+
+
 def render_notebooks(out: Path) -> dict[str, str]:
     """Executed notebooks as HTML beside them, {stem: file name}; unchanged ones are not rendered again."""
     pages = {}
@@ -269,7 +279,7 @@ def render_notebooks(out: Path) -> dict[str, str]:
                     extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2"
                 )
             try:
-                write_text(page, exporter.from_filename(str(path))[0] + seal)
+                write_text(page, _linked(exporter.from_filename(str(path))[0], path.parent) + seal)
             except ValueError:  # a notebook cut off in the middle of a write
                 continue
         pages[path.stem] = page.name

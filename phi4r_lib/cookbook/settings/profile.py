@@ -212,6 +212,8 @@ def _explain(error: ValidationError, source: str, model: type[BaseModel]) -> str
         if fault["type"] == "extra_forbidden":
             near = _nearest(key, model)
             lines.append(f"unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""))
+            if "." not in key and isinstance(fault["input"], Mapping):
+                lines[-1] += " (settings of a notebook of your own need its folder in `notebooks`)"
         elif fault["type"] == "missing":
             missing.append(f"'{key}'")
         else:
@@ -219,8 +221,13 @@ def _explain(error: ValidationError, source: str, model: type[BaseModel]) -> str
             lines.append(f"'{key}': {fault['msg'].removeprefix('Value error, ')}{found}")
     if missing:
         word, what = ("keys", "them") if len(missing) > 1 else ("key", "it")
-        toy = f"add {what}, or start the file with `extends: cpu` for the toy values"
-        lines.append(f"missing {word} {', '.join(missing)}; {toy}")
+        ours = {key.strip("'").partition(".")[0] for key in missing} & {*Profile.model_fields}
+        toy = (
+            ", or start the file with `extends: cpu` for the toy values"
+            if ours
+            else ", as a notebook declares its settings"
+        )
+        lines.append(f"missing {word} {', '.join(missing)}; add {what}{toy}")
     return f"{source}: " + "; ".join(lines)
 
 

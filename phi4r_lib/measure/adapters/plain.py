@@ -33,8 +33,8 @@ def read(path: Path, choice: Choice) -> Log:
     missing = [column for column in NEEDED if column not in table]
     if missing:
         raise LogError(
-            f"{path}: column {missing[0]!r} is missing; found {', '.join(map(str, rows[0]))}. A plain table needs "
-            f"{', '.join(NEEDED)}; say what they are called here with --map {missing[0]}=THEIRS"
+            f"{path}: column {missing[0]!r} is missing; found {', '.join(map(str, [*rows[0]][:20]))}. A plain table has one "
+            f"row per answer and needs {', '.join(NEEDED)}; say what they are called here with --map {missing[0]}=THEIRS"
         )
     notes = []
     if "run" not in table:

@@ -43,10 +43,11 @@ MATH = [
 CHOICE = [
     Task(
         problem("choice", "B", "one"),
-        [*boxed("B", "(B)", r"\text{B}", "B.", "Option B", "b"), "The answer is **B**.", "<think> A? </think>\n(B)"],
+        [*boxed("B", "(B)", r"\text{B}", "B.", "Option B", "b", "Ｂ", "B!", "Answer - B", "B. The second option is no better"), "The answer is **B**.", "<think> A? </think>\n(B)"],
         [
             *boxed("A", "A or B", "B or A", "A, B", "not B", "all but B", "neither A nor B", "B?C", "AB", "A/B", "K", "any"),
             *boxed("B and C", "B is wrong", "everything except B", "either B or D", "A and not B", "I don't know, B is false"),
+            *boxed("B != B", "¬B", "-B", "non-B", r"\cancel{B}", "B was ruled out", "eliminate B", "other than B", "B is the worst", "hardly B"),
             "The answer is not B.", "<think> B </think> I am not sure.", "B is impossible", "<think> The answer is B.",
         ],
     ),
@@ -74,7 +75,7 @@ EXACT = [
 NUMERIC = [
     Task(
         problem("numeric", "9.81 m/s^2", "gravity"),
-        boxed("9.81 m/s^2", "981 cm/s^2", r"9.8\ \text{m/s}^2", "9.81 m/s**2", "9.8e0 m/s^2", r"9.81\,\mathrm{m/s^{2}}", "0.00981 km/s^2"),
+        boxed("9.81 m/s^2", "981 cm/s^2", r"9.8\ \text{m/s}^2", "9.81 m/s**2", "9.8e0 m/s^2", r"9.81\,\mathrm{m/s^{2}}", "9.81 m/s²", "0.00981 km/s^2"),
         boxed(
             "9.81", "9.81 m/s", "9.81 kg", "9.5 m/s^2", "between 9 and 10 m/s^2", "9.81 or 3 m/s^2", "9.81 m/s^2 or 5 m/s^2",
             "inf", "nan", "9.81 bananas", "about ten", "-9.81 m/s^2", "9.81 m/s^2^2^2^2^2", "1e999 m/s^2", "9**9**9**9 m/s^2",
@@ -181,6 +182,11 @@ SQL = [
             "SELECT load_extension('x')", "SELECT a.name FROM person a, person b, person c, person d, person e", "SELEC name", "SELECT 1 WHERE 0",
         ),
     ),
+    Task(  # both names are referred to by a sale that stays when half of the rows go
+        problem("sql", "SELECT name FROM person WHERE age > 35", "literal", schema=SHOP),
+        code("sql", "SELECT p.name FROM person p WHERE NOT p.age <= 35"),
+        code("sql", "SELECT 'Bob' UNION ALL SELECT 'Cid'", "SELECT name FROM person WHERE id IN (2, 3) UNION SELECT 'Bob'"),
+    ),
     Task(
         problem("sql", "SELECT person, sum(amount) AS total FROM sale GROUP BY person ORDER BY total DESC, person", "order", schema=SHOP),
         code("sql", "SELECT person, SUM(amount) FROM sale GROUP BY 1 ORDER BY 2 DESC, 1"),
@@ -194,7 +200,7 @@ CONSTRAINTS = [
         boxed("1, 4, 7, 12", "3 5 6 10", "[2, 3, 8, 11]"),
         boxed(
             "6, 6, 6, 6", "1, 2, 3", "0, 5, 7, 12", "1, 4, 7, 12, 0", "1, 4, 7, 12 or 3", "1+4, 7, 12", "24", "", "a, b, c, d",
-            "1, 4, 7, 12; sum 24", "1e0, 4, 7, 12", "-1, 6, 7, 12", "1.0, 4, 7, 12", "1, " * 200_000, "9" * 5000,
+            "1, 4, 7, 12; sum 24", "1e0, 4, 7, 12", "-1, 6, 7, 12", "１, 4, 7, 12", "1, 4, 7, ١٢", "[1, 4, 7, 12", "(1, 4, 7, 12]", "1.0, 4, 7, 12", "1, " * 200_000, "9" * 5000,
         ),
     ),
     Task(

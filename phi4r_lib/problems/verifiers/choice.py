@@ -9,6 +9,7 @@ Right: the answer names exactly these options. Wrong: "other_option"; "several" 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from phi4r_lib.problems.schema import Problem
@@ -23,6 +24,11 @@ _NOT = re.compile(
 _ALL_BUT = re.compile(r"\b(?:all|any|every|everything|anything|each|none)\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"\b(?:wrong|incorrect|false|impossible|not|isn't|cannot|can't|never|unsure|unclear)\b", re.IGNORECASE
+)
+_AGAINST = re.compile(  # in prose around the letter; behind "B." or "B," such words explain
+    r"\b(?:ruled?|ruling|eliminat\w+|exclud\w+|reject\w*|discard\w*|doubt\w*|against|avoid|opposite|contrary|other than|besides|minus"
+    r"|hardly|unlikely|less|least|second|worst|no|non|un)\b|\\(?:[bx]?cancel|not|l?not|neg|sout|st|phantom)\b|~~|[¬≠≁]|!=|[-~!]$",
+    re.IGNORECASE,
 )
 _LETTER = re.compile(r"(?<![A-Za-z0-9'])\(?([A-J])\)?(?![A-Za-z0-9'])")
 _SEPARATOR = re.compile(r"\s*(?:,|;|&|\+|\band\b)\s*", re.IGNORECASE)
@@ -71,7 +77,7 @@ def named(answer: str, choices: Sequence[str] = ()) -> tuple[str | None, str]:
 
     Raises nothing; a letter beyond the given choices is no option.
     """
-    plain = " ".join(_WRAPPING.sub(" ", answer).split())
+    plain = " ".join(_WRAPPING.sub(" ", unicodedata.normalize("NFKC", answer)).split())
     texts = [" ".join(_WRAPPING.sub(" ", one).split()).casefold() for one in choices]
     if texts.count(plain.casefold().rstrip(".")) == 1 or texts.count(plain.casefold()) == 1:
         return LETTERS[
@@ -88,7 +94,9 @@ def _letters(plain: str, known: str, texts: Sequence[str]) -> tuple[str | None, 
     parts = [part.strip(" .():[]") for part in _SEPARATOR.split(plain)]
     if all(len(part) == 1 and part in known for part in parts):
         return "".join(sorted(set(parts))), ""
-    head = re.match(r"\(?([A-J])(?:[.):,]|\s*[-–:])\s*(.*)$", plain) or re.match(r"([B-HJ])\s+(.*)$", plain)
+    head = re.match(r"\(?([A-J])(?:[.):,!]|\s*[-–:])\s*(.*)$", plain)
+    explained = head is not None
+    head = head or re.match(r"([B-HJ])\s+(.*)$", plain)
     if head is None:
         head = re.match(r"(.*?)\(?\b([A-J])\)?\.?$", plain)
         first, rest = (head.group(2), head.group(1)) if head else ("", plain)
@@ -101,6 +109,7 @@ def _letters(plain: str, known: str, texts: Sequence[str]) -> tuple[str | None, 
     others = set(_LETTER.findall(rest)) - denied
     if not first or first not in known:
         return None, "negated" if denied else "no_option"
-    if first in denied or _ALL_BUT.search(plain) or _DENIED.search(_NOT.sub(" ", plain)):
+    against = not explained and _AGAINST.search(rest)
+    if first in denied or against or _ALL_BUT.search(plain) or _DENIED.search(_NOT.sub(" ", plain)):
         return None, "negated"
     return (None, "several") if others - {first} else (first, "")

@@ -20,7 +20,8 @@ from phi4r_lib.problems.verifiers.texts import BadCheck, check_of, one_by_one, s
 from phi4r_lib.problems.verify import Verdict
 
 MOST = 10_000  # numbers of an answer
-_NUMBERS = re.compile(r"[\[(]?\s*[-+]?\d{1,18}(?:\s*[,; ]\s*[-+]?\d{1,18})*\s*[\])]?")
+_ONES = r"\s*[-+]?\d{1,18}(?:\s*[,; ]\s*[-+]?\d{1,18})*\s*"
+_NUMBERS = re.compile(rf"\[{_ONES}\]|\({_ONES}\)|{_ONES}", re.ASCII)
 
 NUMBERS: dict[str, Callable[..., bool]] = {
     "count": lambda found, n: len(found) == n,

@@ -26,7 +26,14 @@ _NUMBER = re.compile(
 )
 # Nothing that pint could calculate for long: letters, products, quotients, exponents of one digit.
 _UNIT = re.compile(r"(?:°|[A-Za-zµμΩ%])(?:[A-Za-zµμΩ°%]|[*/·. ]|(?:\^|\*\*)?-?\d(?!\d)|[()]){0,40}")
-_LATEX = ((r"\\(?:text|mathrm|rm|mathbf|operatorname)\b", ""), (r"[{}$~]|\\[,;! ]", " "), (r"−", "-"), (r"\\%", "%"))
+_LATEX = (
+    (r"\\(?:text|mathrm|rm|mathbf|operatorname)\b", ""),
+    (r"[{}$~]|\\[,;! ]", " "),
+    (r"−", "-"),
+    (r"\\%", "%"),
+    ("²", "^2"),
+    ("³", "^3"),
+)
 _DECIMAL_TENTHS = re.compile(r"\^\s*\{\s*([-+]?\d{1,3})\s*\}")
 
 

@@ -29,19 +29,31 @@ given = json.load(sys.stdin)
 READ = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 NEVER = {"load_extension", "randomblob", "random", "zeroblob", "changes", "total_changes", "last_insert_rowid"}
 
+def delete(base, table, row):
+    try:
+        base.execute(f'DELETE FROM "{table}" WHERE rowid = ?', (row,))
+    except sqlite3.Error:
+        pass
+
 def database(script, keep):
     base = sqlite3.connect(":memory:")
     base.executescript(script)
-    base.execute("PRAGMA foreign_keys=ON")
+    base.execute("PRAGMA foreign_keys=OFF")
     if keep is not None:
         tables = [n for n, in base.execute("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'")]
         for table in tables:
             for place, (row,) in enumerate(base.execute(f'SELECT rowid FROM "{table}" ORDER BY rowid').fetchall()):
                 if place % 2 != keep:
-                    try:
-                        base.execute(f'DELETE FROM "{table}" WHERE rowid = ?', (row,))
-                    except sqlite3.Error:
-                        pass
+                    delete(base, table, row)
+        for _ in range(1000):  # what refers to a row that is gone goes with it: kept, it would keep its parent in place
+            try:
+                orphans = {(table, row) for table, row, *_ in base.execute("PRAGMA foreign_key_check") if row is not None}
+            except sqlite3.Error:
+                break
+            if not orphans:
+                break
+            for orphan in orphans:
+                delete(base, *orphan)
     base.commit()
     return base
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 from test_runner import left_behind, waited
 
 SFT = """
@@ -109,6 +110,7 @@ def outcome(out):
     return model, journal, table, {key: results[key] for key in ("chosen", "steps")}, names
 
 
+@pytest.mark.slow
 def test_a_training_killed_at_every_boundary_is_that_of_an_unkilled_run(house, shared_base_dir):
     data = rows(house.root)
     house.notebook(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,7 +12,7 @@ from phi4r_lib.cookbook.planning import outlook, pilot, preflight
 from phi4r_lib.cookbook.planning.costs import FILE, load_costs
 from phi4r_lib.cookbook.planning.estimate import Estimator, decode_rates, total, training_seconds
 from phi4r_lib.cookbook.planning.pilot import Pilot
-from phi4r_lib.cookbook.planning.work import sft_rows, work_of
+from phi4r_lib.cookbook.planning.work import rows_in, sft_rows, work_of
 from phi4r_lib.cookbook.settings.home import UserError
 from phi4r_lib.cookbook.settings.profile import load_profile
 from phi4r_lib.cookbook.settings.stages import stages
@@ -92,6 +93,24 @@ def test_our_own_run_from_its_pilot():
         assert planned[number].seconds[0] < run[number]["seconds"] < planned[number].seconds[2]
     whole = sum(run[number]["seconds"] for number in planned)
     assert within(total(list(planned.values()))[0][1], whole)
+
+
+@pytest.mark.parametrize("name", ["own.csv", "own.tsv", "own.json", "own.jsonl", "own.parquet"])
+def test_seeds_are_counted_whatever_their_fields_are_called(tmp_path, name):
+    table = pd.DataFrame({"Nr": ["A1", "A2"], "Aufgabe": ["1 + 1?", "2 + 2?"], "Lösung": ["2", "4"]})
+    path = tmp_path / name
+    {
+        ".csv": lambda: table.to_csv(path, index=False, sep=";"),
+        ".tsv": lambda: table.to_csv(path, index=False, sep="\t"),
+        ".json": lambda: table.to_json(path, orient="records"),
+        ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
+        ".parquet": lambda: table.to_parquet(path),
+    }[path.suffix]()
+    names = {"id": "Nr", "prompt": "Aufgabe", "answer": "Lösung"}
+    profile = load_profile("smoke", {"data.seeds": str(path), "data.map": names, "data.gold": None})
+    assert rows_in(profile, "seeds") == 2
+    args = [part for ours, theirs in names.items() for part in ("--map", f"{ours}={theirs}")]
+    assert main(["plan", "--profile", "smoke", "--only", "01", "--seeds", str(path), *args]) == 0
 
 
 def test_counts_of_the_cpu_profile_by_hand():

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.settings.profile import UserError
 from phi4r_lib.cookbook.sweeps.sweep import cells_of, finished, load_sweep, pass_rates, run_sweep, sweep_of, table
 
@@ -222,6 +223,26 @@ def test_bad_sweeps_are_refused_before_anything_runs(sweep, change, message):
     with pytest.raises(UserError, match=message):
         cells_of(sweep_of(raw | change), out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tokenz": 4}, "arm 'b': 'tokenz'"),
+        ({"files": ["nope.jsonl"]}, "nope.jsonl does not exist"),
+        ({"grpo": True, "prompts": "no_prompts.jsonl"}, "no_prompts.jsonl does not exist"),
+        ({"benchmarks": {"x": "no_contest.jsonl"}}, "no_contest.jsonl does not exist"),
+    ],
+)
+def test_an_arm_that_cannot_train_is_found_before_another_one_trains(tmp_path, capsys, change, says):
+    (tmp_path / "start").mkdir()
+    for name in ("rows.jsonl", "contest.jsonl"):
+        (tmp_path / "start" / name).write_text("{}\n")
+    common = {"files": ["rows.jsonl"], "benchmarks": {"benchmark": "contest.jsonl"}}
+    about = {"name": "odd", "start": str(tmp_path / "start"), "seeds": 2, "equal": "rows", "common": common}
+    (tmp_path / "sweep.yaml").write_text(json.dumps(about | {"arms": {"a": {}, "b": change}}))
+    assert main(["sweep", str(tmp_path / "sweep.yaml"), "--out", str(tmp_path / "out")]) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_a_file_that_is_no_sweep_is_named(tmp_path):

@@ -107,6 +107,16 @@ def _options(cell: Cell) -> Options:
         raise UserError(f"arm '{cell.arm}': '{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
 
 
+def check_arms(cells: Sequence[Cell]) -> None:
+    """Raises UserError, before anything is trained, for an option that no arm has and for a file that is not there."""
+    for cell in {cell.arm: cell for cell in cells}.values():
+        options = _options(cell)
+        named = [cell.start / name for name in (*options.files, *([options.prompts] if options.prompts else []))]
+        named += [place_of(cell.start, name) for name in options.benchmarks.values()]
+        if absent := next((file for file in named if not file.is_file()), None):
+            raise UserError(f"arm '{cell.arm}': {absent} does not exist; `files`, `prompts` or `benchmarks` name it")
+
+
 def _start_model(cell: Cell, options: Options, profile: Profile) -> Path:
     folder = home() / profile.models.base.model if options.model == "base" else cell.start / options.model
     if not (folder / "config.json").is_file():

@@ -64,7 +64,8 @@ def share_of(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     """`phi4r sweep`: 0 when every cell is done, 1 when one failed. Raises UserError before anything runs."""
-    from phi4r_lib.cookbook.sweeps.sweep import load_sweep, run_sweep
+    from phi4r_lib.cookbook.sweeps.cells import check_arms
+    from phi4r_lib.cookbook.sweeps.sweep import cells_of, load_sweep, run_sweep
 
     if args.processes < 1 or (args.threads is not None and args.threads < 1):
         raise UserError("--processes and --threads must be at least 1")
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     _comparable(sweep, args.benchmark)
     out = real_path(args.out) if args.out else home() / "runs" / "sweeps" / sweep.name
     print(f"sweep {sweep.name}: {len(sweep.arms)} arms x {len(sweep.seeds)} seeds, equal: {sweep.equal}; {shown(out)}")
+    if sweep.cell == "train":
+        check_arms(cells_of(sweep, out))
     found = run_sweep(
         sweep, out, processes=args.processes, threads=args.threads, share=share,
         tell=lambda done, total, what: print(f"[{done}/{total}] {what}", flush=True),

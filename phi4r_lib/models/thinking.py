@@ -149,7 +149,7 @@ def double_rope_base(config: PretrainedConfig) -> PretrainedConfig:
         kinds = " and ".join(rope)
         raise ValueError(f"{config.model_type} has RoPE of its own for {kinds}; set sft.double_rope to false")
     if rope.get("rope_type", "default") != "default":
-        raise ValueError(f"RoPE type {rope['rope_type']!r} brings its own long context; set double_rope to false")
+        raise ValueError(f"RoPE type {rope['rope_type']!r} brings its own long context; set sft.double_rope to false")
     rope["rope_theta"] = 2 * rope.get("rope_theta", 10_000.0)
     config.rope_parameters = rope
     config.max_position_embeddings *= 2

@@ -7,9 +7,11 @@ against the whole benchmark. Negatives that are an item word for word are no neg
 point to a passage which they leave out ("the text above") are counted in, and shown apart.
 
 With --encoder FOLDER (models/encoder.py) a third column compares by vectors too. Not wholly untouched: the synonyms of wording.py
-were written with some pairs of either half seen, and weights were chosen by the recall of both; no pair in Rust, Go or Java was read. Tried
+were written with some pairs of either half seen, weights of words were chosen by the recall of both, and false positives of both were read;
+the shape of examples was chosen on the first half, two items of it were read in Rust, Go and Java. Tried
 and left out: cosines of whole programs (useless: .21, .02 and .03 found), a vector's distance from an item's usual
-neighbours (a point more, but needs a background text), evidence from descriptions alone (two points more by words, none beside vectors).
+neighbours (a point more, but needs a background text), evidence from descriptions alone (two points more by words, none beside vectors),
+60 more synonyms for programs (a point less), expressions with their names taken out (half a point more).
 Not here: word problems.
 """
 

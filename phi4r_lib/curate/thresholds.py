@@ -45,13 +45,13 @@ class DecontaminationSettings:
     prose_evidence: float = 5.0  # least nats for a pair of prose
     code_missing: float = 0.3
     code_extra: float = 0.03
-    code_evidence: float = 9.9
+    code_evidence: float = 13.4
     survivors: float = 0.6  # pairs above this share of a threshold go to the judge, when given
     encoded_missing: float = 0.2  # the same with a sentence encoder, where a pair may pass this way or the other
     encoded_margin: float = 2.0  # nats more that words alone need where there is an encoder
     prose_cosine: float = 0.71  # the cosine that says nothing for or against a pair,
     prose_cosine_weight: float = 100.0  # and nats per unit of cosine above or below it
-    code_cosine: float = 0.72
+    code_cosine: float = 0.75
     code_cosine_weight: float = 60.0
 
     def __post_init__(self) -> None:

@@ -1,9 +1,10 @@
 """What a text says, whatever its words: its kind, and features in which rephrasings of prose and translations of code meet.
 
-Prose becomes stems of content words, code the words inside its identifiers and comments, its numbers and neighbouring words;
-words of equal meaning count as one (SYNONYMS, ours). How much a shared feature proves depends on how common it is
-(common_words.py). Not here: which amount is enough (evidence.py), word problems, which meet in their numbers
-(fingerprints.py), and texts in other scripts than the Latin one.
+Prose becomes stems of content words, code the words inside its identifiers and comments, its numbers, neighbouring words and
+the shape of its examples, whose strings and numbers rewordings change (`f([3, 1], "a")` and `g([8, 2], "no")` have the same); words
+of equal meaning count as one (SYNONYMS, ours). How much a shared feature proves depends on how common it is (common_words.py).
+Not here: which amount is enough (evidence.py), word problems, which meet in their numbers (fingerprints.py), and texts in
+other scripts than the Latin one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from typing import Literal
 
 import snowballstemmer
@@ -43,7 +45,10 @@ HOW_MANY = re.compile(
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 WORD = re.compile(r"[^\W\d_]+|\d+")
 PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")  # snake_case and camelCase words
-CODE_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
+QUOTES = "'\""
+LITERAL = re.compile(  # what it may start with comes first: three times faster
+    r"""((?=["'\-\dTtFfNn])(?:"[^"\n]*"|(?<!\w)(?:'[^'\n]*'|(?<!\.)-?\d+(?:\.\d+)?(?![\w.])|(?:[Tt]rue|[Ff]alse|[Nn]one|null)\b)))"""
+)
 SYNTAX = frozenset(
     [
         "and",
@@ -260,30 +265,61 @@ def prose(text: str) -> list[str]:
 
 
 def code(text: str) -> list[str]:
-    """Words of identifiers and comments, as meanings, pairs of neighbours among them, and the numbers above two."""
-    words = (word.lower() for word in PART.findall(text))
-    plain = [meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in SYNTAX and len(w) > 1]
+    """Words of identifiers and comments, as meanings, pairs of neighbours among them, and the numbers above two.
+
+    Then words in quotes, with a quote before them (`"apple`), and runs of literals: `#000:2` is the second of three numbers.
+    """
+    parts = LITERAL.split(text.replace('"""', "").replace("'''", ""))
+    literals = parts[1::2]
+    plain = _names(" ".join(parts[::2]))
     pairs = [f"{one} {other}" for one, other in itertools.pairwise(plain)]
-    numbers = [f"={float(number):g}" for number in CODE_NUMBER.findall(text) if float(number) > 2]
-    return plain + pairs + numbers
+    numbers = [f"={number:g}" for each in literals if each[-1].isdigit() and (number := abs(float(each))) > 2]
+    quoted = [f'"{word}' for word in _names(" ".join(each for each in literals if each[0] in QUOTES))]
+    return plain + pairs + numbers + quoted + _runs(literals, parts[2::2])
+
+
+def _names(text: str) -> list[str]:
+    words = (word.lower() for word in PART.findall(text))
+    return [meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in SYNTAX and len(w) > 1]
+
+
+def _runs(literals: list[str], after: list[str]) -> list[str]:
+    """Neighbouring literals, such as the lists of an example, by kind: 0 a number, " a string, t true, f false, n none."""
+    kinds = "".join(
+        ("0" if each[-1].isdigit() else '"' if each[0] in QUOTES else each[0].lower())
+        + ("" if gap in (",", ", ") else " ")
+        for each, gap in zip(literals, after, strict=True)
+    )
+    return [f"#{run}:{place}" for run, count in Counter(kinds.split()).items() for place in range(1, count + 1)]
 
 
 def weight(feature: str, kind: Kind, items: int = 0, seen: int = 0) -> float:
     """What sharing a feature proves, in nats: minus the log of the share of texts that have it.
 
     That share is the common one (common_words.py), corrected by the benchmark: `seen` of its `items` have the feature. A pair
-    of words counts half of its rarer word on top of both; numbers of code, which run on in examples, count half, up to
-    SMALL a quarter. Words of prose count a nat less, since those of one subject go together.
+    of words counts half of its rarer word on top of both; numbers up to SMALL count half. Words of prose count a nat less,
+    since those of one subject go together. A run of literals counts RUN_WEIGHT, and less the more of its kind stand before it.
     """
     if " " in feature:
-        return max(weight(word, kind) for word in feature.split(" ")) / 2
+        one, _, other = feature.partition(" ")
+        return max(weight(one, kind), weight(other, kind)) / 2
+    if feature[0] == "#":
+        kinds, _, place = feature.partition(":")
+        share = RUN_SHARE / (len(kinds) - 1) ** 2
+        return -RUN_WEIGHT / int(place) * math.log((seen + PRIOR * share) / (items + PRIOR))
     shares, rare = SHARES[kind]
-    proof = -math.log((seen + PRIOR * shares.get(feature, rare)) / (items + PRIOR))
-    if feature.startswith("="):
-        return proof * (0.25 if float(feature[1:]) <= SMALL else 0.5)
+    proof = -math.log((seen + PRIOR * shares.get(feature.removeprefix('"'), rare)) / (items + PRIOR))
+    if feature[0] == "=":
+        return proof * (0.5 if float(feature[1:]) <= SMALL else 1)
     return max(0.1, proof - CHANCE) if kind == "prose" else proof
 
 
+def against(feature: str) -> float:
+    """Share of its weight that a feature counts against a pair where one side lacks it: examples of a rewording are others."""
+    return 0.0 if feature[0] in '"#' else 0.5 if feature[0] == "=" else 1.0
+
+
+RUN_SHARE, RUN_WEIGHT = 0.07, 0.4  # share of functions with a given run of one literal; of n literals 1/n^2 of that
 PRIOR = 500  # texts that the common shares count for
 SMALL = 20
 CHANCE = 1.0  # nats

@@ -14,7 +14,7 @@ from phi4r_lib.curate.decontaminate import DecontaminationSettings, find_contami
 from phi4r_lib.curate.evidence import uncovered, weakly_covered, windows
 from phi4r_lib.curate.gist import gist
 from phi4r_lib.curate.screen import open_screen
-from phi4r_lib.curate.wording import kind_of, meaning, weight
+from phi4r_lib.curate.wording import against, code, kind_of, meaning, weight
 from phi4r_lib.models.encoder import load_encoder
 from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import load_problems
@@ -173,6 +173,64 @@ def test_close_rewordings_go_to_the_judge():
     found = find_contamination([close], ITEMS, judge=lambda text, item: asked.append(item) or True)
     assert find_contamination([close], ITEMS) == []
     assert asked == [ITEMS[0]] and [m.rule for m in found] == ["judge"]
+
+
+DRAWERS = '''def fits_drawer(tools, drawer):
+    """Say whether every tool of the list fits the drawer, and whether none sticks out.
+
+    >>> fits_drawer(["awl", "file", "rasp"], 40)
+    (True, True)
+    >>> fits_drawer(["adze"], 12)
+    (False, None)
+    >>> fits_drawer([], 7)
+    (True, None)
+    """
+    return all(LENGTHS[tool] <= drawer for tool in tools), len(tools) > 1 or None
+'''
+OTHER_EXAMPLES = '''def tool_drawer_check(instruments, size):
+    """Tests if the drawer takes all instruments, and that no tool is sticking out.
+
+    >>> tool_drawer_check(["saw", "plane", "vice"], 55)
+    (True, True)
+    >>> tool_drawer_check(["crowbar"], 31)
+    (False, None)
+    >>> tool_drawer_check([], 3)
+    (True, None)
+    """
+    i = 0
+    while i < len(instruments):
+        if LENGTHS[instruments[i]] > size:
+            return False, None
+        i += 1
+    return True, i > 1 or None
+'''
+
+
+def test_examples_with_other_values_speak_for_a_pair_and_not_against_it():
+    assert [(m.eval_index, m.rule) for m in find_contamination([OTHER_EXAMPLES], [*ITEMS, DRAWERS])] == [
+        (len(ITEMS), "code")
+    ]
+    cut = OTHER_EXAMPLES[: OTHER_EXAMPLES.index("    >>>")] + OTHER_EXAMPLES[OTHER_EXAMPLES.index('    """\n    i =') :]
+    assert find_contamination([cut], [*ITEMS, DRAWERS]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "features"),
+    [
+        ("f([3, 14], 'red fox')", ["=3", "=14", '"red', '"fox', "#00:1", '#":1']),
+        ('f("a", -1, true) == None; g("b", 2.5, False)', ["=2.5", '#"0t:1', "#n:1", '#"0f:1']),
+        ("x = {1, 2}, {0, 0}", ["#00:1", "#00:2"]),
+        ("# The foxes' den isn't red.", ["fox", "den", "isn", "red", "fox den", "den isn", "isn red"]),
+    ],
+)
+def test_what_is_read_of_a_program(text, features):
+    assert code(text) == features
+    assert [against(feature) for feature in ("=3", '"red', "#00:1", "fox", "red fox")] == [0.5, 0, 0, 1, 1]
+
+
+def test_another_run_of_the_same_kind_and_a_shorter_one_prove_less():
+    proofs = [weight(feature, "code") for feature in ("#0000:1", "#00:1", "#00:2", "#00:9")]
+    assert proofs == sorted(proofs, reverse=True) and proofs[-1] > 0
 
 
 OTHER_WORDS = {  # the rules by words find none of these

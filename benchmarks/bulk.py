@@ -2,7 +2,7 @@
 
 A stub engine answers at once, so what is measured is ours: validating, sampling and deciding (notebook 01),
 decontamination, choosing traces and mixing (notebook 02). Every stage runs in a process of its own. Run:
-python benchmarks/bulk.py (100,000 rows, two minutes of CPU), with --full also 1,000,000 rows (twenty more; 7 GB of disk;
+python benchmarks/bulk.py (100,000 rows, three minutes of CPU), with --full also 1,000,000 rows (about half an hour more, not run as a whole;
 --rows, --stages and --folder, which keeps what a stage wrote, run the stages one by one).
 """
 

@@ -144,12 +144,18 @@ def double_rope_base(config: PretrainedConfig) -> PretrainedConfig:
     """
     rope = dict(getattr(config, "rope_parameters", None) or {})
     if not rope:
-        raise ValueError(f"{config.model_type} has no RoPE whose base could be doubled; set sft.double_rope to false")
+        raise ValueError(
+            f"{config.model_type} has no RoPE whose base could be doubled; set sft.double_rope to false and sft.rope_steps to 0"
+        )
     if any(isinstance(value, Mapping) for value in rope.values()):
         kinds = " and ".join(rope)
-        raise ValueError(f"{config.model_type} has RoPE of its own for {kinds}; set sft.double_rope to false")
+        raise ValueError(
+            f"{config.model_type} has RoPE of its own for {kinds}; set sft.double_rope to false and sft.rope_steps to 0"
+        )
     if rope.get("rope_type", "default") != "default":
-        raise ValueError(f"RoPE type {rope['rope_type']!r} brings its own long context; set sft.double_rope to false")
+        raise ValueError(
+            f"RoPE type {rope['rope_type']!r} brings its own long context; set sft.double_rope to false and sft.rope_steps to 0"
+        )
     rope["rope_theta"] = 2 * rope.get("rope_theta", 10_000.0)
     config.rope_parameters = rope
     config.max_position_embeddings *= 2

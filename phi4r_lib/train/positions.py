@@ -13,8 +13,9 @@ import pandas as pd
 import torch
 from datasets import Dataset
 from scipy import stats
-from transformers import PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
+from phi4r_lib.models.thinking import double_rope_base
 from phi4r_lib.train.settings import SftSettings
 from phi4r_lib.train.sft import prepare_model
 from phi4r_lib.train.sft_trainer import sft_trainer
@@ -71,6 +72,7 @@ def rope_arms(
     Both start from the same weights and see the same rows in the same order. Index (when, position); columns `as it was`, `doubled`,
     and their `difference` (doubled - as it was) with a 95% interval over the rows of `test` (t, paired; captures which rows were drawn).
     """
+    double_rope_base(AutoConfig.from_pretrained(base))  # a base that cannot be doubled is said before any work
     length, found = len(train[0]["input_ids"]), {}
     brief = {"block": length, "eval_every": 10**6, "warmup_steps": min(2, settings.warmup_steps)}
     for doubled in (False, True):

@@ -15,6 +15,7 @@ from phi4r_lib.models.thinking import parse_thinking
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.grpo import run_grpo
 from phi4r_lib.train.packing import IGNORE, BlockCollator, encode_conversation, pack
+from phi4r_lib.train.positions import rope_arms
 from phi4r_lib.train.settings import GrpoSettings, SftSettings
 from phi4r_lib.train.sft import check_base, prepare_model, run_sft
 
@@ -140,9 +141,11 @@ def test_named_tokens_of_a_foreign_base_are_taken(tmp_path):
 @pytest.mark.parametrize("name", NO_DOUBLING)
 def test_a_base_whose_rope_cannot_be_doubled_says_what_to_set(name, tmp_path):
     folder = make_base(name, tmp_path / "base")
-    with pytest.raises(ValueError, match=f"{NO_DOUBLING[name]}.*set sft.double_rope to false"):
+    with pytest.raises(ValueError, match=f"{NO_DOUBLING[name]}.*set sft.double_rope to false and sft.rope_steps to 0"):
         check_base(folder, SFT)
     check_base(folder, settings(name))
+    with pytest.raises(ValueError, match="rope_steps to 0"):  # what 03 measures on long rows needs both
+        rope_arms(folder, None, None, settings(name), tmp_path, steps=1, width=8)
 
 
 def change(folder, **changes):

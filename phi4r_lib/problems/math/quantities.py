@@ -65,7 +65,7 @@ _NO_UNIT = re.compile(  # 5 or more, 5 squared, 5 thirds and 5 crore are other a
     r"(?i)^(?:squared|cubed)$|\b(?:mod|is|are|was|the|or|and|to|too|not|no|never|if|unless|but|without|maybe|instead|only|more|less"
     r"|fewer|than|least|most|below|above|plus|minus|times|divided|over|choose|point|root|sqrt|inverse|reversed|negative|factorial"
     r"|doubled|tripled|halved|twice|half|halves|thirds?|\w*(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|million)ths?"
-    r"|tens|score|gross|bn|mn|tn|lakhs?|crores?|quadrillion|quintillion|wrong|incorrect|false|impossible|else|so)\b"
+    r"|tens|\w+fold|score|gross|bn|mn|tn|lakhs?|crores?|quadrillion|quintillion|wrong|incorrect|false|impossible|else|so)\b"
 )
 _BRACKETED = re.compile(r"(?<=[\d}%])\s+\(([a-zA-Z][a-zA-Z ]*)\)$")
 

@@ -44,6 +44,20 @@ def test_one_line_before_anything_starts(house, capsys, cell, change, says):
     assert not (house.root / "runs").exists()
 
 
+def test_the_key_of_an_endpoint_is_asked_for_before_anything_starts(house, capsys, monkeypatch):
+    teacher = ["--set", "models.teacher={kind: openai, model: m, options: {key_env: NO_SUCH_KEY}}"]
+    house.notebook("01_edge.ipynb", "run.engine('teacher')")
+    for key, says in ((None, "no key: set the environment variable NO_SUCH_KEY"), ("a b", "no request can carry")):
+        if key:
+            monkeypatch.setenv("NO_SUCH_KEY", key)
+        assert main(["run", *teacher]) == 2
+        err = capsys.readouterr().err
+        assert "models.teacher: " in err and says in err and err.count("\n") == 1
+        assert not (house.root / "runs").exists()
+    house.notebook("01_edge.ipynb", "run.write_results('01_edge', {'n': 1})")
+    assert main(["run", *teacher]) == 0  # nobody opens the teacher
+
+
 @pytest.mark.parametrize(
     ("spec", "says"),
     [

@@ -21,7 +21,9 @@ from phi4r_lib.cookbook.settings.limits import at_odds
 from phi4r_lib.cookbook.settings.problem_files import problem_files
 from phi4r_lib.cookbook.settings.sections import Profile
 from phi4r_lib.cookbook.settings.stages import Stage, code_of
+from phi4r_lib.models.engine import EngineError, EngineSpec
 from phi4r_lib.models.hub import fault_of_name
+from phi4r_lib.models.options import read_options
 from phi4r_lib.models.weights import fault_of
 from phi4r_lib.problems.verify import VerifierUnavailable, open_verifiers
 from phi4r_lib.train.memory import group_of
@@ -52,6 +54,8 @@ def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) 
             f"profile '{profile.name}': {'; '.join(absent)}. Paths count from {home()} (from the profile's own folder "
             f"if they start with ./); correct them in the profile or with --set ({_where_from(absent)})"
         )
+    if not planned:
+        _check_keys(profile, code)
     for key, folder in _model_folders(profile, code):
         fault = fault_of(folder)
         if fault:
@@ -152,12 +156,29 @@ def _absent(key: str, name: str, there: Callable[[Path], bool]) -> Iterator[str]
     yield f"{key}: {name} does not exist" + (f" (did you mean {Path(name).with_name(near[0])}?)" if near else "")
 
 
+def _check_keys(profile: Profile, code: str) -> None:
+    """Raises UserError for an endpoint without its key: found here, and not after an hour's work of the notebooks before."""
+    for key, spec in _opened(profile, code, ("openai",)):
+        from phi4r_lib.models.engines.connection import address_and_key
+
+        try:
+            address_and_key(read_options("openai", spec.options))
+        except (EngineError, ValueError) as error:
+            raise UserError(f"models.{key}: {error}") from None
+
+
 def _read_models(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
     """(key, folder or name) of the models that the code opens here; those behind an endpoint are somebody else's."""
+    for key, spec in _opened(profile, code, LOADED_HERE):
+        yield key, spec.model
+
+
+def _opened(profile: Profile, code: str, kinds: Sequence[str]) -> Iterator[tuple[str, EngineSpec]]:
+    """(key, spec) of the profile's models of these kinds that the code opens."""
     for key in type(profile.models).model_fields:
         spec = getattr(profile.models, key)
-        if spec and spec.kind in LOADED_HERE and re.search(rf"""engine\(\s*["']{key}["']|\.models\.{key}\b""", code):
-            yield key, spec.model
+        if spec and spec.kind in kinds and re.search(rf"""engine\(\s*["']{key}["']|\.models\.{key}\b""", code):
+            yield key, spec
 
 
 def _model_folders(profile: Profile, code: str) -> Iterator[tuple[str, Path]]:

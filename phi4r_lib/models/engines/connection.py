@@ -46,9 +46,7 @@ class Connection:
 
     def __init__(self, options: OpenAIOptions):
         self.timeout = options.timeout_s
-        url = options.base_url or os.environ.get("OPENAI_BASE_URL") or HOSTED
-        self.key = _key(options.key_env, needed=url == HOSTED or options.key_env != "OPENAI_API_KEY")
-        self.url = url.rstrip("/")
+        self.url, self.key = address_and_key(options)
         headers = {"Accept-Encoding": "identity"}  # what is limited is then what arrives
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
@@ -106,13 +104,15 @@ class Connection:
         return hide(f"status {response.status_code} {response.reason_phrase}{moved}: {words}", self.key)
 
 
-def _key(variable: str, needed: bool) -> str:
+def address_and_key(options: OpenAIOptions) -> tuple[str, str]:
+    """Where requests go, and the key ("" where none is needed); raises EngineError for a key that is absent or unusable."""
+    url, variable = options.base_url or os.environ.get("OPENAI_BASE_URL") or HOSTED, options.key_env
     key = os.environ.get(variable, "").strip()
-    if not key and needed:
+    if not key and (url == HOSTED or variable != "OPENAI_API_KEY"):
         raise EngineError(f"no key: set the environment variable {variable}; keys never go into a profile")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise EngineError(f"the key in ${variable} has characters that no request can carry; set it anew")
-    return key
+    return url.rstrip("/"), key
 
 
 def _read(response: httpx.Response, deadline: float, timeout_s: float) -> bytes:

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     print("\n".join(f"- {sentence}" for sentence in analysis.sentences))
     for name, reason in analysis.skipped.items():
         print(f"(no figure {name}: {reason})")
-    print(f"written: {out / 'page.html'}, results.json, verdict.txt and {len(analysis.figures)} figures")
+    print(f"written: {out / 'page.html'}, results.json, verdict.txt and figures ({len(analysis.figures)})")
     return 0
 
 

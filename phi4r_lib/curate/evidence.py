@@ -21,7 +21,6 @@ from phi4r_lib.curate.wording import Kind
 from phi4r_lib.models.encoder import Encoder
 
 READERS: dict[Kind, Callable[[str], list[str]]] = {"prose": wording.prose, "code": wording.code}
-WINDOWS: dict[Kind, int] = {"prose": 80, "code": 600}  # features; windows overlap by half
 STRAY = 0.02
 DENSE = 1 << 22  # pairs of texts and items at a time
 # Recall at the shipped thresholds on public rephrasings, as benchmarks/decontamination.py --rephrased prints it (goal: .8).
@@ -107,7 +106,7 @@ class EvidenceIndex:
         """Windows of the texts: the text each belongs to, its features among those of the items, and its weight."""
         owners, rows, columns, totals = [], [], [], []
         for owner, text in enumerate(texts):
-            for window in windows(READERS[self.kind](text), WINDOWS[self.kind]):
+            for window in windows(READERS[self.kind](text), wording.WINDOWS[self.kind]):
                 known = {self.columns[feature] for feature in window if feature in self.columns}
                 unknown = sum(
                     wording.weight(each, self.kind, self.benchmark) * share

@@ -13,6 +13,7 @@ import itertools
 import math
 import re
 from collections import Counter
+from operator import itemgetter
 from typing import Literal
 
 import snowballstemmer
@@ -22,6 +23,7 @@ from phi4r_lib.curate.common_words import SHARES
 from phi4r_lib.curate.fingerprints import NUMBER_WORDS
 
 Kind = Literal["word problem", "prose", "code", "other"]
+WINDOWS: dict[Kind, int] = {"prose": 80, "code": 600}  # features that are compared at once; windows overlap by half
 CODE_LINE = re.compile(
     r"^\s*(?:def |class |import |from \w[\w.]* import|#include|using |package |function\b|return\b|public |private |static "
     r"|fn |func |let |const |var |for ?\(|while ?\(|if ?\(|elif |else:|@\w+|>>> |[\w.\[\]]+(?:: *\w+)? *[-+*/]?= *[^=\s])|[{};]\s*$",
@@ -275,7 +277,15 @@ def code(text: str) -> list[str]:
     pairs = [f"{one} {other}" for one, other in itertools.pairwise(plain)]
     numbers = [f"={number:g}" for each in literals if each[-1].isdigit() and (number := abs(float(each))) > 2]
     quoted = [f'"{word}' for word in _names(" ".join(each for each in literals if each[0] in QUOTES))]
-    return plain + pairs + numbers + quoted + _runs(literals, parts[2::2])
+    return _in_order(plain, pairs, numbers, quoted, _runs(literals, parts[2::2]))
+
+
+def _in_order(*groups: list[str]) -> list[str]:
+    """All groups as one list; that of a long text about in its order, so that a window holds words with their pairs."""
+    if sum(map(len, groups)) <= WINDOWS["code"]:
+        return list(itertools.chain(*groups))
+    placed = [(place / len(group), feature) for group in groups for place, feature in enumerate(group)]
+    return [feature for _, feature in sorted(placed, key=itemgetter(0))]
 
 
 def _names(text: str) -> list[str]:

@@ -167,6 +167,17 @@ def test_windows_cover_every_feature():
     assert set().union(*parts) == set(features) and max(map(len, parts)) == 40
 
 
+def test_a_translation_inside_a_long_program_is_found_and_the_program_alone_is_not():
+    rng = random.Random(0)
+    words = "alpha river copper engine valve socket packet queue buffer kernel orbit planet market ledger client folder".split()
+    other = "\n".join(
+        f"def {one}_{two}({three}, width={rng.randint(3, 90)}):\n    # merge the {two} with the {three}\n    return {one}({three})\n"
+        for one, two, three in (rng.sample(words, 3) for _ in range(80))
+    )
+    found = find_contamination([other + TRANSLATED["reading"] + "\n" + other, other * 2], ITEMS)
+    assert [(m.train_index, ITEMS[m.eval_index]) for m in found] == [(0, PYTHON["reading"])]
+
+
 def test_close_rewordings_go_to_the_judge():
     close = "Which process lets a large glacier move slowly?"
     asked = []

@@ -169,7 +169,24 @@ def test_windows_cover_every_feature():
 
 def test_a_translation_inside_a_long_program_is_found_and_the_program_alone_is_not():
     rng = random.Random(0)
-    words = "alpha river copper engine valve socket packet queue buffer kernel orbit planet market ledger client folder".split()
+    words = [
+        "alpha",
+        "river",
+        "copper",
+        "engine",
+        "valve",
+        "socket",
+        "packet",
+        "queue",
+        "buffer",
+        "kernel",
+        "orbit",
+        "planet",
+        "market",
+        "ledger",
+        "client",
+        "folder",
+    ]
     other = "\n".join(
         f"def {one}_{two}({three}, width={rng.randint(3, 90)}):\n    # merge the {two} with the {three}\n    return {one}({three})\n"
         for one, two, three in (rng.sample(words, 3) for _ in range(80))

@@ -30,7 +30,10 @@ def lines(chosen: list[Stage], target: Target, costs_file: str | None = None, de
         text.append(f"{stage.name:<24} {action:<34} {expected(cost)}")
         if runs and counts(stage, target):
             text.append(f"{'':<24} {counts(stage, target)}")
-    text.append(f"expected: {total / 60:.1f} minutes" + (f" and {unknown} notebook{'s' * (unknown > 1)} never recorded" if unknown else ""))
+    text.append(
+        f"expected: {total / 60:.1f} minutes"
+        + (f" and {unknown} notebook{'s' * (unknown > 1)} never recorded" if unknown else "")
+    )
     found = outlook.estimator(target.profile, costs_file, device)
     seconds = {} if device else {number: cost[0] for number, cost in costs.items()}
     return [*text, *outlook.lines(found, set(running), seconds)]

@@ -109,9 +109,7 @@ class EvidenceIndex:
             for window in windows(READERS[self.kind](text), wording.WINDOWS[self.kind]):
                 known = {self.columns[feature] for feature in window if feature in self.columns}
                 unknown = sum(
-                    wording.weight(each, self.kind, self.benchmark) * share
-                    for each in window
-                    if each not in self.columns and (share := wording.against(each))
+                    wording.unmet(each, self.kind, self.benchmark) for each in window if each not in self.columns
                 )
                 rows += [len(owners)] * len(known)
                 columns += known

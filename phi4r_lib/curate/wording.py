@@ -9,6 +9,7 @@ other scripts than the Latin one.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -327,6 +328,12 @@ def weight(feature: str, kind: Kind, items: int = 0, seen: int = 0) -> float:
 def against(feature: str) -> float:
     """Share of its weight that a feature counts against a pair where one side lacks it: examples of a rewording are others."""
     return 0.0 if feature[0] in '"#' else 0.5 if feature[0] == "=" else 1.0
+
+
+@functools.lru_cache(LIMIT)
+def unmet(feature: str, kind: Kind, items: int) -> float:
+    """What a feature that none of the items has counts against a pair, in nats."""
+    return weight(feature, kind, items) * share if (share := against(feature)) else 0.0
 
 
 RUN_SHARE, RUN_WEIGHT = 0.07, 0.4  # share of functions with a given run of one literal; of n literals 1/n^2 of that

@@ -6,8 +6,9 @@ Not here: overlap with a benchmark (decontaminate.py), which needs rules that se
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from datasketch import MinHash, MinHashLSH
 
@@ -39,10 +40,11 @@ def shingles(text: str, size: int) -> frozenset[str]:
     return frozenset(" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))) - {""}
 
 
-def jaccard(one: frozenset, other: frozenset) -> float:
-    """Shared shingles as a fraction of all; 0 when both are empty."""
-    union = len(one | other)
-    return len(one & other) / union if union else 0.0
+def jaccard(one: frozenset, other: Collection[Any]) -> float:
+    """Shared shingles as a fraction of all; 0 when both are empty. `other` holds each shingle once."""
+    shared = len(one.intersection(other))
+    union = len(one) + len(other) - shared
+    return shared / union if union else 0.0
 
 
 def remove_duplicates(
@@ -111,11 +113,5 @@ class _Kept:
         met = [found for table, key in zip(self.tables, keys, strict=True) if (found := table.get(key)) is not None]
         indices = {index for found in met for index in (found if isinstance(found, list) else (found,))}
         mine = frozenset(values)
-        scored = ((_overlap(mine, self.values[index]), index) for index in indices)
+        scored = ((jaccard(mine, self.values[index]), index) for index in indices)
         return max(scored, key=lambda one: (one[0], -one[1]), default=None)
-
-
-def _overlap(one: frozenset[int], other: array) -> float:
-    """`jaccard`, where the other holds each value once."""
-    shared = len(one.intersection(other))
-    return shared / (len(one) + len(other) - shared)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import; parsing text
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 PLACEHOLDERS = {"<|dummy_86|>": THINK_OPEN, "<|dummy_87|>": THINK_CLOSE}
+WITHOUT_DOUBLING = "set sft.double_rope to false and sft.rope_steps to 0"
 
 
 @dataclass(frozen=True)
@@ -144,18 +145,12 @@ def double_rope_base(config: PretrainedConfig) -> PretrainedConfig:
     """
     rope = dict(getattr(config, "rope_parameters", None) or {})
     if not rope:
-        raise ValueError(
-            f"{config.model_type} has no RoPE whose base could be doubled; set sft.double_rope to false and sft.rope_steps to 0"
-        )
+        raise ValueError(f"{config.model_type} has no RoPE whose base could be doubled; {WITHOUT_DOUBLING}")
     if any(isinstance(value, Mapping) for value in rope.values()):
         kinds = " and ".join(rope)
-        raise ValueError(
-            f"{config.model_type} has RoPE of its own for {kinds}; set sft.double_rope to false and sft.rope_steps to 0"
-        )
+        raise ValueError(f"{config.model_type} has RoPE of its own for {kinds}; {WITHOUT_DOUBLING}")
     if rope.get("rope_type", "default") != "default":
-        raise ValueError(
-            f"RoPE type {rope['rope_type']!r} brings its own long context; set sft.double_rope to false and sft.rope_steps to 0"
-        )
+        raise ValueError(f"RoPE type {rope['rope_type']!r} brings its own long context; {WITHOUT_DOUBLING}")
     rope["rope_theta"] = 2 * rope.get("rope_theta", 10_000.0)
     config.rope_parameters = rope
     config.max_position_embeddings *= 2

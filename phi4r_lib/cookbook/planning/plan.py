@@ -118,7 +118,6 @@ def statuses(folder: RunFolder) -> dict[str, tuple[str, str]]:
         stale += [number] if changed or below else []
         notes += (facts.get("message") or "").splitlines()[:1]
         notes += ["went on from kept work"] if status == "done" and facts.get("resumed") else []
-        notes += [words] if (words := outlook.planned(folder.manifest, number)) else []
         notes += [stage.fault] if stage and stage.fault else []
         idle = stage and stage.extra and number not in folder.manifest.get("notebooks", {}) and holder == folder.out
         notes += [f"extra: --all or --only {number} runs it"] if idle else []
@@ -135,6 +134,7 @@ def status_lines(out: Path) -> list[str]:
         name = stage.name if stage else facts.get("notebook", number)
         seconds = f"{facts['seconds']:7.0f} s" if "seconds" in facts else " " * 9
         memory = f"{facts['peak_mb']:6.0f} MB" if "peak_mb" in facts else " " * 9
+        note = "; ".join(filter(None, [note, outlook.planned(folder.manifest, number)]))
         lines.append(f"{name:<24} {status:<12}{seconds} {memory}  {note}".rstrip())
     variants = [path.parent for path in sorted(out.parent.glob(f"{out.name}+*/run.json"))]
     return [*lines, *(f"varied by {shown(variant)}" for variant in variants)]

@@ -425,6 +425,78 @@ C_5^2A_3^3 === 60
 (A) x+B === A
 (E) (1,2) === E
 \binom{100000}{2} === 4999950000
+forty-two === 42
+Forty Two === 42
+\text{forty-two} === 42
+forty-two apples === 42
+42 apples === forty-two apples
+two thirds === \frac23
+\frac{2}{3} === \text{two thirds}
+two-thirds === 2/3
+one half === 0.5
+a half === \frac{1}{2}
+half === 0.5
+three quarters === 0.75
+three and a half === 3.5
+two and two thirds === \frac{8}{3}
+one hundred and five === 105
+one thousand two hundred thirty-four === 1,234
+twelve hundred === 1200
+five million === 5000000
+five million dollars === $5,000,000
+minus five === -5
+negative two thirds === -\frac23
+three point one four === 3.14
+fifty percent === 50\%
+fifty percent === \frac12
+ninety degrees === 90^\circ
+two and three === 2, 3
+two, three and five === 2,3,5
+two or three === \{2,3\}
+x = forty-two === 42
+(two, three) === (2,3)
+two out of three === 2 out of 3
+zero === 0
+Three === \text{three}
+two dozen === 24
+two dozen eggs === 24
+5‰ === 0.005
+5‰ === 0.5\%
+5‰ === 5
+5 \text{ per mille} === \frac{1}{200}
+5 per mil === 5‰
+10\% === 100‰
+1 + 5‰ === 1.005
+45°30' === 45.5^\circ
+45^\circ 30' === 45.5
+45^\circ30^{\prime} === 45.5°
+45° 30′ 36″ === 45.51^\circ
+45°30'' === 45^\circ 0' 30''
+-12°15' === -12.25°
+22.5^\circ === 22^\circ 30'
+45° 30 minutes === 45.5°
+5 red apples === 5 apples
+5 Apples === 5 apple
+5 boxes === 5 box
+5 candies === 5 candy
+5 people === 5 persons
+5 children === 5 child
+5 hours === 5 hrs
+5 units === 5 cm
+5 square units === 5 cm^2
+5 boxes of apples === 5 boxes
+5 years old === 5 years
+5 xy === 5 yx
+12 noon === 12
+x = 2+3 = 5 === 5
+x = \frac{10}{2} = 5 === x = 5
+A = \pi r^2 = 9\pi === 9\pi
+x = \sqrt{2} \approx 1.414 === \sqrt{2}
+\sqrt{2} \approx 1.41 === \sqrt2
+\frac13 \approx 0.33 === \frac13
+\pi \approx 3.14 === \pi
+\pi \approx 3 === \pi
+0=5 === 5=0
 """
 
 WRONG = r"""
@@ -973,6 +1045,61 @@ C_2^5 === 10
 A: 5, B: 6 === A
 (A) both A and B === A
 \binom{100000}{2} === 4999950001
+one hundred and five === 100, 5
+forty-two === 24
+fourty-two === 42
+two thirds === \frac32
+two hundred thousandths === \frac{200}{1000}
+twenty one hundredths === \frac{21}{100}
+third === \frac13
+third === 3
+one third === 3
+no one === 1
+one-to-one === 1
+one === \text{no one}
+two out of three === 2
+2 out of three === 2
+two and a half === 2
+two and a half === 2, \frac12
+one more === 1
+one or two === 1
+seven === 7!
+five thousand === 5
+2 dozen eggs === 2
+5 hundred thousand === 5
+5 Million === 5
+5 million dollars === $5
+5 billion people === 5 million people
+5‰ === 5\%
+5\% === 5‰
+5‰ === 0.05
+45°30' === 45°
+45°30' === 45.3°
+45°30' === 45°30''
+45°75' === 46°15'
+45°30' === 4530
+-12°15' === -11.75°
+30' === 0.5^\circ
+5 square units === 5 cm^3
+5 apples === 6 oranges
+5 hours === 5 minutes
+5 xy === 5
+5 xy === 5 xz
+3 abc === 3
+12 noon === 12 midnight
+x = 5 = 6 === 6
+x = 5 = 6 === 5
+x = 5 = 6 or x = 7 === 6, 7
+2+2 = 5 === 5
+2+2=5 === 4
+2+3 = 5 === 5
+5 = 5 === 5
+\sqrt{2} \approx 1.414 === 1.414
+\sqrt{2} \approx 1.5 === \sqrt{2}
+\sqrt{2} \approx 1.42 === \sqrt{2}
+x = \sqrt{2} \approx 1.414 === 1.41
+x \approx 1 === 1
+x = 5 \approx 6 === 5
 """
 
 FAILED = r"""
@@ -1006,6 +1133,14 @@ x \equiv 3 \pmod 5 === x \equiv 3 \pmod 7
 Na^+ === Na^-
 \{(x,y):x=y\} === \{(x,y):x=-y\}
 \{x\in\mathbb{Z}|x>0\} === \{x|x>0\}
+5 zorks === 5 blips
+5 apples === 5 oranges
+5 boxes of apples === 5 apples
+5 red apples === 5 green apples
+5 boys === 5 girls
+5 apples === 5 hours
+42 people === 42 students
+5 === x = 5 = 6
 """
 
 GOLDS = r"""

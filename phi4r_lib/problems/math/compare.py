@@ -7,7 +7,8 @@ RIGHT rests on one of these arguments and no other:
   rounding  a decimal is the correct rounding, to six or more places, of a number that no decimal spells;
   algebra   math-verify finds two values equal, values to 60 digits do not tell them apart, and nothing differs that it
             is known to overlook (referee.py).
-Lists, sets, intervals, matrices and equations are compared part by part, each part by one of these.
+Lists, sets, intervals, matrices and equations are compared part by part, each part by one of these. Numbers in words are
+read as digits (numerals.py); a chain of equalities counts as its last number, unless its sides contradict each other.
 WRONG rests on a difference of shape, on terms without relations among each other, on values at three points, or on
 math-verify's word; what has no value (1/0, 0^0, 1^\infty) is WRONG as an answer and FAILED as a gold, and a \log without
 a base is decided only where it holds for 10 and for e. What none of these decides is FAILED. Not here: reading text (dressing.py, shapes.py, reader.py).
@@ -26,9 +27,10 @@ from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra
 from phi4r_lib.problems.math.dressing import dress, spelling
 from phi4r_lib.problems.math.quantities import quantity
 from phi4r_lib.problems.math.reader import read
-from phi4r_lib.problems.math.shapes import Shape, as_interval, as_word, named, shape
+from phi4r_lib.problems.math.shapes import Shape, as_interval, as_word, named, said, shape
 from phi4r_lib.problems.math.single import DECIMAL, form_of, values
 from phi4r_lib.problems.math.terms import Open, Undefined, difference, free, proportional
+from phi4r_lib.problems.math.units import agree
 
 MOST_UNMATCHED = 16
 _FRACTION = re.compile(r"([-+]?)(?:\\[dtc]?frac\{(\d{1,40})\}\{(\d{1,40})\}|(\d{1,40})(?:/(\d{1,40}))?)", re.ASCII)
@@ -117,7 +119,16 @@ def _whole(answer: str, gold: str, court: Court) -> Verdict:
 
 
 def _shapes(answer: Shape, gold: Shape, court: Court) -> Verdict:
-    """Relations and names first, then containers, then values."""
+    """Relations and names first, then containers, then values; a chain of equal numbers counts as what it says."""
+    readings = said(answer)[:2], said(gold)
+    if [*map(len, readings)] != [1, 1]:
+        if not readings[1]:
+            raise GoldUndefined
+        return either("wrong", *(_by_kind(one, other, court) for one in readings[0] for other in readings[1]))
+    return _by_kind(answer, gold, court)
+
+
+def _by_kind(answer: Shape, gold: Shape, court: Court) -> Verdict:
     if "relation" in (answer.kind, gold.kind) or "list" in (answer.kind, gold.kind):
         verdict = _relations(answer, gold, court)
         if verdict != "no relation":
@@ -238,8 +249,8 @@ def _part(answer: Shape, gold: Shape, court: Court) -> Verdict:
     if {answer.kind, gold.kind} == {"value", "set"}:
         return "wrong"
     if answer.kind == gold.kind == "value":
-        units = quantity(answer.text).unit, quantity(gold.text).unit
-        if all(units) and units[0] != units[1]:
+        ours, theirs = quantity(answer.text), quantity(gold.text)
+        if not agree(ours.unit, theirs.unit, ours.measure and theirs.measure):
             return "wrong"
     return _shapes(answer, gold, court)
 

@@ -20,7 +20,7 @@ _SIGNS = {
     "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}",
     "°": "^{\\circ}", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "…": "\\ldots ", "⋯": "\\ldots ",
     "∠": "\\angle ", "△": "\\triangle ", "或": " or ", "和": " and ", "、": ",", "。": ".", "∣": "|", "⟨": "\\langle ",
-    "⟩": "\\rangle ", "∫": "\\int ", "∑": "\\sum ", "→": "\\to ", "′′": "''", "ϕ": "\\phi ", "ϵ": "\\epsilon ",
+    "⟩": "\\rangle ", "∫": "\\int ", "∑": "\\sum ", "→": "\\to ", "″": "''", "ϕ": "\\phi ", "ϵ": "\\epsilon ",
     "µ": "\\mu ", "ı": "i", "𝑖": "i",
 }  # fmt: skip
 _GREEK = [
@@ -81,6 +81,7 @@ _SPELLINGS = [
     (re.compile(r"\\mathbb\s+([A-Z])"), r"\\mathbb{\1}"),
     (re.compile(r"\\%"), "%"),
     (re.compile(r"(?:\\text\s*\{\s*per\s?cent\s*\}|(?<![a-zA-Z\\])per\s?cent\b)"), "%"),
+    (re.compile(r"\\text\s*\{\s*per\s?mil(?:le)?\s*\}|(?<![a-zA-Z\\])per\s?mil(?:le)?\b|\\(?:textperthousand|permil|perthousand)(?![a-zA-Z])"), "‰"),
     (re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])"), "°"),
     (re.compile(r"\\text\s*\{\s*(?:degrees?|°)\s*\}|(?<=\d)\s*degrees?\b"), "°"),
 ]  # fmt: skip

@@ -30,9 +30,9 @@ def applied(name: str, base: Form | None, argument: Form) -> Form:
 
 
 def marked(value: Form, sign: str, commands: set[str]) -> Form:
-    """A value with !, !!, % or ° behind it; ° is pi / 180 beside a function and elsewhere a letter of its own."""
-    if sign == "%":
-        return value / number(100)
+    """A value with !, !!, %, ‰ or ° behind it; ° is pi / 180 beside a function and elsewhere a letter of its own."""
+    if sign in "%‰":
+        return value / number(100 if sign == "%" else 1000)
     if sign == "°":
         beside_function = not FUNCTIONS.isdisjoint(command[1:] for command in commands)
         return value * (letter("\\pi") / number(180) if beside_function else letter("°"))

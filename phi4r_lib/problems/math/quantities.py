@@ -2,55 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
+
+from phi4r_lib.problems.math.numerals import NUMBER_WORD
+from phi4r_lib.problems.math.units import MEASURES, named_unit
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A value with what stands beside it: its percent sign, scale (million), unit and whether that is a known measure."""
+    """A value with what stands beside it: a sign (% is `part` 100, per mille 1000), the factor of its scale (million), its
+    unit and whether that is a known measure."""
 
     value: str
-    percent: bool = False
-    scale: str = ""
+    part: int = 1
+    scale: int = 1
     unit: str = ""
     measure: bool = False
 
 
-_MEASURES = {
-    name: names.split()[0]
-    for names in (
-        "m meter meters metre metres", "cm centimeter centimeters centimetre centimetres", "mm millimeter millimeters",
-        "km kilometer kilometers kilometre kilometres", "in inch inches", "ft foot feet", "yd yard yards",
-        "mi mile miles", "mph mi/h", "g gram grams", "kg kilogram kilograms", "mg milligram milligrams", "lb lbs pound pounds",
-        "oz ounce ounces", "ton tons", "L l liter liters litre litres", "mL ml milliliter milliliters",
-        "s sec secs second seconds", "min mins minute minutes", "h hr hrs hour hours", "day days", "week weeks",
-        "month months", "year years yr yrs", "$ dollar dollars usd USD", "cent cents ¢ \\cent", "€ euro euros EUR eur", "£ GBP",
-        "° deg", "rad radian radians", "K kelvin", "Hz hertz /s", "kHz", "MHz", "J joule joules", "kJ", "N newton newtons",
-        "W watt watts", "kW", "V volt volts", "A amp amps", "Pa pascal pascals", "kPa", "mol moles mole", "M", "eV", "am",
-        "pm", "a.m", "p.m", "ms", "ns", "nm", "km/h kmph kph", "m/s", "cm/s", "ft/s", "m/s^2", "gallon gallons",
-    )
-    for name in names.split()
-}  # fmt: skip
-_MEASURES |= {
-    name: names.split()[0]
-    for names in (
-        "KB", "bit bits", "B byte bytes", "acre acres", "hectare hectares ha", "decade decades", "century centuries",
-        "penny pennies", "nickel nickels", "dime dimes", "pint pints", "quart quarts", "cup cups", "kWh", "rev revolutions",
-        "tablespoon tablespoons tbsp", "teaspoon teaspoons tsp", "cal", "kcal", "T", "C", "F", "dB", "bar", "atm",
-    )
-    for name in names.split()
-}  # fmt: skip
-_MEASURES |= {
-    prefix + unit: prefix + unit
-    for prefix in ("k", "M", "G", "T", "m", "µ", "n")
-    for unit in ("m", "g", "s", "Hz", "J", "N", "W", "V", "A", "Pa", "mol", "eV", "L", "B")
-    if prefix + unit not in _MEASURES
-}
-_MEASURES |= {"a.m": "am", "p.m": "pm", "AM": "am", "PM": "pm"}
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _SCALES |= {name + "s": factor for name, factor in _SCALES.items()}
+_SCALED = re.compile(rf"(?:(?:{'|'.join(_SCALES)})(?![a-z])\s*)+", re.IGNORECASE)
 _MONEY = re.compile(r"^([-+]?)\s*(\\?\$|[€£])\s*(?=[-\d.])")
 _UNIT_TEXT = r"[a-zA-Z$€£°¢][a-zA-Z°./ -]*(?:(?:\^\{?-?\d\}?|²|³)[a-zA-Z/ ]*(?:\^\{?-?\d\}?)?)?"
 _TEXT_UNIT = re.compile(
@@ -65,7 +41,8 @@ _NO_UNIT = re.compile(  # 5 or more, 5 squared, 5 thirds and 5 crore are other a
     r"(?i)^(?:squared|cubed)$|\b(?:mod|is|are|was|the|or|and|to|too|not|no|never|if|unless|but|without|maybe|instead|only|more|less"
     r"|fewer|than|least|most|below|above|plus|minus|times|divided|over|choose|point|root|sqrt|inverse|reversed|negative|factorial"
     r"|doubled|tripled|halved|twice|half|halves|thirds?|\w*(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|million)ths?"
-    r"|tens|\w+fold|score|gross|bn|mn|tn|lakhs?|crores?|quadrillion|quintillion|wrong|incorrect|false|impossible|else|so)\b"
+    r"|tens|\w+fold|score|gross|bn|mn|tn|lakhs?|crores?|quadrillion|quintillion|wrong|incorrect|false|impossible|else|so"
+    rf"|{NUMBER_WORD})\b"
 )
 _BRACKETED = re.compile(r"(?<=[\d}%])\s+\(([a-zA-Z][a-zA-Z ]*)\)$")
 
@@ -83,9 +60,9 @@ def quantity(text: str) -> Quantity:
     if found.value == text:
         return found
     signs = _outer_signs(found.value)
-    exact = found.percent or found.unit == "°"
+    exact = found.part > 1 or found.unit == "°"
     sum_of_numbers = signs & {"+", "-"} and (exact or not re.search(r"[a-zA-Z]", _NUMERIC.sub("", found.value)))
-    times = found.percent and signs & {"*", "\\cdot", "\\times"} and not re.search(r"10\s*\^", found.value)
+    times = found.part > 1 and signs & {"*", "\\cdot", "\\times"} and not re.search(r"10\s*\^", found.value)
     circle = found.unit == "°" and ("\\pi" in found.value or "°" in found.value)
     return Quantity(text) if sum_of_numbers or times or circle else found
 
@@ -108,16 +85,42 @@ def _outer_signs(text: str) -> set[str]:
 def _split(text: str) -> Quantity:
     """The text without what stands before and behind its value."""
     unit, measure = "", False
+    if match := _SEXAGESIMAL.fullmatch(text):
+        return _angle(*match.groups("0"))
     if match := _MONEY.match(text):
-        text, unit, measure = match[1] + text[match.end() :], _MEASURES.get(match[2].lstrip("\\"), match[2]), True
+        text, unit, measure = match[1] + text[match.end() :], MEASURES.get(match[2].lstrip("\\"), match[2]), True
     bare, found, power = _without_unit(text)
-    if found and found not in _SCALES:
-        text, unit, measure = bare, *_named_unit(found, power)
+    scale, found = _scaled(found)
+    text = bare if found or scale > 1 else text
+    if found:
+        unit, measure = named_unit(found, power)
+    if found and scale == 1:  # \text{ million } \text{ dollars }
         bare, found, _ = _without_unit(text)
-    scale = found if found in _SCALES else ""
-    text = bare if scale else text
-    percent = text.endswith("%")
-    return Quantity(text[:-1].rstrip() if percent else text, percent, scale, unit, measure)
+        factor, found = _scaled(found)
+        text, scale = (text, 1) if found else (bare, factor)
+    part = _PARTS.get(text[-1:], 1)
+    return Quantity(text[:-1].rstrip() if part > 1 else text, part, scale, unit, measure)
+
+
+def _scaled(words: str) -> tuple[int, str]:
+    """The factor of the scale words in front, and what stands behind them: (10^6, "dollars") of "million dollars"."""
+    match = _SCALED.match(words)
+    if match is None:
+        return 1, words
+    return math.prod(_SCALES[word] for word in match.group().lower().split()), words[match.end() :].strip()
+
+
+_PARTS = {"%": 100, "‰": 1000}
+_SEXAGESIMAL = re.compile(  # 45°30', 45° 30' 15'', 45°15''
+    r"(-?)(\d{1,9})\s*°\s*(?=\d)(?:([0-5]?\d(?:\.\d+)?)\s*(?:'|min\b|minutes?\b)(?!'))?\s*(?:([0-5]?\d(?:\.\d+)?)\s*(?:''|sec\b|seconds?\b))?",
+    re.ASCII,
+)
+
+
+def _angle(sign: str, degrees: str, minutes: str, seconds: str) -> Quantity:
+    """Degrees with minutes and seconds of arc as a fraction of a degree."""
+    value = int(degrees) + Fraction(minutes) / 60 + Fraction(seconds) / 3600
+    return Quantity(f"{sign.strip('0')}\\frac{{{value.numerator}}}{{{value.denominator}}}", unit="°", measure=True)
 
 
 def _without_unit(text: str) -> tuple[str, str, str]:
@@ -125,7 +128,7 @@ def _without_unit(text: str) -> tuple[str, str, str]:
     if text.endswith("°"):
         return (text, "", "") if FUNCTION.search(text) else (text[:-1].rstrip(), "°", "")
     for pattern in (_TEXT_UNIT, _BRACKETED, _SHORT_UNIT):
-        if (match := pattern.search(text)) and not _NO_UNIT.search(match[1]):
+        if (match := pattern.search(text)) and not _other_than(match[1]):
             power = match[2] if match.re.groups > 1 and match[2] else ""
             return text[: match.start()].rstrip(), " ".join(match[1].split()).rstrip("."), power
     match = _WORD_UNIT.search(text)
@@ -140,33 +143,20 @@ def _is_unit(words: str, before: str) -> bool:
     number = re.search(r"(?<![a-zA-Z\\])[a-zA-Z]|\\pi", before) is None
     short = (first in ("m", "g", "s", "h") and number) or not first
     short = short or re.fullmatch(r"[ap]\.m\.?", words) is not None
-    return (short or len(first) > 1) and _NO_UNIT.search(words) is None
+    return (short or (len(first) > 1 and not _letters(words))) and not _other_than(words)
 
 
-def _named_unit(found: str, power: str) -> tuple[str, bool]:
-    """The unit in one spelling, and whether it is a measure that cannot stand for another."""
-    stem, raised = found, re.sub(r"[^-\d]", "", power)
-    if match := re.fullmatch(r"(.+?)\s*\^\s*\{?\s*(-?\d)\s*\}?", found):
-        stem, raised = match[1], match[2]
-    words = stem.split()
-    if words and words[0].lower() in ("square", "sq", "cubic", "cu"):
-        raised, words = ("2" if words[0].lower().startswith("sq") else "3"), words[1:]
-    elif len(words) > 1 and words[-1] in ("squared", "cubed"):
-        raised, words = ("2" if words[-1] == "squared" else "3"), words[:-1]
-    stem = " ".join(words)
-    if raised.startswith("-"):  # m s^{-2} is m/s^2
-        stem, _, below = ("/" + stem).replace("/ ", "/").rpartition(" " if " " in stem else "/")
-        stem, raised = f"{stem.removeprefix('/')}/{below}", raised[1:].removeprefix("1")
-    parts = [_MEASURES.get(part, part) for part in re.split(r"\s*/\s*|\s+per\s+|\s+", stem)]
-    if len(parts) > 1 and all(part in _MEASURES or not part for part in parts):
-        name = ("/" if "/" in stem or " per " in stem else " ").join(parts)
-        return _MEASURES.get(name, name) + raised, True
-    name = _MEASURES.get(stem) or _MEASURES.get(stem.lower())
-    if name:
-        return name + raised, True
-    return stem.lower().removesuffix("s") + raised, bool(raised) and raised != "1"
+def _letters(words: str) -> bool:
+    """True for xy, abc and pqr, which may be letters of a formula: one word of two or three that no list has."""
+    return (
+        (words.isalpha() and len(words) < 4 and words not in MEASURES)
+        and (len(words) == 2 or words in _ALPHABET or re.search("[aeiouyAEIOUY]|s$", words) is None)
+    )  # fmt: skip
 
 
-def scale_factor(scale: str) -> int:
-    """What a scale word multiplies by; 1 for none."""
-    return _SCALES.get(scale, 1)
+def _other_than(words: str) -> bool:
+    """True for words behind a number that make it another one."""
+    return _NO_UNIT.search(_SCALED.sub("", words, count=1)) is not None
+
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"

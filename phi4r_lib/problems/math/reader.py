@@ -17,7 +17,7 @@ from phi4r_lib.problems.math.terms import Form, Open, Undefined, function, lette
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<command>\\[a-zA-Z]+|\\[{}%])|(?P<letter>[a-zA-Z]'*)"
-    r"|(?P<sign>[-+*/^_{}()\[\]|!,°%])", re.ASCII
+    r"|(?P<sign>[-+*/^_{}()\[\]|!,°%‰])", re.ASCII
 )  # fmt: skip
 _WORD = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]{4,}")
 DERIVATIVE = re.compile(
@@ -164,11 +164,11 @@ class _Reader:
         return self.postfix(value)
 
     def postfix(self, value: Form) -> Form:
-        while self.peek() in ("!", "°", "%") and self.peek():
+        while self.peek() in ("!", "°", "%", "‰") and self.peek():
             sign = "!!" if self.peek() == self.peek(1) == "!" else self.peek()
             self.place += len(sign)
             value = marked(value, sign, self.commands)
-            if sign == "%" and self.starts_factor():
+            if sign in "%‰" and self.starts_factor():
                 raise Open  # 7 % 4 is a remainder
         return value
 

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from phi4r_lib.problems.math.chains import agreement
+from phi4r_lib.problems.math.numerals import in_digits, is_list
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -42,8 +45,9 @@ def shape(text: str) -> Shape:
     if text == "\\mathbb{R}" or as_word(text) in ("all real numbers", "all reals"):
         return Shape("tuple", text, (Shape("value", "-\\infty"), Shape("value", "\\infty")), "()")
     word = as_word(text)
-    if word is not None:
+    if word is not None and not is_list(numbers := in_digits(word)):
         return Shape("word", text, mark=word)
+    text = numbers if word is not None else text
     for take_apart in (_list, _relation, _union, _plus_minus, _matrix, _bracketed, _ratio):
         found = take_apart(text)
         if found is not None:
@@ -228,6 +232,27 @@ def named(one: Shape) -> tuple[str, Shape]:
         ):
             return inner[0][0], Shape("list", one.text, (inner[0][1], *one.parts[1:]), one.mark)
     return "", one
+
+
+def said(one: Shape) -> tuple[Shape, ...]:
+    r"""What a chain of equalities may be taken for: () where its sides contradict each other, as in x = 5 = 6.
+
+    x = \sqrt{2} \approx 1.414 is itself, \sqrt{2} and, as a gold alone, 1.414; 2 + 3 = 5 is itself: where no name is given
+    a value, the equation may be what was asked.
+    """
+    if one.kind == "list" and not all(map(said, one.parts)):
+        return ()
+    signs = one.mark.split() if one.kind == "relation" else []
+    if not signs or set(signs) - {"=", "\\approx"} or "\\approx" in signs[:-1]:
+        return (one,)
+    names, sides = [part for part in one.parts if is_name(part.text)], [p for p in one.parts if not is_name(p.text)]
+    if len(sides) < 2 or (names and is_name(one.parts[-1].text)):
+        return (one,)
+    approximate = signs[-1] == "\\approx"
+    found = agreement([side.text for side in sides], approximate)
+    if found is False and len(signs) > 1:
+        return ()
+    return (one, *sides[-2:]) if found and approximate else (one,)
 
 
 def is_name(text: str) -> bool:

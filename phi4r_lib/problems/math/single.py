@@ -9,10 +9,12 @@ from fractions import Fraction
 from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, both, either
 from phi4r_lib.problems.math.dressing import spelling
-from phi4r_lib.problems.math.quantities import Quantity, quantity, scale_factor
+from phi4r_lib.problems.math.numerals import in_digits
+from phi4r_lib.problems.math.quantities import Quantity, quantity
 from phi4r_lib.problems.math.reader import read
 from phi4r_lib.problems.math.shapes import as_word
 from phi4r_lib.problems.math.terms import ONE, Form, Open, Undefined, difference, free, number
+from phi4r_lib.problems.math.units import agree
 from phi4r_lib.problems.math.values import differ, rounds_to
 
 _HEXADECIMAL = re.compile(r"0x([\da-fA-F]{1,64})", re.ASCII)
@@ -47,6 +49,11 @@ def values(answer: str, gold: str, court: Court) -> Verdict:
     if spelling(answer) == spelling(gold):
         return "right"
     verdict = _words(answer, gold)
+    if verdict == "right":
+        return verdict
+    ours, theirs = _in_digits(answer), _in_digits(gold)
+    if (ours, theirs) != (answer, gold):
+        return values(ours, theirs, court)
     if verdict:
         return verdict
     if ROMAN.fullmatch(answer) and ROMAN.fullmatch(gold):
@@ -54,19 +61,35 @@ def values(answer: str, gold: str, court: Court) -> Verdict:
     ordered = _in_order(answer, gold, court)
     if ordered:
         return ordered
+    return _quantities(answer, gold, court)
+
+
+def _in_digits(text: str) -> str:
+    """The text itself where no number in it is written in words."""
+    words = as_word(text) or text
+    found = in_digits(words)
+    return text if found == words else found
+
+
+def _quantities(answer: str, gold: str, court: Court) -> Verdict:
+    """Values with what stands beside them; of 5 zorks and 5 blips it is not decided whether they are the same."""
     ours, theirs = quantity(answer), quantity(gold)
-    if ours.unit and theirs.unit and ours.unit != theirs.unit and (ours.measure and theirs.measure):
+    same = agree(ours.unit, theirs.unit, ours.measure and theirs.measure)
+    if same is False:
         return "wrong"
-    if (ours.unit and theirs.percent and not ours.percent) or (theirs.unit and ours.percent and not theirs.percent):
+    if (ours.unit and theirs.part > ours.part) or (theirs.unit and ours.part > theirs.part):
         return "wrong"
-    if court.conventions.units == "match" and ours.unit != theirs.unit:
+    if court.conventions.units == "match" and bool(ours.unit) != bool(theirs.unit):
         return "wrong"
     verdicts = [_single(one, other, court) for one, other in _readings(ours, theirs, court.conventions)]
     if "right" not in verdicts:
         verdicts.append(_counted(ours.value, theirs.value))
+    verdict = either(*verdicts)
+    if verdict == "right" and not same:
+        verdict = "failed"
     if (ours.value, theirs.value) != (answer, gold) and ours.unit != theirs.unit:
-        verdicts.append(_as_they_stand(answer, gold))
-    return either(*verdicts)
+        verdict = either(verdict, _as_they_stand(answer, gold))
+    return verdict
 
 
 def _in_order(answer: str, gold: str, court: Court) -> Verdict:
@@ -111,12 +134,12 @@ def _words(answer: str, gold: str) -> Verdict:
 
 def _readings(ours: Quantity, theirs: Quantity, conventions: Conventions) -> list[tuple[Quantity, Quantity]]:
     """The ways to read a pair with percent signs: as numbers, and as hundredths where only one side has the sign."""
-    if conventions.percent == "number" or not (ours.percent or theirs.percent):
-        return [(replace(ours, percent=False), replace(theirs, percent=False))]
-    if conventions.percent == "fraction":
+    plain = replace(ours, part=1), replace(theirs, part=1)
+    if ours.part == theirs.part:
+        return [plain]
+    if conventions.percent == "fraction" or 1 not in (ours.part, theirs.part):  # 5% and 50 per mille
         return [(ours, theirs)]
-    plain = replace(ours, percent=False), replace(theirs, percent=False)
-    return [plain] if ours.percent and theirs.percent else [plain, (ours, theirs)]
+    return [plain] if conventions.percent == "number" else [plain, (ours, theirs)]
 
 
 def _single(ours: Quantity, theirs: Quantity, court: Court) -> Verdict:
@@ -125,7 +148,7 @@ def _single(ours: Quantity, theirs: Quantity, court: Court) -> Verdict:
     if verdict:
         return verdict
     if ours.scale == theirs.scale:
-        ours, theirs = replace(ours, scale=""), replace(theirs, scale="")
+        ours, theirs = replace(ours, scale=1), replace(theirs, scale=1)
     try:
         right = _sized(theirs, answer, gold)
     except Undefined:
@@ -135,7 +158,7 @@ def _single(ours: Quantity, theirs: Quantity, court: Court) -> Verdict:
     except Undefined:
         return "wrong"
     if value is None or right is None:
-        if ours.scale or theirs.scale or ours.percent or theirs.percent:
+        if not ours.scale == theirs.scale == ours.part == theirs.part == 1:
             return "wrong"
         return algebra(answer, gold, court)
     return _forms(value, right, answer, gold, court)
@@ -169,7 +192,7 @@ def _sized(one: Quantity, answer: str, gold: str) -> Form | None:
     if form is None:
         return None
     form = _without_degrees(form)
-    factor = Fraction(scale_factor(one.scale), 100 if one.percent else 1)
+    factor = Fraction(one.scale, one.part)
     return form if factor == 1 else form * number(factor)
 
 

@@ -59,7 +59,17 @@ def analyse(answers: pd.DataFrame, pairs: Pairs | None = None) -> Analysis:
         "comparisons": _comparison_entries(pairs, compared),
     }
     made, skipped = _figures(answers, pairs, compared)
-    return Analysis(results, verdict(answers, pairs), made, skipped)
+    return Analysis(results, verdict(answers, pairs) + _not_compared(answers, models, pairs), made, skipped)
+
+
+def _not_compared(answers: pd.DataFrame, models: Sequence[str], pairs: Pairs) -> list[str]:
+    """A sentence where several models share too few problems for any comparison."""
+    if len(models) < 2 or pairs:
+        return []
+    few = max(len(tables.shared_problems(answers, a, b)) for a, b in combinations(models, 2))
+    return [
+        f"No models are compared: no two of them share more than {few} problem{'s' * (few != 1)}; a pair needs two."
+    ]
 
 
 def all_pairs(answers: pd.DataFrame) -> list[tuple[str, str]]:

@@ -145,7 +145,7 @@ def compare(
 def _interval(d: np.ndarray, level: float, clusters: Sequence[Any] | None) -> tuple[Interval, float, float]:
     if np.ptp(d) < 1e-12:
         units = d.size if clusters is None else len({str(name) for name in clusters})
-        return _constant(float(d[0]), units, 1 - level), 0.0, 1.0 if abs(d[0]) < 1e-12 else math.nan
+        return unvaried(float(d[0]), units, 1 - level), 0.0, 1.0 if abs(d[0]) < 1e-12 else math.nan
     if clusters is None:
         se, df = float(d.std(ddof=1)) / math.sqrt(d.size), d.size - 1
         interval = t_interval(d, level)
@@ -156,10 +156,10 @@ def _interval(d: np.ndarray, level: float, clusters: Sequence[Any] | None) -> tu
     return Interval(max(-1.0, interval.low), min(1.0, interval.high)), se, p_t
 
 
-def _constant(d: float, n: int, alpha: float) -> Interval:
-    """Interval when every problem shows the same difference d, where a t interval would claim certainty (ours).
+def unvaried(d: float, n: int, alpha: float) -> Interval:
+    """Interval when all n problems (or seeds) show the same difference d, where a t interval would claim certainty (ours).
 
-    At most a share u = 1 - (alpha/2)^(1/n) of problems like these can differ from d unseen; at worst those differ by 1.
+    At most a share u = 1 - (alpha/2)^(1/n) of others like these can differ from d unseen; at worst those differ by 1.
     """
     unseen = 1 - (alpha / 2) ** (1 / n)
     return Interval(d - unseen * (1 + d), d + unseen * (1 - d))

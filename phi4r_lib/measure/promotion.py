@@ -18,6 +18,8 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from phi4r_lib.measure.comparison import unvaried
+from phi4r_lib.measure.intervals import Interval
 from phi4r_lib.measure.trial import Additivity, ArmDifference
 from phi4r_lib.problems.rows import write_json
 
@@ -116,18 +118,32 @@ def decide(
     sides = {name: np.asarray(values, dtype=float) for name, values in (guarded or {}).items()}
     if x.ndim != 1 or x.size < 2 or any(side.shape != x.shape for side in sides.values()):
         raise ValueError("needs one difference per seed, at least two seeds, and as many for every guarded domain")
-    mean, se = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(x.size)
-    half = float(stats.t.ppf(1 - rule.alpha / 2, x.size - 1)) * se
-    e_value = float(t_e_values(x).max())
+    interval = _interval(x, rule.alpha)
+    e_value = float(_believed(x).max())
     kept = {name: _non_inferior(side, rule) for name, side in sides.items()}
     power = conditional_power(x, rule)
     verdict, reason = _verdict(rule, x, e_value, kept, power)
-    return Decision(verdict, reason, int(x.size), mean, mean - half, mean + half, e_value, power, kept)
+    return Decision(verdict, reason, int(x.size), float(x.mean()), *interval, e_value, power, kept)
+
+
+def _interval(x: np.ndarray, alpha: float) -> Interval:
+    """t interval of the mean over seeds; of equal differences the one of `comparison.unvaried`: never without width."""
+    mean = float(x.mean())
+    if np.ptp(x) < 1e-12:
+        return unvaried(mean, x.size, alpha)
+    half = float(stats.t.ppf(1 - alpha / 2, x.size - 1)) * float(x.std(ddof=1)) / math.sqrt(x.size)
+    return Interval(mean - half, mean + half)
+
+
+def _believed(x: np.ndarray) -> np.ndarray:
+    """`t_e_values`, at most 1 while all seeds show the same difference: that is no spread to judge by, nor a normal one."""
+    values = t_e_values(x)
+    same = np.maximum.accumulate(np.abs(x - x[0])) < 1e-12
+    return np.where(same, np.minimum(values, 1.0), values)
 
 
 def _non_inferior(side: np.ndarray, rule: PromotionRule) -> dict[str, float | bool]:
-    se = float(side.std(ddof=1)) / math.sqrt(side.size)
-    low = float(side.mean()) - float(stats.t.ppf(1 - rule.guard_level, side.size - 1)) * se
+    low = _interval(side, 2 * rule.guard_level).low
     return {"difference": float(side.mean()), "low": low, "kept": low > -rule.margin}
 
 
@@ -139,6 +155,11 @@ def _verdict(rule: PromotionRule, x: np.ndarray, e_value: float, kept: Mapping, 
         return "refine", f"gain on {rule.target} established, but {', '.join(lost)} may lose more than {rule.margin:g}"
     if e_value >= 1 / rule.alpha:
         return "stop", f"a loss of {x.mean():+.3f} on {rule.target} is established, e-value {e_value:.1f}"
+    if np.ptp(x) < 1e-12 and x.any():
+        return (
+            "refine",
+            f"all {x.size} seeds differ by {x.mean():+.3f} exactly: no spread to judge by; do the seeds change anything?",
+        )
     if x.size >= rule.most_seeds:
         return "stop", f"all {rule.most_seeds} seeds used, e-value {e_value:.1f} of {1 / rule.alpha:g} needed"
     if power < rule.least_power:
@@ -155,7 +176,7 @@ def conditional_power(differences: np.ndarray, rule: PromotionRule, draws: int =
     x = np.asarray(differences, dtype=float)
     left = rule.most_seeds - x.size
     if left <= 0:
-        return float(t_e_values(x).max() >= 1 / rule.alpha and x.mean() > 0)
+        return float(_believed(x).max() >= 1 / rule.alpha and x.mean() > 0)
     future = np.random.default_rng(seed).normal(
         max(rule.gain, float(x.mean())), max(float(x.std(ddof=1)), 1e-9), (draws, left)
     )

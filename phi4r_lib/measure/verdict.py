@@ -14,8 +14,8 @@ import pandas as pd
 from phi4r_lib.measure.answer_table import model_result, of_model
 from phi4r_lib.measure.comparison import Comparison, holm
 from phi4r_lib.measure.intervals import wilson
-from phi4r_lib.measure.power import advise, p_misrank_summary
-from phi4r_lib.measure.tables import comparisons, decompositions, models_of, paired
+from phi4r_lib.measure.power import advise
+from phi4r_lib.measure.tables import comparisons, decompositions, models_of, paired, ranking_errors
 from phi4r_lib.measure.variance import Decomposition, compare
 
 LEVEL = 0.05
@@ -69,8 +69,14 @@ def verdict(answers: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[str
     judged = []
     for (a, b), comparison, p in zip(pairs, found.values(), adjusted, strict=True):
         judged.append(pair_sentence(a, b, comparison, float(p)))
+        all_of = max(of_model(answers, model)["problem"].nunique() for model in (a, b))
+        if comparison.problems < all_of:
+            judged.append(
+                f"The difference of {a} and {b} is over the {comparison.problems} problems that both answered."
+            )
         if a in parts and b in parts:
-            judged.append(next_sentence(a, b, comparison, float(p), parts[a], parts[b]))
+            wrong = float(ranking_errors(answers, [(a, b)], runs=(1,))["p_wrong"].iloc[0])
+            judged.append(next_sentence(a, b, comparison, float(p), parts[a], parts[b], wrong))
         else:
             judged.append(f"Next for {a} and {b}: at least two runs of each; one run shows nothing of its own luck.")
     return scored + judged + data_sentences(answers, parts)
@@ -118,14 +124,16 @@ def is_established(found: Comparison, p_holm: float) -> bool:
 
 
 def next_sentence(
-    a: str, b: str, found: Comparison, p_holm: float, part_a: Decomposition, part_b: Decomposition
+    a: str, b: str, found: Comparison, p_holm: float, part_a: Decomposition, part_b: Decomposition, wrong: float
 ) -> str:
-    """What to run next for a pair: nothing, more runs, or more problems; and how often one run would mislead."""
+    """What to run next for a pair: nothing, more runs, or more problems; and how often one run would mislead.
+
+    `wrong` is that chance, as `tables.ranking_errors` gives it.
+    """
     if found.difference == 0:
         return (
             f"Next for {a} and {b}: the scores are equal; decide which difference would matter, then plan for that one."
         )
-    wrong = _wrong_single(found, part_a, part_b)
     single = f"One run of each would rank {a} and {b} the wrong way round {_share(wrong)}"
     if is_established(found, p_holm):
         return f"{single}; nothing more is needed for this pair."
@@ -134,17 +142,17 @@ def next_sentence(
     return f"{single}. Next, if a difference of this size matters: {plan.message}"
 
 
-def _wrong_single(found: Comparison, part_a: Decomposition, part_b: Decomposition) -> float:
-    if max(part_a.run_sd, part_b.run_sd) == 0:
-        return 0.0
-    return p_misrank_summary(abs(found.difference), part_a.run_sd, part_b.run_sd, 1)
-
-
 def data_sentences(answers: pd.DataFrame, parts: Mapping[str, Decomposition]) -> list[str]:
     """What the data leave open: answers without a verdict, texts without an answer, truncation, seeds, odd variances."""
     sentences = []
     for model in models_of(answers):
         rows, part = of_model(answers, model), parts.get(model)
+        counts = rows.groupby("problem").size()
+        if counts.min() < counts.max():
+            few = int((counts < counts.max()).sum())
+            sentences.append(
+                f"{model}: {few} of {len(counts)} problems have fewer than {counts.max()} runs; every problem counts the same."
+            )
         lost = rows["grade"].isin(("lost", "failed")).sum()
         if lost:
             best = (rows["grade"].isin(("lost", "failed", "right"))).groupby(rows["problem"]).mean().mean()

@@ -140,3 +140,16 @@ def test_seeds_that_gain_more_than_hoped_are_never_futile():
     assert decide(rule, [0.31, 0.29]).verdict == "refine"
     assert decide(rule, [0.31, 0.29, 0.30, 0.32, 0.30]).verdict == "promote"
     assert decide(rule, [-0.31, -0.29]).verdict == "stop"
+
+
+def test_equal_differences_are_no_certainty():
+    """Neither a guard nor a gain is established by seeds that all differ by one amount: that is no spread to judge by."""
+    gains = np.array([0.06, 0.07, 0.05, 0.06, 0.065, 0.055])
+    for change in (0.0, -0.02, 0.01):
+        found = decide(GUARDED, gains, {"code": np.full(6, change)})
+        assert found.verdict == "refine" and not found.guarded["code"]["kept"]
+        assert found.guarded["code"]["low"] < change - RULE.margin
+    same = decide(RULE, np.full(6, 0.06))
+    assert same.verdict == "refine" and same.e_value <= 1 and "do the seeds change anything" in same.reason
+    assert same.low < 0 < 0.06 < same.high
+    assert decide(RULE, [*np.full(5, 0.06), 0.07]).e_value == pytest.approx(t_e_values([*np.full(5, 0.06), 0.07])[-1])

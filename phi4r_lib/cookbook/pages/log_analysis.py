@@ -24,6 +24,7 @@ EXAMPLES = """examples:
 
 A LOG is a file or a folder: our run folder, lm-eval samples_*.jsonl, lighteval details_*.parquet, Inspect .eval or .json,
 or a plain table. Several logs of one model on the same problems become further runs. Differences are A minus B.
+A plain table without a column model is named by its file; the files of a folder are runs of one model.
 
 other harnesses, by saying which field is which (a name, or a dotted path such as metrics.acc or completion.-1.content):
   phi4r variance new=results.jsonl --map problem=example_id --map correct=reward                          verifiers

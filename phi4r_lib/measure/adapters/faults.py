@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from phi4r_lib.measure.answer_table import AnswersError
+from phi4r_lib.models.engine import whole_characters
 from phi4r_lib.problems.rows import ProblemFileError, read_rows
 
 
@@ -43,7 +45,7 @@ class Log(NamedTuple):
 def table_rows(path: Path) -> list[dict[str, Any]]:
     """Rows of a data file (problems/rows.py); raises LogError naming the line of the first bad one."""
     try:
-        rows = [row for _, row in read_rows(path)]
+        rows = [mended(row) for _, row in read_rows(path)]
     except ProblemFileError as error:
         raise LogError(
             f"{error}; was the log cut off? Remove the last line" if "not JSON" in str(error) else str(error)
@@ -53,6 +55,15 @@ def table_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def mended(value: Any) -> Any:
+    """A value whose texts hold whole characters only (see models/engine.py): no file can hold half of one."""
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, dict):
+        return {mended(key): mended(inner) for key, inner in value.items()}
+    return [mended(inner) for inner in value] if isinstance(value, list) else value
+
+
 def verdict(value: Any, where: str) -> bool | None:
     """Right or wrong from True, 1, "yes", "C" and their opposites; None stays None; anything else raises LogError."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
@@ -60,13 +71,20 @@ def verdict(value: Any, where: str) -> bool | None:
     text = str(value).strip().lower()
     if text in ("", "nan", "none", "null"):
         return None
-    if text in ("true", "1", "1.0", "yes", "right", "c", "correct"):
+    if text in ("true", "yes", "right", "c", "correct") or _number(text) == 1:
         return True
-    if text in ("false", "0", "0.0", "no", "wrong", "i", "n", "incorrect"):
+    if text in ("false", "no", "wrong", "i", "n", "incorrect") or _number(text) == 0:
         return False
     raise LogError(
         f"{where}: {value!r} is neither right nor wrong; the analysis needs 0/1 verdicts, so choose a threshold first"
     )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def is_verdict(value: Any) -> bool:
@@ -93,6 +111,11 @@ def pick(
     taken = wanted if wanted is not None else (*usable, *found)[0]
     rest = [name for name in found if name != taken]
     return taken, [f"{path.name}: {kind} {taken} taken, {', '.join(rest)} ignored (--{kind} chooses)"] if rest else []
+
+
+def setting(*parts: Any) -> str:
+    """Digest of how a question was put (prompt, few-shot examples, sampling), to notice runs of two settings as one."""
+    return sha256(json.dumps(parts, sort_keys=True, default=str))[:16]
 
 
 def sha256(text: str) -> str:

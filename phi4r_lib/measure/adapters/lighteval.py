@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from phi4r_lib.measure.adapters.faults import Choice, Log, LogError
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, setting
 from phi4r_lib.measure.adapters.settle import Logged, settle
 
 MARKS = ("doc", "metric", "model_response")
@@ -37,17 +38,25 @@ def read(path: Path, choice: Choice) -> Log:
 
 
 def _logged(row: dict[str, Any], path: Path) -> Logged:
+    for mark in MARKS:
+        if not isinstance(row[mark], dict):
+            raise LogError(f"{path}: column {mark!r} holds {str(row[mark])[:50]!r}, expected an object of lighteval")
     doc, response = row["doc"], row["model_response"]
+    for field in ("task_name", "id"):
+        if field not in doc:
+            raise LogError(f"{path}: field 'doc.{field}' is missing; is this a details file of lighteval 0.11+?")
     task = "|".join(part for part in str(doc["task_name"]).split("|") if not part.isdigit())  # without few-shot counts
     texts = list(_listed(response.get("text")))
     lengths = [len(tokens) for tokens in _listed(response.get("output_tokens"))]
     tokens = lengths if len(lengths) == len(texts) else None
-    metrics = {name: value for name, value in (row["metric"] or {}).items() if value is not None}
-    return Logged(f"{task}/{doc['id']}", f"{path}: document {doc['id']!r}", texts, _gold(doc), metrics, tokens)
+    metrics = {name: value for name, value in row["metric"].items() if value is not None}
+    asked = setting(doc["task_name"], doc.get("query"), doc.get("instruction"))
+    where = f"{path}: document {doc['id']!r}"
+    return Logged(f"{task}/{doc['id']}", where, texts, _gold(doc), metrics, tokens, asked=asked)
 
 
 def _listed(values: Any) -> list[Any]:
-    return [] if values is None else list(values)
+    return list(values) if isinstance(values, (list, tuple, np.ndarray)) else []
 
 
 def _gold(doc: dict[str, Any]) -> str | None:

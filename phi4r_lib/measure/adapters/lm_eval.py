@@ -13,8 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, pick, sha256, table_rows
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, pick, setting, sha256, table_rows
 from phi4r_lib.measure.adapters.settle import Logged, settle
+from phi4r_lib.problems.rows import ProblemFileError, read_rows
 
 MARKS = ("doc_id", "target")
 RESPONSES = ("filtered_resps", "resps")
@@ -26,13 +27,11 @@ NO_METRIC = {
 
 def is_log(path: Path) -> bool:
     """True if the first line of a JSONL file has the fields of a harness sample."""
-    with path.open(encoding="utf-8-sig", errors="replace") as lines:
-        first = next((line for line in lines if line.strip()), "")
     try:
-        row = json.loads(first)
-    except (ValueError, RecursionError):
+        _, row = next(read_rows(path))
+    except (ProblemFileError, StopIteration):
         return False
-    return isinstance(row, dict) and all(mark in row for mark in MARKS) and any(name in row for name in RESPONSES)
+    return all(mark in row for mark in MARKS) and any(name in row for name in RESPONSES)
 
 
 def read(path: Path, choice: Choice) -> Log:
@@ -51,6 +50,11 @@ def read(path: Path, choice: Choice) -> Log:
             )
     filters = [str(row["filter"]) for row in rows if row.get("filter") is not None]
     notes = []
+    if 0 < len(filters) < len(rows):
+        bare = next(row for row in rows if row.get("filter") is None)
+        raise LogError(
+            f"{path}: doc_id {bare['doc_id']} names no filter, other rows do; are these two logs in one file?"
+        )
     if filters:
         taken, notes = pick("filter", choice.filter, filters, filters, path)
         rows = [row for row in rows if str(row.get("filter")) == taken]
@@ -63,17 +67,20 @@ def read(path: Path, choice: Choice) -> Log:
 
 def _logged(row: dict[str, Any], path: Path) -> Logged:
     texts, listed = _texts(row)
-    named = row["metrics"] if isinstance(row.get("metrics"), list) else [name for name in row if name not in NO_METRIC]
+    listed_names = row["metrics"] if isinstance(row.get("metrics"), list) else row
+    named = [name for name in map(str, listed_names) if name not in NO_METRIC]
     metrics = {name: row[name] for name in named if not isinstance(row.get(name), (list, dict, str, type(None)))}
     target = row["target"] if isinstance(row["target"], (str, int, float)) else None
     where = f"{path}: doc_id {row['doc_id']}"
-    return Logged(identity(row), where, texts, None if target is None else str(target), metrics, listed=listed)
+    asked = setting(row.get("arguments") or row.get("prompt_hash"))
+    target = None if target is None else str(target)
+    return Logged(identity(row), where, texts, target, metrics, listed=listed, asked=asked)
 
 
 def identity(row: dict[str, Any]) -> str:
     """doc_id and a hash of document and target, as the harness hashes them; the same in logs of every version."""
     document = json.dumps(row.get("doc"), indent=2, ensure_ascii=False)
-    hashes = (row.get("doc_hash") or sha256(document)) + (row.get("target_hash") or sha256(str(row["target"])))
+    hashes = f"{row.get('doc_hash') or sha256(document)}{row.get('target_hash') or sha256(str(row['target']))}"
     return f"{row['doc_id']}#{sha256(hashes)[:8]}"
 
 
@@ -110,11 +117,12 @@ def _is_likelihood(response: Any) -> bool:
 
 def _origin(path: Path) -> tuple[str, str | None]:
     """Model and task: from the results file of the same time, else the folder's name, of older layouts the file's."""
-    time = path.stem.rsplit("_", 1)[-1]
+    stem = path.name.removesuffix(".gz").removesuffix(".jsonl")
+    time = stem.rsplit("_", 1)[-1]
     try:
         results = json.loads((path.parent / f"results_{time}.json").read_text(encoding="utf-8"))
         known = {f"samples_{task}_{time}": task for task in results.get("configs") or results.get("results") or ()}
-        return str(results["model_name"]), known.get(path.stem)
+        return str(results["model_name"]), known.get(stem)
     except (OSError, ValueError, KeyError, AttributeError, RecursionError):
         folder = path.resolve().parent.name.replace("__", "/")
-        return (folder if "samples_" in path.name else path.stem) or path.stem, None
+        return (folder if "samples_" in path.name else stem) or stem, None

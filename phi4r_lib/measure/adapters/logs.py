@@ -5,6 +5,7 @@ Not here: the formats themselves, one module each (plain, lm_eval, lighteval, in
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import pandas as pd
 
 from phi4r_lib.measure.adapters import inspect_log, lighteval, lm_eval, plain
 from phi4r_lib.measure.adapters.faults import Choice, Log, LogError
-from phi4r_lib.measure.answer_table import AnswersError, check_answers
+from phi4r_lib.measure.answer_table import NO_VERDICT, AnswersError, check_answers
 
 KINDS = (
     "our own run folder, lm-eval samples_*.jsonl, lighteval details_*.parquet, Inspect .eval or .json, or a plain table"
 )
 Reader = Callable[[Path, Choice], Log]
+HARNESSES = ("*samples_*.jsonl", "*samples_*.jsonl.gz", "details_*.parquet", "*.eval")
 SHOWN = 4  # file names in a sentence
 
 
@@ -30,15 +32,16 @@ def read_logs(logs: Sequence[str | Path], choice: Choice | None = None) -> Log:
     """
     choice = choice or Choice()
     frames, notes, seen, readers = [], [], set(), set()
-    for log in logs:
-        name, path = _named(log)
+    given = [_named(log) for log in logs]
+    for name, path in given:
         for file, reader in _files(path, bool(choice.map)):
             if file.resolve() in seen:
                 raise LogError(f"{file}: is given twice; its runs would count double")
             seen.add(file.resolve())
             readers.add(reader)
             answers, more = reader(file, choice)
-            frames.append(_once(answers, file).assign(file=str(file), **({} if name is None else {"model": name})))
+            model = _model(answers, name, path, file, [other for _, other in given])
+            frames.append(_once(answers.assign(model=model).pipe(_printable), file).assign(file=str(file)))
             notes += more
     if not frames:
         raise LogError(f"no logs given; give {KINDS}")
@@ -47,7 +50,17 @@ def read_logs(logs: Sequence[str | Path], choice: Choice | None = None) -> Log:
     if retried:
         notes.append(f"{retried} answers stand in several logs of one task (a retried log): counted once")
     notes += _merged(answers)
-    return Log(check_answers(_numbered(answers), ", ".join(map(str, logs))), notes)
+    return Log(_judged(check_answers(_numbered(answers), ", ".join(map(str, logs)))), list(dict.fromkeys(notes)))
+
+
+def _judged(answers: pd.DataFrame) -> pd.DataFrame:
+    """The answers; raises LogError for a model of which no answer has a verdict, which is no score of 0."""
+    for model, grades in answers.groupby("model", sort=False)["grade"]:
+        if grades.isin(NO_VERDICT).all():
+            raise LogError(
+                f"model {model}: none of its {len(grades)} answers has a verdict (lost, or not graded): no score"
+            )
+    return answers
 
 
 def _named(log: str | Path) -> tuple[str | None, Path]:
@@ -60,6 +73,28 @@ def _named(log: str | Path) -> tuple[str | None, Path]:
         return (name, Path(path).expanduser()) if named else (None, Path(text).expanduser())
     except RuntimeError as error:
         raise LogError(f"{text!r} is no path that can be followed: {error}") from None
+
+
+def _model(answers: pd.DataFrame, name: str | None, path: Path, file: Path, given: list[Path]) -> pd.Series | str:
+    """The model of a file's answers: as named, as logged, else the file's name, or its folder's where the files are its runs.
+
+    Two files given that have one name are told apart by their folders.
+    """
+    if name is not None:
+        return name
+    if "model" in answers:
+        return answers["model"]
+    stem = file.name.split(".")[0] or file.name
+    if path.is_dir():
+        return path.resolve().name if answers["counted"].all() else stem
+    alike = [other for other in given if other.name.split(".")[0] == stem]
+    return stem if len(alike) == 1 else f"{path.resolve().parent.name}/{stem}"
+
+
+def _printable(answers: pd.DataFrame) -> pd.DataFrame:
+    """Models by names that a terminal and a figure can show."""
+    names = {name: "".join(c if c.isprintable() else "\ufffd" for c in str(name)) for name in answers["model"].unique()}
+    return answers.assign(model=answers["model"].map(names))
 
 
 def _choosable(choice: Choice, readers: set[Reader]) -> None:
@@ -104,9 +139,28 @@ def _merged(answers: pd.DataFrame) -> list[str]:
             continue
         names = ", ".join(files[:SHOWN]) + (f" and {len(files) - SHOWN} more" if len(files) > SHOWN else "")
         shared = (rows.groupby("problem")["file"].nunique() > 1).sum()
+        _no_copies(rows)
+        differently = (rows.groupby("problem")["asked"].nunique() > 1).sum() if "asked" in rows else 0
+        if differently:
+            notes.append(
+                f"model {model}: {differently} of {shared} shared problems were not put the same way in these files (prompt, "
+                "few-shot examples or sampling settings); if these are two settings, name them apart: a=LOG b=LOG"
+            )
         what = f"further runs of {shared} problems" if shared else "different problems, one model"
         notes.append(f"model {model}: {len(files)} files merged as {what}: {names}")
     return notes
+
+
+def _no_copies(rows: pd.DataFrame) -> None:
+    """Raises LogError where two files of one model on the same problems are the same to the last byte."""
+    seen: dict[tuple[str, str], str] = {}
+    for file, problem in rows.groupby("file", sort=False)["problem"].first().items():
+        twin = seen.setdefault((hashlib.sha256(Path(file).read_bytes()).hexdigest(), problem), file)
+        if twin != file:
+            raise LogError(
+                f"{file}: is the same to the last byte as {twin}; a copy would count double, and a model without "
+                "randomness shows nothing new in a second run: give one of them"
+            )
 
 
 def _numbered(answers: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +188,7 @@ def _logs_in(path: Path, mapped: bool) -> list[Path]:
     if mapped:
         found = {file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in plain.ENDINGS}
     else:
-        found = {*path.rglob("*samples_*.jsonl"), *path.rglob("details_*.parquet"), *path.rglob("*.eval")}
+        found = {file for form in HARNESSES for file in path.rglob(form)}
         found = found or {file for file in path.rglob("*.json") if inspect_log.is_log(file)}
     if not found:
         raise LogError(f"{path}: holds no log that can be read; give {KINDS}")
@@ -146,7 +200,7 @@ def _reader(path: Path) -> Reader:
         return inspect_log.read
     if path.name.startswith("details_") and path.suffix == ".parquet":
         return lighteval.read
-    if path.suffix == ".jsonl" and lm_eval.is_log(path):
+    if path.name.endswith((".jsonl", ".jsonl.gz")) and lm_eval.is_log(path):
         return lm_eval.read
     return plain.read
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, table_rows, verdict
+from phi4r_lib.measure.adapters.faults import Choice, Log, LogError, mended, table_rows, verdict
 from phi4r_lib.measure.answer_table import GRADES, GROUPS
 from phi4r_lib.problems.rows import ProblemFileError, parse_json
 
@@ -27,7 +27,10 @@ NAMED_GROUPS = ("details",)  # where OpenCompass keeps the rows of a result
 
 
 def read(path: Path, choice: Choice) -> Log:
-    """Answers of one table; raises LogError naming the missing or unusable column, or the row whose verdict is unclear."""
+    """Answers of one table; raises LogError naming the missing or unusable column, or the row whose verdict is unclear.
+
+    Column `counted` says that the runs were counted here; a column `model` only where the table has one.
+    """
     rows = _load(path)
     table = _spread(_mapped(rows, choice.map, path), path)
     missing = [column for column in NEEDED if column not in table]
@@ -36,15 +39,12 @@ def read(path: Path, choice: Choice) -> Log:
             f"{path}: column {missing[0]!r} is missing; found {', '.join(map(str, [*rows[0]][:20]))}. A plain table has one "
             f"row per answer and needs {', '.join(NEEDED)}; say what they are called here with --map {missing[0]}=THEIRS"
         )
-    notes = []
-    if "run" not in table:
-        table["run"] = table.groupby("problem", sort=False, dropna=False).cumcount()
-        table["model"] = table["model"] if "model" in table else path.resolve().parent.name
-        many = table["run"].max() + 1
-        notes.append(f"{path.name}: no column run, so the rows of a problem are its runs ({many} here)")
-    if "model" not in table:
-        table["model"] = path.stem
-    return Log(_checked(table, path), notes)
+    table = _checked(table.assign(counted="run" not in table), path)
+    if "run" in table:
+        return Log(table, [])
+    table["run"] = table.groupby([c for c in ("model", "problem") if c in table], sort=False).cumcount()
+    many = table["run"].max() + 1
+    return Log(table, [f"{path.name}: no column run, so the rows of a problem are its runs ({many} here)"])
 
 
 def _mapped(rows: list[dict[str, Any]], mapping: Mapping[str, str], path: Path) -> list[dict[str, Any]]:
@@ -79,6 +79,7 @@ def _at(row: Any, path: str) -> Any:
 def _spread(rows: list[dict[str, Any]], path: Path) -> pd.DataFrame:
     """One row per answer: a list in `correct` is a run per entry, lists beside it are the answers' own values."""
     spread = []
+    any_list = any(isinstance(row.get("correct"), (list, tuple, np.ndarray)) for row in rows)
     for number, row in enumerate(rows, start=1):
         row = {name: value for name, value in row.items() if name in (*NEEDED, *OPTIONAL)}
         lists = {name: list(value) for name, value in row.items() if isinstance(value, (list, tuple, np.ndarray))}
@@ -86,42 +87,59 @@ def _spread(rows: list[dict[str, Any]], path: Path) -> pd.DataFrame:
             spread.append(row | {name: json.dumps(value, default=str) for name, value in lists.items()})
             continue
         many = len(lists["correct"])
+        if not many:
+            raise LogError(f"{path}: row {number}: column 'correct' is an empty list, so this problem would be lost")
         short = [f"{name} {len(value)}" for name, value in lists.items() if len(value) != many]
         if short:
             raise LogError(f"{path}: row {number}: lists of different lengths, correct {many} but {short[0]}")
         spread += [row | {"run": run} | {n: v[run] for n, v in lists.items()} for run in range(many)]
+    if any("run" in row for row in spread):
+        spread = [{"run": 0 if any_list else None} | row for row in spread]
     return pd.DataFrame(spread)
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The table with columns of the right kind; raises LogError naming the column that only happens to bear our name."""
     table["correct"] = [verdict(value, f"{path}: row {row}") for row, value in enumerate(table["correct"], start=1)]
+    if table["correct"].isna().all():
+        raise LogError(
+            f"{path}: column 'correct' is empty in every row; say what it is called here with --map correct=THEIRS"
+        )
+    for column in ("problem", "model", "answer"):
+        if column in table:
+            table[column] = [_text(value) for value in table[column]]
     for column, kind in KINDS.items():
         if column in table:
             table[column] = [
                 _kind(value, *kind, column, f"{path}: row {i}") for i, value in enumerate(table[column], 1)
             ]
     if "grade" in table:
-        clash = table[[g in ("right", "wrong", "none") and (g == "right") is not c for g, c in zip(table["grade"], table["correct"], strict=True)]]  # fmt: skip
+        clash = table[[not _absent(g) and (g == "right") != (c is True) for g, c in zip(table["grade"], table["correct"], strict=True)]]  # fmt: skip
         if len(clash):
             raise LogError(
                 f"{path}: row {clash.index[0] + 1}: column 'grade' says {clash['grade'].iloc[0]!r} and `correct` "
                 f"{clash['correct'].iloc[0]}; leave the column out with --map grade=-"
             )
-    for column in ("problem", "model", "answer"):
+    for column in GROUPS:
         if column in table:
-            table[column] = [None if _absent(value) else str(value) for value in table[column]]
-    for column in ("year", "steps"):
-        if column in table:
-            numbers = pd.to_numeric(table[column], errors="coerce")
-            table[column] = (
-                table[column]
-                if (numbers.isna() & table[column].notna()).any()
-                else numbers.astype("Int64", errors="ignore")
-            )
-    if table["problem"].isna().any():
-        raise LogError(f"{path}: row {int(table['problem'].isna().argmax()) + 1}: column 'problem' is empty")
+            table[column] = _group(table[column])
+    for column in ("problem", "model", "run"):
+        if column in table and (empty := table[column].isna() | (table[column] == "")).any():
+            raise LogError(f"{path}: row {int(empty.argmax()) + 1}: column {column!r} is empty")
     return table
+
+
+def _group(column: pd.Series) -> pd.Series:
+    """Whole numbers where all are, so that years sort; else texts."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    clean = (numbers.notna() | column.isna()) & ~((numbers % 1 != 0) & numbers.notna()) & ~(numbers.abs() > 2**53)
+    return numbers.astype("Int64") if clean.all() else pd.Series([_text(value) for value in column], dtype=object)
+
+
+def _text(value: Any) -> str | None:
+    if _absent(value):
+        return None
+    return json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict) else str(value)
 
 
 def _absent(value: Any) -> bool:
@@ -199,4 +217,4 @@ def _json(path: Path) -> list[dict[str, Any]]:
         content = [{"key": str(place)} | row for place, row in enumerate(content) if isinstance(row, dict)]
     if not content:
         raise LogError(f"{path}: no rows found; a JSON table is a list of objects, or an object of objects")
-    return content
+    return mended(content)

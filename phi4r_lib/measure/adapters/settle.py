@@ -7,6 +7,7 @@ plurality's. Not here: reading files (one module per harness) and grading itself
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict, judge, verifier_of, vote
 
 PREFERRED = ("exact_match", "acc", "math_verify")
+_SEVERAL = re.compile(r"(?:pass|maj|cons|best|any)(?:@|\^)(?:k:k=)?(\d+)", re.IGNORECASE)
 COMPARES_ONE = ("exact_match",)  # metrics that take a list of answers for one text, and so log 0 for every list
 DIFFERS = 0.01  # share of questions that may differ: graders disagree on single spellings
 
@@ -38,6 +40,7 @@ class Logged:
     metrics: dict[str, Any]
     tokens: Sequence[int] | None = None
     listed: bool = False
+    asked: str = ""  # digest of how it was put, see faults.setting
 
 
 def settle(rows: Sequence[Logged], wanted: str | None, path: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -69,14 +72,36 @@ def settle(rows: Sequence[Logged], wanted: str | None, path: Path) -> tuple[list
 
 def _metric(rows: Sequence[Logged], wanted: str | None, path: Path) -> tuple[str, list[str]]:
     found = list(dict.fromkeys(name for row in rows for name in row.metrics))
-    order = [*(name for name in PREFERRED if name in found), *(name for name in found if name not in PREFERRED)]
+    order = sorted(found, key=_rank)
     clear = [name for name in order if all(is_verdict(row.metrics.get(name)) for row in rows)]
     share = [name for name in order if all(_share(row.metrics.get(name)) is not None for row in rows)]
-    name, notes = pick("metric", wanted, found, clear or share, path)
-    if name not in clear and max(len(row.texts) for row in rows) < 2:
+    repeated = max(len(row.texts) for row in rows) > 1
+    alone = [name for name in order if not _of_several(name)]
+    usable = [name for name in alone if name in clear] or [name for name in alone if name in share and repeated]
+    name, notes = pick("metric", wanted, found, usable or clear or share, path)
+    lacking = next((row for row in rows if name not in row.metrics and row.metrics), None)
+    if lacking:
+        raise LogError(
+            f"{lacking.where}: has no {name}, it has {', '.join(lacking.metrics)}; are these two tasks in one file? "
+            "Split them, or choose a metric that all rows have with --metric"
+        )
+    if not notes and name not in PREFERRED:
+        notes = [f"{path.name}: metric {name} taken, 1 counts as right"]
+    if name not in clear and not repeated:
         for row in rows:
             verdict(row.metrics.get(name), f"{row.where}, metric {name}")
     return name, notes
+
+
+def _of_several(name: str) -> bool:
+    """True for what a group of answers earns together: pass@4, maj@8, G-Pass@16; not for pass@1, however many samples."""
+    found = _SEVERAL.search(name)
+    return bool(found) and int(found[1]) > 1
+
+
+def _rank(name: str) -> tuple[bool, int]:
+    """Metrics of one answer before those of several, in the order of PREFERRED, then of the log."""
+    return _of_several(name), PREFERRED.index(name) if name in PREFERRED else len(PREFERRED)
 
 
 def _share(value: Any) -> float | None:
@@ -99,7 +124,8 @@ def _single(row: Logged, metric: str) -> dict[str, Any]:
     silent = len(row.texts) == 1 and answer is None and right is False
     found = "failed" if right is None else "right" if right else "none" if silent else "wrong"
     tokens = row.tokens[0] if row.tokens and len(row.texts) == 1 else None
-    return {"problem": row.problem, "run": 0, "answer": answer, "correct": right, "grade": found, "tokens": tokens}
+    known = {"problem": row.problem, "asked": row.asked, "run": 0, "answer": answer}
+    return known | {"correct": right, "grade": found, "tokens": tokens}
 
 
 def _several(row: Logged, parts: Sequence[tuple[str | None, str]]) -> list[dict[str, Any]]:
@@ -107,6 +133,7 @@ def _several(row: Logged, parts: Sequence[tuple[str | None, str]]) -> list[dict[
     return [
         {
             "problem": row.problem,
+            "asked": row.asked,
             "run": run,
             "answer": answer,
             "correct": found == "right",
@@ -140,10 +167,10 @@ def _name(answer: str | None, verdict: Verdict) -> str:
 
 
 REDUCTIONS: dict[str, Callable[[list[tuple[str | None, str]]], float]] = {
-    "the first answer's": lambda parts: float(parts[0][1] == "right"),
-    "the mean": lambda parts: sum(found == "right" for _, found in parts) / len(parts),
-    "the best answer's": lambda parts: float(any(found == "right" for _, found in parts)),
-    "the plurality's": lambda parts: float(_plurality_right(parts)),
+    "the first answer's grade": lambda parts: float(parts[0][1] == "right"),
+    "their mean": lambda parts: sum(found == "right" for _, found in parts) / len(parts),
+    "the best answer's grade": lambda parts: float(any(found == "right" for _, found in parts)),
+    "the plurality's grade": lambda parts: float(_plurality_right(parts)),
 }
 
 
@@ -161,13 +188,12 @@ def _reproduces(rows: Sequence[Logged], graded: list, metric: str) -> str | None
     logged = pd.Series([_share(row.metrics.get(metric)) for row in rows], dtype=float)
     if metric in COMPARES_ONE and all(row.listed for row in rows) and (logged == 0).all():
         return f"the logged {metric} is 0 throughout, for it compared the list of answers with one text"
-    for name, reduction in REDUCTIONS.items():
-        different = int((~((pd.Series([reduction(parts) for parts in graded]) - logged).abs() <= 1e-6)).sum())
-        if different <= DIFFERS * len(rows):
-            but = f" ({different} of {len(rows)} questions differ)" if different else ""
-            return (
-                f"the logged {metric} is {name} grade{but}"
-                if "mean" not in name
-                else f"the logged {metric} is their mean{but}"
-            )
-    return None
+    off = {
+        name: int((~((pd.Series([reduction(parts) for parts in graded]) - logged).abs() <= 1e-6)).sum())
+        for name, reduction in REDUCTIONS.items()
+    }
+    fewest = min(off.values())
+    if fewest > DIFFERS * len(rows):
+        return None
+    but = f" ({fewest} of {len(rows)} questions differ)" if fewest else ""
+    return f"the logged {metric} is {' or '.join(name for name, many in off.items() if many == fewest)}{but}"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from transformers import PretrainedConfig, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedTokenizerBase, TrainingArguments
 
 from phi4r_lib.train.batching import rows_that_fit, split
 from phi4r_lib.train.ranks import processes
@@ -18,6 +18,7 @@ from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
 if TYPE_CHECKING:
     from trl import GRPOConfig
 
+T = TypeVar("T", bound=TrainingArguments)
 WAIT = 7200  # seconds that processes wait for one that validates or writes
 
 
@@ -42,6 +43,12 @@ def common_arguments(
         disable_tqdm=True,
         **sharding(settings, device),
     )
+
+
+def on_one_device(arguments: T) -> T:
+    """TRL's arguments for a process that sees several GPUs and uses the first: otherwise its trainers refuse to begin."""
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def pass_arguments(
@@ -74,10 +81,11 @@ def grpo_arguments(
     """TRL's arguments; `prompt` is the longest prompt in tokens, `changes` replace ours."""
     from trl import GRPOConfig
 
+    passes = settings.passes(processes())
     ours = dict(
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.prompts * settings.group // settings.micro_batches // processes(),
-        gradient_accumulation_steps=settings.micro_batches,
+        per_device_train_batch_size=settings.prompts * settings.group // passes // processes(),
+        gradient_accumulation_steps=passes,
         num_generations=settings.group,
         max_completion_length=settings.max_tokens,
         temperature=settings.temperature,
@@ -93,7 +101,7 @@ def grpo_arguments(
         gradient_checkpointing=settings.checkpointing,
     )
     shared = common_arguments(settings, work, seed, device)
-    return GRPOConfig(**shared | ours | sampler_arguments(settings, prompt) | changes)
+    return on_one_device(GRPOConfig(**shared | ours | sampler_arguments(settings, prompt) | changes))
 
 
 def sampler_arguments(settings: GrpoSettings, prompt: int) -> dict[str, Any]:

@@ -120,7 +120,8 @@ class ValidationCallback(TrainerCallback):
             self._validate(model, state.global_step, state.global_step == state.max_steps)
 
     def _validate(self, model: PreTrainedModel, step: int, last: bool = False) -> None:
-        weights, sampler = whole_weights(model), gathered(model)
+        weights = whole_weights(model)
+        sampler = gathered(model, weights)
 
         def work() -> None:
             values = validate(sampler, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)

@@ -23,7 +23,7 @@ from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers
-from phi4r_lib.train.arguments import common_arguments, pass_arguments
+from phi4r_lib.train.arguments import common_arguments, on_one_device, pass_arguments
 from phi4r_lib.train.callbacks import Journal, JournalCallback, ValidationCallback, save_model, validation_sampling
 from phi4r_lib.train.launch import in_group
 from phi4r_lib.train.packing import IGNORE, encode_conversation
@@ -236,7 +236,7 @@ def _arguments(
         gradient_checkpointing=settings.checkpointing,
     )
     shared = common_arguments(settings, work, seed, device) | pass_arguments(model.config, settings, device, "dpo")
-    return DPOConfig(**shared | ours | changes)
+    return on_one_device(DPOConfig(**shared | ours | changes))
 
 
 def _report(out: Path, facts: Mapping[str, Any]) -> DpoReport:

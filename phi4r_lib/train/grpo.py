@@ -123,8 +123,6 @@ def run_grpo(
     problems = list(validation)[: settings.eval_problems]
     every = settings.eval_every
     watch = ValidationCallback(journal, tokenizer, problems, sampling, every, system, settings.keep, verifiers)
-    if where == "cuda":
-        bf16_activations(model)
     trainer = trainer_kind(settings)(
         model=model,
         args=grpo_arguments(session.work, settings, seed, where, prompt),
@@ -141,6 +139,9 @@ def run_grpo(
         schedule_steps=settings.schedule_steps,
     )
     trainer.remove_callback(PrinterCallback)
+    if where == "cuda":  # both alike: the reference differs from the policy by what was learnt, not by rounding
+        for one in filter(None, (model, trainer.ref_model)):
+            bf16_activations(one)
     with steady_attention(where):
         train_heeding(trainer, session.checkpoint)
     trainer.write_rollouts()

@@ -46,7 +46,8 @@ class LaunchError(RuntimeError):
 def in_group(train: Callable[P, R]) -> Callable[P, R]:
     """`train(..., out, settings, ..., progress=None)` in as many processes as `settings.launch` asks for.
 
-    The finished training is then called once more here, where it finds that all is done and gives its report.
+    The finished training is then called once more here, where it finds that all is done and gives its report. With arguments
+    that cannot be sent to another process, such as a reward function of one's own, "auto" is one process.
     """
     signature = inspect.signature(train)
 
@@ -55,6 +56,8 @@ def in_group(train: Callable[P, R]) -> Callable[P, R]:
         given = signature.bind(*args, **kwargs).arguments
         wanted: LaunchSettings = given["settings"].launch
         count = group_size(wanted, given.get("device", "auto"))
+        if wanted.processes == "auto" and count > 1 and not _can_be_sent(given):
+            count = 1
         member = "RANK" in os.environ and "WORLD_SIZE" in os.environ  # of a group
         if member or (count == 1 and wanted.hosts == 1 and wanted.sharding == "ddp"):
             return train(*args, **kwargs)
@@ -217,6 +220,15 @@ def _named(kind: str) -> type[Exception]:
     except TypeError:
         return RuntimeError
     return found
+
+
+def _can_be_sent(given: dict[str, Any]) -> bool:
+    """Whether these arguments can go to other processes; `progress` stays here."""
+    try:
+        _plain({name: value for name, value in given.items() if name != "progress"})
+    except TypeError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

@@ -130,7 +130,7 @@ def grpo_parts(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0
     """
     every, _ = parameters(shape)
     shared = ranks if settings.launch.sharding == "fsdp" else 1
-    rows = max(1, settings.prompts * settings.group // (settings.micro_batches * ranks))
+    rows = max(1, settings.prompts * settings.group // (settings.passes(ranks) * ranks))
     length = prompt + settings.max_tokens
     parts = _states(shape, settings.launch, ranks)
     if settings.beta:

@@ -71,9 +71,8 @@ def whole_weights(model: PreTrainedModel) -> dict[str, torch.Tensor] | None:
     return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
 
-def gathered(model: PreTrainedModel) -> PreTrainedModel:
-    """The model itself, or for sharded weights a whole bf16 copy in the first process; every process must call it."""
-    weights = whole_weights(model)
+def gathered(model: PreTrainedModel, weights: dict[str, torch.Tensor] | None) -> PreTrainedModel:
+    """The model itself, or for sharded weights (`whole_weights` of it) a whole bf16 copy in the first process."""
     if weights is None or not is_first():
         return model
     from transformers import AutoModelForCausalLM

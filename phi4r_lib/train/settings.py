@@ -98,9 +98,11 @@ class SamplerSettings(_Settings):
 
     The importance ratio corrects for what vLLM rounds differently. Over a whole completion it is a product: with 0.02 of spread
     per token it is below 0.01 at 31,744 tokens, so that long completions would teach nothing; per token it stays near 1.
+    A server on other GPUs is started, for TRL 1.16, with `VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --weight-transfer-config
+    '{"backend": "nccl"}' --logprobs-mode processed_logprobs --max-logprobs -1`.
     """
 
-    server: str | None = None  # address of `trl vllm-serve` on other GPUs; None: inside the training processes
+    server: str | None = None  # address of that server; None: vLLM works inside the training processes
     length: int | None = Field(
         default=None, ge=1
     )  # prompt and completion together; None: longest prompt + grpo.max_tokens
@@ -124,7 +126,7 @@ class GrpoSettings(_Settings):
     edge_samples: int = Field(default=12, ge=1)  # most answers of the fine-tuned model per candidate
     prompts: int = Count  # prompts per step, all devices together
     group: int = Field(ge=2)  # completions per prompt
-    micro_batches: int = Field(default=4, ge=1)  # forward passes per step: more of them need less memory
+    micro_batches: int = Field(default=4, ge=1)  # most forward passes per step and process: more need less memory
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(default=10, ge=0)
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
@@ -171,16 +173,25 @@ class GrpoSettings(_Settings):
     eval_max_tokens: int | None = Field(default=None, ge=1)  # None: max_tokens
     keep: Literal["best", "last"] = "best"  # which checkpoint becomes the model: best on validation, or the last
 
+    def passes(self, processes: int = 1) -> int:
+        """Forward passes per step on each of so many processes: `micro_batches`, or fewer where a process has less to share out.
+
+        Our fast steps share a prompt within a pass, so each pass gets whole groups.
+        """
+        mine = self.prompts * (1 if self.fast else self.group) // processes
+        return max(count for count in range(1, self.micro_batches + 1) if mine % count == 0)
+
     def uneven(self, processes: int = 1) -> str | None:
         """Why the prompts of a step do not fall into whole groups on so many processes; None where they do.
 
-        Groups are filtered within a process; our fast steps also share a prompt within a forward pass.
+        Groups are filtered within a process, so each process gets whole ones.
         """
-        whole = processes * (self.micro_batches if self.fast else 1)
-        if self.prompts % whole == 0 and self.prompts * self.group % (self.micro_batches * processes) == 0:
+        if processes > 1:
+            whole = self.prompts % processes == 0
+            return None if whole else f"grpo.prompts ({self.prompts}) must be a multiple of the processes ({processes})"
+        if self.passes() == self.micro_batches:
             return None
         return (
-            f"grpo.prompts ({self.prompts}) must be a multiple of grpo.micro_batches ({self.micro_batches}) times the "
-            f"processes ({processes}), so that each forward pass gets whole groups; with grpo.fast: false of the processes "
-            "only, and the completions of each then divide by the micro-batches"
+            f"grpo.prompts ({self.prompts}) must be a multiple of grpo.micro_batches ({self.micro_batches}), so that each "
+            "forward pass gets whole groups; with grpo.fast: false the completions of a step must be"
         )

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from phi4r_lib.models.fast.attention import float32_attention
 from phi4r_lib.models.fast.on_gpu import bf16_activations, compile_layers
 from phi4r_lib.models.fast.packed_attention import PACKED, attend_packed, can_attend_packed
-from phi4r_lib.train.arguments import common_arguments, pass_arguments
+from phi4r_lib.train.arguments import common_arguments, on_one_device, pass_arguments
 from phi4r_lib.train.packing import BlockCollator
 from phi4r_lib.train.session import training_device
 from phi4r_lib.train.settings import SftSettings
@@ -95,4 +95,4 @@ def _arguments(model, work: Path, settings: SftSettings, seed: int, device: str,
         remove_unused_columns=False,
     )
     shared = common_arguments(settings, work, seed, device) | pass_arguments(model.config, settings, device, "sft")
-    return SFTConfig(**shared | ours | changes)
+    return on_one_device(SFTConfig(**shared | ours | changes))

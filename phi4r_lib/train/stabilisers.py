@@ -122,9 +122,8 @@ class Steady:
     def _generate_and_score_completions(self, inputs):
         if self.model.training:
             self.temperature = cooled(self.state.global_step, self.wanted)
-            self.generation_config.temperature = self.temperature
-            if self.use_vllm:
-                self.vllm_generation.temperature = self.temperature
+            # TRL makes only one of the two
+            (self.vllm_generation if self.use_vllm else self.generation_config).temperature = self.temperature
         return super()._generate_and_score_completions(inputs)
 
     def _kept(self, size: int) -> torch.Tensor:

@@ -68,7 +68,7 @@ SFT = SftSettings(
 )  # fmt: skip
 GRPO = GrpoSettings(
     steps=90, prompts=64, group=8, learning_rate=5e-8, beta=0.001, entropy=0.001, temperature=1.0, max_tokens=31_744,
-    eval_every=10, eval_problems=60, checkpointing=True,
+    eval_every=10, eval_problems=60, checkpointing=True, fast=False,
 )  # fmt: skip
 SHARED = LaunchSettings(processes=8, hosts=4, sharding="fsdp")
 
@@ -94,6 +94,17 @@ def test_a_cpu_takes_whole_batches_and_a_gpu_says_what_does_not_fit(monkeypatch)
     check_grpo(PHI4, shared.model_copy(update={"sampler": SamplerSettings(sleep=True)}), 1024, "cuda")
 
 
+def test_a_step_of_grpo_falls_into_whole_groups_on_any_number_of_processes():
+    """32 prompts: 32 passes of one group alone, four of one group on each of eight; what cannot be shared is said."""
+    fast = GRPO.model_copy(update={"fast": True, "prompts": 32, "micro_batches": 32})
+    assert [fast.passes(count) for count in (1, 2, 8, 32)] == [32, 16, 4, 1]
+    assert [fast.uneven(count) for count in (1, 2, 8, 32)] == [None] * 4
+    assert [fast.model_copy(update={"micro_batches": 4}).passes(count) for count in (1, 2, 8, 16)] == [4, 4, 4, 2]
+    assert GRPO.model_copy(update={"micro_batches": 16}).passes(32) == 16  # two prompts, sixteen completions each
+    assert fast.uneven(5) == "grpo.prompts (32) must be a multiple of the processes (5)"
+    assert "grpo.micro_batches (3)" in fast.model_copy(update={"micro_batches": 3}).uneven()
+
+
 @pytest.mark.parametrize("asked", [{"sleep": True}, {"server": "http://localhost:8000"}])
 def test_what_only_a_gpu_has_is_refused_on_a_cpu(asked):
     config = GRPO.model_copy(update={"vllm": True, "sampler": SamplerSettings(**asked)})
@@ -112,7 +123,7 @@ def test_parts_by_hand():
     alone = grpo_parts(PHI4, GRPO.model_copy(update={"micro_batches": 512}), 1, 1024)
     assert alone["keys and values"] == (31_744 + 1024) * 204_800
     assert "reference model" not in grpo_parts(PHI4, GRPO.model_copy(update={"beta": 0.0}), 1)
-    shards = GRPO.model_copy(update={"launch": SHARED, "micro_batches": 16})
+    shards = GRPO.model_copy(update={"launch": SHARED, "micro_batches": 2, "fast": True})
     assert grpo_parts(PHI4, shards, 32, 1024)["whole copy"] == pytest.approx(2 * 14.66e9, rel=1e-3)
     assert "whole copy" not in grpo_parts(PHI4, shards.model_copy(update={"vllm": True}), 32, 1024)
     inside = GRPO.model_copy(update={"vllm": True, "sampler": SamplerSettings(memory=0.4)})

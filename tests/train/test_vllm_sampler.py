@@ -74,9 +74,12 @@ def train(model, rows, out, settings, deaf=""):
     )
 
 
-def test_vllm_samples_what_the_trainer_trains(start, prompts, tmp_path):
-    """Log-probabilities of both agree about the same tokens in every step, so the weights of each update arrive."""
-    done = train(start, prompts, tmp_path / "out", SETTINGS)
+@pytest.mark.parametrize(
+    "changes", [{}, {"cool_to": 0.8, "cool_share": 1.0, "rebalance": 0.9}], ids=["plain", "steadied"]
+)
+def test_vllm_samples_what_the_trainer_trains(start, prompts, tmp_path, changes):
+    """Log-probabilities of both agree about the same tokens in every step, so weights and temperature of each step arrive."""
+    done = train(start, prompts, tmp_path / "out", SETTINGS.model_copy(update=changes))
     assert done.returncode == 0, done.stderr[-3000:]
     rows = [json.loads(line) for line in (tmp_path / "out/metrics.jsonl").read_text().splitlines()]
     steps = [row for row in rows if row["kind"] == "train"]

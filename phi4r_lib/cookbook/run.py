@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -222,7 +222,12 @@ class Run:
 
     def rows(self, name: str | Path) -> list[dict[str, Any]]:
         """The rows of an artefact of the run, named as for `need`, or of any data file given as a path."""
-        return [row for _, row in read_rows(name if isinstance(name, Path) else self.need(name))]
+        return list(self.each(name))
+
+    def each(self, name: str | Path) -> Iterator[dict[str, Any]]:
+        """As `rows`, one row at a time: for files larger than memory."""
+        path = name if isinstance(name, Path) else self.need(name)
+        return (row for _, row in read_rows(path))
 
     def write(self, name: str, data: Any) -> Path:
         """Writes an artefact of the run, such as "02_rewrite/rl.jsonl", atomically; returns its path.

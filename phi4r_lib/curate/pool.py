@@ -18,7 +18,8 @@ from phi4r_lib.curate.draws import draw
 from phi4r_lib.curate.edge import load_edge
 from phi4r_lib.curate.mixture import sft_row
 from phi4r_lib.curate.rewrite import RewriteRow
-from phi4r_lib.curate.teach import Lesson, TraceRow, rewrite_lessons, seed_lessons
+from phi4r_lib.curate.teach import Lesson, rewrite_lessons, seed_lessons
+from phi4r_lib.curate.traces import TraceRow, traces_in
 from phi4r_lib.models.engine import Engine, Progress, SamplingSettings, as_messages
 from phi4r_lib.problems.rows import read_rows, write_rows
 from phi4r_lib.problems.schema import Problem, problem_of, save_problems
@@ -45,10 +46,7 @@ def training_pool(edge: Path, rewrite: Path, out: Path, system: str | None) -> P
     file = edge if edge.is_file() else edge / "edge.jsonl"
     made = [RewriteRow.model_validate(row) for row in _rows(rewrite / "rewrites.jsonl")]
     lessons = {one.id: one for one in [*seed_lessons(load_edge(file)), *rewrite_lessons(made)] if one.domain == "math"}
-    traces = [TraceRow.model_validate(row) for row in _rows(rewrite / "traces.jsonl") if row["problem_id"] in lessons]
-    kept = _first(trace for trace in traces if trace.kept and trace.effort == "medium")
-    first = _first(t for t in traces if t.effort == "medium" and t.reason.startswith(UNFILTERED))
-    high = _first(trace for trace in traces if trace.effort == "high" and not trace.reason.startswith(("wrong", "no ")))
+    kept, first, high = _firsts(row for row in traces_in(rewrite / "traces.jsonl") if row.problem_id in lessons)
     chosen = {
         "math": [trace for key, trace in kept.items() if lessons[key].kind == "seed"],
         "mixed": list(kept.values()),
@@ -57,19 +55,24 @@ def training_pool(edge: Path, rewrite: Path, out: Path, system: str | None) -> P
         "unfiltered": [first[key] for key in kept],
     }
     row = lambda trace: sft_row(trace, lessons[trace.problem_id], system) | {"grade": trace.grade}  # noqa: E731
-    rows = {name: [row(trace) for trace in some] for name, some in chosen.items()}
-    files = {name: write_rows(out / f"{name}.jsonl", some) for name, some in rows.items()}
-    counts = {
-        name: pd.Series([row["decision"] for row in some], dtype=object).value_counts() for name, some in rows.items()
-    }
+    files = {name: write_rows(out / f"{name}.jsonl", map(row, some)) for name, some in chosen.items()}
+    classes = {name: [lessons[trace.problem_id].decision for trace in some] for name, some in chosen.items()}
+    counts = {name: pd.Series(some, dtype=object).value_counts() for name, some in classes.items()}
     return Pool(files, pd.DataFrame(counts).T.fillna(0).astype(int))
 
 
-def _first(traces: Iterable[TraceRow]) -> dict[str, TraceRow]:
-    found: dict[str, TraceRow] = {}
+def _firsts(traces: Iterable[TraceRow]) -> tuple[dict[str, TraceRow], ...]:
+    """By problem: the first kept trace, the first well-formed one, and the first of high effort that is not wrong."""
+    kept, first, high = {}, {}, {}
     for trace in traces:
-        found.setdefault(trace.problem_id, trace)
-    return found
+        medium = trace.effort == "medium"
+        if medium and trace.kept:
+            kept.setdefault(trace.problem_id, trace)
+        if medium and trace.reason.startswith(UNFILTERED):
+            first.setdefault(trace.problem_id, trace)
+        if trace.effort == "high" and not trace.reason.startswith(("wrong", "no ")):
+            high.setdefault(trace.problem_id, trace)
+    return kept, first, high
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:

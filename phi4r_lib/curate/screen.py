@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from phi4r_lib.curate.evidence import uncovered, weakly_covered
 from phi4r_lib.curate.thresholds import DecontaminationSettings
 from phi4r_lib.models.encoder import load_encoder
 from phi4r_lib.problems.schema import Problem, load_problems
+
+BLOCK = 2048  # texts in memory at once; ours
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,22 @@ class Screen:
     settings: DecontaminationSettings
     encoded: bool = False  # whether a sentence encoder compares prose and code
 
-    def met(self, texts: Sequence[tuple[str, str, str | None]], stage: str) -> list[dict[str, Any]]:
-        """One row for every (id, text, answer) that meets a benchmark item: the best rule, its score, the item."""
-        plain, answers = [text for _, text, _ in texts], [answer for *_, answer in texts]
+    def met(self, texts: Iterable[tuple[str, str, str | None]], stage: str) -> list[dict[str, Any]]:
+        """One row for every (id, text, answer) that meets a benchmark item: the best rule, its score, the item.
+
+        The texts stream through, some thousand at a time.
+        """
+        texts, found = iter(texts), []
+        while block := list(islice(texts, BLOCK)):
+            found += self._met(block, stage)
+        return found
+
+    def _met(self, block: Sequence[tuple[str, str, str | None]], stage: str) -> list[dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
-        for match in scan(self.index, plain, answers):
-            item = self.items[match.eval_index]
-            row = {
-                "id": texts[match.train_index][0],
-                "stage": stage,
-                "rule": match.rule,
-                "score": round(match.score, 4),
-            }
-            row |= {"item": item.id, "text": plain[match.train_index], "item_text": item.prompt}
+        for match in scan(self.index, [text for _, text, _ in block], [answer for *_, answer in block]):
+            item, (name, text, _) = self.items[match.eval_index], block[match.train_index]
+            row = {"id": name, "stage": stage, "rule": match.rule, "score": round(match.score, 4)}
+            row |= {"item": item.id, "text": text, "item_text": item.prompt}
             found.setdefault(match.train_index, row)  # the first match of a text is its best
         return list(found.values())
 

@@ -11,16 +11,16 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from phi4r_lib.curate.acceptance import false_steps, leaks, reckons, repeated_share
-from phi4r_lib.curate.draws import draw
+from phi4r_lib.curate.draws import draw_windows, open_store
 from phi4r_lib.curate.edge import EdgeRow, iter_edge
 from phi4r_lib.curate.quality import Estimate, proportion
 from phi4r_lib.curate.rewrite import RewriteRow
+from phi4r_lib.curate.traces import Shelf, TraceRow
 from phi4r_lib.curate.truth import Truth, find_truth
 from phi4r_lib.models.engine import Engine, Message, Progress, Prompt, SamplingSettings, as_messages
 from phi4r_lib.models.index import numbers_of
@@ -42,46 +42,6 @@ class Lesson(Problem):
     vote_share: float = 1.0
     decision: str = "new"
     kind: str = "seed"
-
-
-class TraceRow(BaseModel):
-    """One candidate trace with its lineage, kept or dropped with the `reason`.
-
-    `id` names it, `problem_id` its problem, `text` is the completion (think tags kept), `found` the answer in it,
-    `truth` what it was compared with by the problem's `verifier`, with the verdict in `grade` and `why`. `tokens` are
-    completion tokens, `model` and `settings` made it, at this `effort`.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str
-    problem_id: str
-    domain: str
-    text: str
-    found: str | None = None
-    truth: str | None = None
-    verifier: str = "math"
-    grade: Literal["right", "wrong", "failed"] | None = None  # values of answers.Grade
-    why: str = ""
-    effort: str
-    model: str
-    settings: dict[str, Any]
-    index: int
-    tokens: int
-    truncated: bool = False
-    error: str | None = None
-    kept: bool = False
-    reason: str = ""
-
-    @property
-    def open(self) -> bool:
-        """Still in the running: neither kept nor dropped."""
-        return not self.kept and not self.reason
-
-    @property
-    def solution(self) -> str:
-        """What stands after the thought."""
-        return parse_thinking(self.text).solution
 
 
 def seed_lessons(rows: Iterable[EdgeRow]) -> list[Lesson]:
@@ -130,17 +90,16 @@ def stored_traces(
     """The teacher's answers to these problems that a folder of samples already holds, by problem and number.
 
     Only answers to the bare prompt by this very model (name, weights, system message) count; whatever their settings.
+    Their texts stay on the disk of `folder` (see traces.Shelf).
     """
     made: list[TraceRow] = []
-    read = cache(json.loads)
+    read, shelf = cache(json.loads), Shelf(folder)
     with Store(folder, write=False) as store:
         for start in range(0, len(lessons), LESSONS):  # so many lessons' texts at a time, whatever the folder holds
             pairs = _stored(lessons[start : start + LESSONS], teacher.name, store)
-            found = zip(pairs, _verdicts(pairs, verifiers), strict=True)
-            made += [
-                _trace(lesson, row, effort, row["model"], read(row["settings"]), _name(row), verdict)
-                for (lesson, row), verdict in found
-            ]
+            for (lesson, row), verdict in zip(pairs, _verdicts(pairs, verifiers), strict=True):
+                settings, name = read(row["settings"]), _name(row)
+                made.append(_trace(lesson, row, effort, teacher.name, settings, name, verdict, shelf))
     return made
 
 
@@ -164,16 +123,22 @@ def _verdicts(pairs: Sequence[tuple[Lesson, Mapping[str, Any]]], verifiers: Veri
 
 
 def _trace(
-    lesson: Lesson, sample: Mapping[str, Any], effort: str, model: str, settings: dict, name: str, verdict: Verdict
+    lesson: Lesson,
+    sample: Mapping[str, Any],
+    effort: str,
+    model: str,
+    settings: dict,
+    name: str,
+    verdict: Verdict,
+    shelf: Shelf | None,
 ) -> TraceRow:
-    row = TraceRow(
-        id=f"{lesson.id}.{effort}.{name}", problem_id=lesson.id, domain=lesson.domain, text=sample["text"],
+    return TraceRow(
+        id=f"{lesson.id}.{effort}.{name}", problem_id=lesson.id, domain=lesson.domain,
+        text=shelf.put(sample["text"]) if shelf else sample["text"], shelf=shelf,
         found=verdict.answer, truth=lesson.answer, verifier=lesson.verifier, grade=verdict.grade.value, why=verdict.reason,
         effort=effort, model=model, settings=settings, index=sample["index"], tokens=sample["tokens"],
         truncated=sample["truncated"], error=sample["error"],
     )  # fmt: skip
-    vars(row)["settings"] = settings  # one object for all rows, where pydantic makes a copy for each
-    return compact(row)
 
 
 def fresh_traces(
@@ -189,16 +154,22 @@ def fresh_traces(
 ) -> list[TraceRow]:
     """settings.n new traces per problem; `system` goes to the teacher only: an effort level, or guidelines.
 
-    `settings.max_tokens` is the length budget of the effort level. `folder` keeps the samples (see models.store).
+    `settings.max_tokens` is the length budget of the effort level. `folder` keeps the samples (see models.store), and the
+    texts stay on its disk; None keeps them in memory.
     """
     asked: list[tuple[str, Prompt]] = [(lesson.id, as_messages(lesson.prompt, system)) for lesson in lessons]
-    answers = draw(teacher, asked, settings, folder, progress)
     about = settings.model_dump(exclude={"n", "first"}) | ({"system": system} if system else {})
-    pairs = [(lesson, s.model_dump()) for lesson, many in zip(lessons, answers, strict=True) for s in many]
-    return [
-        _trace(lesson, sample, effort, teacher.name, about, str(sample["index"]), verdict)
-        for (lesson, sample), verdict in zip(pairs, _verdicts(pairs, verifiers), strict=True)
-    ]
+    made, shelf = [], Shelf(folder) if folder else None
+    with open_store(folder) as store:
+        answers = draw_windows(teacher, asked, settings, store, progress)
+        pairs = (
+            (lesson, sample.model_dump()) for lesson, many in zip(lessons, answers, strict=True) for sample in many
+        )
+        while some := list(islice(pairs, LESSONS)):
+            for (lesson, sample), verdict in zip(some, _verdicts(some, verifiers), strict=True):
+                name = str(sample["index"])
+                made.append(_trace(lesson, sample, effort, teacher.name, about, name, verdict, shelf))
+    return made
 
 
 def reject(rows: Sequence[TraceRow], *, max_repeats: float = 0.3, guidelines: str = "") -> list[TraceRow]:
@@ -212,10 +183,13 @@ def reject(rows: Sequence[TraceRow], *, max_repeats: float = 0.3, guidelines: st
     seen, result = set(), []
     for row in _with_verdicts(rows):
         if row.open:
-            reason = _fault(row, max_repeats, guidelines) or _wrong(row)
-            reason = reason or ("same text as another trace" if (row.problem_id, row.text) in seen else "")
+            text = row.text
+            reason, mark = _fault(row, text, max_repeats, guidelines) or _wrong(row, text), hash((row.problem_id, text))
+            reason = reason or ("same text as another trace" if mark in seen else "")
             row = row.model_copy(update={"reason": reason}) if reason else row
-            seen.add((row.problem_id, row.text))
+            seen.add(
+                mark
+            )  # 64 bits in place of the text: of a million traces two differ and agree with a chance of 1e-7
         result.append(row)
     return result
 
@@ -232,25 +206,25 @@ def _bare(row: TraceRow) -> Problem:
     return Problem(prompt=row.problem_id, answer=row.truth, verifier=row.verifier, **about)
 
 
-def _fault(row: TraceRow, max_repeats: float, guidelines: str) -> str:
+def _fault(row: TraceRow, text: str, max_repeats: float, guidelines: str) -> str:
     if row.error:
         return f"engine fault: {row.error}"
     if row.truncated:
         return f"length: no end within the budget of {row.settings.get('max_tokens')} tokens"
-    thinking = parse_thinking(row.text)
+    thinking = parse_thinking(text)
     if not thinking.valid or not thinking.thought or not thinking.solution:
         return "format: not one think pair with a thought, then a solution"
-    if guidelines and leaks(row.text, guidelines):
+    if guidelines and leaks(text, guidelines):
         return "guidelines: speaks of the teacher's guidelines"
-    share = repeated_share(row.text)
+    share = repeated_share(text)
     return f"repetition: {share:.2f} of the 5-grams repeat earlier ones" if share > max_repeats else ""
 
 
-def _wrong(row: TraceRow) -> str:
+def _wrong(row: TraceRow, text: str) -> str:
     if row.truth is None:
         return ""
     if row.grade == "right":
-        false = false_steps(row.text) if reckons(row.domain, row.verifier) else []
+        false = false_steps(text) if reckons(row.domain, row.verifier) else []
         return f"false step: {false[0]}, and yet the right answer" if false else ""
     if row.grade == "failed":
         return f"ungraded: {row.why}"
@@ -263,19 +237,19 @@ def drop_disagreeing(rows: Sequence[TraceRow], min_share: float) -> list[TraceRo
     Replies count as equal when their solutions agree word by word, case aside; right for short fixed replies. Free text
     never agrees like this: set min_share to 0 and let a judge or a person read a sample. Ours.
     """
-    said = Counter((row.problem_id, _reply(row)) for row in rows)
+    said = Counter(map(_reply, rows))
     asked = Counter(row.problem_id for row in rows)
     result = []
     for row in rows:
-        share = said[row.problem_id, _reply(row)] / asked[row.problem_id]
+        share = said[_reply(row)] / asked[row.problem_id]
         if row.open and share < min_share:
             row = row.model_copy(update={"reason": f"disagreement: {share:.0%} of the replies say this"})
         result.append(row)
     return result
 
 
-def _reply(row: TraceRow) -> str:
-    return " ".join(row.solution.lower().split())
+def _reply(row: TraceRow) -> int:
+    return hash((row.problem_id, " ".join(parse_thinking(row.text).solution.lower().split())))
 
 
 def fitting(
@@ -283,7 +257,7 @@ def fitting(
 ) -> Estimate | None:
     """Share of the replies whose kind is the gold one (95% Wilson), for measuring only; None where no gold or no kind is known."""
     known = [row for row in rows if row.problem_id in gold] if kind_of else []
-    fits = [kind_of(row.solution) == gold[row.problem_id] for row in known]
+    fits = [kind_of(parse_thinking(row.text).solution) == gold[row.problem_id] for row in known]
     return proportion(sum(fits), len(fits)) if fits else None
 
 

@@ -1,6 +1,7 @@
 """What a run will take, held against the published run and our own recorded ones; what is unknown stays unknown."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -215,6 +216,19 @@ def test_an_earlier_run_stands_in_where_nothing_else_is_known(monkeypatch):
     text = "\n".join(outlook.lines(found, {"03", "04"}, {"03": 30.0}))
     assert "03  20 / 30 / 45 s, no cost (an earlier run)" in text and "04  time unknown" in text
     assert "unknown: speed of this CPU (phi4r plan --profile cpu --pilot 32)" in text
+
+
+def test_a_profile_for_a_cpu_is_never_counted_on_a_card(monkeypatch):
+    monkeypatch.setattr(outlook, "kept", lambda profile: None)
+    numbers = {"01", "02", "03", "04", "05"}
+    profile = load_profile("smollm2_cpu")
+    text = "\n".join(outlook.lines(outlook.estimator(profile), numbers, {}))
+    assert "planned for this machine's CPU" in text and "03  time unknown, cost unknown" in text
+    assert "unknown: speed of this CPU (phi4r plan --profile smollm2_cpu --pilot 32)" in text
+    assert not re.search("H100|GPU", text)
+    for found in (outlook.estimator(profile, device="H200"), outlook.estimator(load_profile("smollm2"))):
+        assert found.device and found.gpus == 1  # who asks for a card gets it, and the larger profile is meant for one
+    assert outlook.estimator(load_profile("cpu"), device="H200").device == load_costs().devices["H200"]
 
 
 @pytest.mark.slow

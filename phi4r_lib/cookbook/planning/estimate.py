@@ -83,13 +83,17 @@ def launched(launch: LaunchSettings, costs: Costs | None) -> int:
 
 
 class Estimator:
-    """A profile with what it is planned on; `stages()` and `memory()` are the answers."""
+    """A profile with what it is planned on; `stages()` and `memory()` are the answers.
 
-    def __init__(self, profile: Profile, costs: Costs, pilot: Pilot | None = None):
+    With a pilot that is where it was measured, else where the profile is meant to run; `asked`: the costs' device in any case.
+    """
+
+    def __init__(self, profile: Profile, costs: Costs, pilot: Pilot | None = None, asked: bool = False):
         self.profile, self.costs, self.pilot = profile, costs, pilot
         self.shape = shape_of(profile.models.base, costs)
         small = self.shape is not None and parameters(self.shape)[0] < SMALL
-        self.on_cpu = pilot.device == "cpu" if pilot else small
+        meant = profile.planned_for or ("cpu" if small else "gpu")
+        self.on_cpu = not asked and (pilot.device if pilot else meant) == "cpu"
         self.device: Device | None = None if self.on_cpu else costs.devices[costs.device]
         self.gpus = (
             0 if self.on_cpu else max(launched(launch, costs) for launch in (profile.sft.launch, profile.grpo.launch))

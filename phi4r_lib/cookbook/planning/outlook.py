@@ -27,7 +27,8 @@ def estimator(
     pilot of another one."""
     costs = load_costs(costs_file, device)
     pilot = Pilot.model_validate(pilot) if pilot else kept(profile)
-    return Estimator(profile, costs, None if device and pilot and device not in pilot.device else pilot)
+    pilot = None if device and pilot and device not in pilot.device else pilot
+    return Estimator(profile, costs, pilot, asked=device is not None)
 
 
 def lines(found: Estimator, chosen: set[str], recorded: Mapping[str, float]) -> list[str]:

@@ -187,11 +187,14 @@ class Deadlines(Section):
 class Profile(Section):
     """One size of the recipe: models, counts and settings of every stage; `seed` starts every random stream.
 
+    `planned_for` says where it is meant to run, for `phi4r plan`: a profile for a CPU is never counted on a GPU (None: by size).
+
     `notebooks` names further folders of notebooks. Sections that those notebooks declare come on top of the ones here.
     """
 
     name: str = Field(min_length=1)
     seed: int = Field(ge=0, lt=2**32)  # what numpy's generators take
+    planned_for: Literal["cpu", "gpu"] | None = None
     notebooks: list[str] = Field(default_factory=list)
     data: Data
     models: Models

@@ -79,7 +79,8 @@ def parser() -> Parser:
         command.add_argument("--out", help="run folder (default: runs/PROFILE)")
         command.add_argument("--profile", help="profile of the run (default: cpu)")
         _add_sets(command)
-    commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
+    look = commands.add_parser("doctor", help="check this machine: what is missing and what to do about it")
+    look.add_argument("--profile", default="cpu", help="whose models, data and keys (default: cpu)")
     check = commands.add_parser("validate", help="check a problems file or a profile (YAML)")
     check.add_argument("file", help="problems (JSONL, JSON array, CSV, TSV, Parquet; also .gz), or a .yaml profile")
     check.add_argument("--profile", help="the profile whose `verifiers:` the file names")
@@ -316,7 +317,7 @@ def doctor(args: argparse.Namespace) -> int:
     """`phi4r doctor`: 1 when something needed is missing."""
     from phi4r_lib.cookbook.planning import doctor as module
 
-    return module.main()
+    return module.main(args.profile)
 
 
 def call(argv: Sequence[str] | None = None) -> int:

@@ -121,7 +121,7 @@ def _make_cgroup(cap: int) -> Path | None:
 def _parents() -> Iterator[tuple[Path, str]]:
     """(own cgroup, name of its memory limit) for each version of cgroups that this system mounts."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return
     for line in lines:
@@ -152,7 +152,7 @@ def _proportional(pid: int) -> int:
         child = waiting.pop()
         waiting += _children(child)
         with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{child}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{child}/smaps_rollup").read_text(encoding="utf-8").splitlines()
             total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("Pss:", "SwapPss:")))
     return total
 

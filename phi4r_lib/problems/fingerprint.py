@@ -5,13 +5,18 @@ Not here: what a notebook or a training depends on (cookbook/folder/lineage.py, 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from phi4r_lib.problems.rows import plain
+
+SETTLED = 2_000_000_000  # nanoseconds, longer than the tick of any file system's clock; ours
 
 
 def fingerprint(*parts: Any, length: int = 16) -> str:
@@ -30,3 +35,20 @@ def file_fingerprint(path: str | os.PathLike[str], length: int = 64) -> str:
         return "absent"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:length]
+
+
+def remembered(read: Callable[..., Any]) -> Callable[..., Any]:
+    """`read(path, ...)` computed once while the file at `path` stays as it is: same place, size and times.
+
+    A file that changed less than SETTLED ago is read each time, for a second change in the same tick would leave no trace.
+    """
+    cached = functools.lru_cache(maxsize=10_000)(lambda path, _stamp, *rest: read(path, *rest))
+
+    @functools.wraps(read)
+    def known(path: Path, *rest: Any) -> Any:
+        stat = path.stat()
+        stamp = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        fresh = time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < SETTLED
+        return read(path, *rest) if fresh else cached(path, stamp, *rest)
+
+    return known

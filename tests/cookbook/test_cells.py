@@ -124,6 +124,6 @@ def test_an_arm_that_cannot_train_says_why(tmp_path, changes, message):
 
 
 def test_no_row_matches(tmp_path):
-    Path(tmp_path / "rows.jsonl").write_text('{"decision": "edge", "messages": []}\n')
+    Path(tmp_path / "rows.jsonl").write_text('{"decision": "edge", "messages": []}\n', encoding="utf-8")
     with pytest.raises(UserError, match="no training row matches"):
         train(cell(tmp_path, files=["rows.jsonl"], where={"decision": "hard"}))

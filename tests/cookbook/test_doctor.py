@@ -1,5 +1,6 @@
 from importlib import metadata
 
+from phi4r_lib.cookbook.cli import main
 from phi4r_lib.cookbook.planning import doctor
 
 
@@ -46,3 +47,22 @@ def test_verifiers_are_named_with_what_they_lack(monkeypatch):
     finding = doctor.verifiers()
     there, _, absent = finding.text.partition("; not here: ")
     assert "exact" in there and "lean" in absent and "LEAN_SERVER_URL" in finding.advice
+
+
+def test_doctor_takes_a_profile(capsys, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("extends: cpu\nmodels: {base: {model: ./nothing-here}}\n", encoding="utf-8")
+    assert main(["doctor", "--profile", str(own)]) == 1
+    assert "models.base" in capsys.readouterr().out
+    assert main(["doctor", "--profile", "nonsense"]) == 2 and "unknown profile" in capsys.readouterr().err
+
+
+def test_a_key_that_an_endpoint_needs_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    own = tmp_path / "own.yaml"
+    options = "{base_url: 'http://127.0.0.1:9/v1', key_env: NO_SUCH_KEY}"
+    own.write_text(
+        f"extends: cpu\nmodels: {{teacher: {{kind: openai, model: m, options: {options}}}}}\n", encoding="utf-8"
+    )
+    (finding,) = doctor.files(str(own))
+    assert finding.level == "missing" and "NO_SUCH_KEY" in finding.text

@@ -1,5 +1,6 @@
 """What a notebook read is what its results depend on: no more, so nothing reruns for nothing, and no less."""
 
+import os
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from phi4r_lib.cookbook.folder.run_folder import RunFolder
 from phi4r_lib.cookbook.planning.plan import status_lines
 from phi4r_lib.cookbook.run import open_run
 from phi4r_lib.cookbook.settings.profile import load_profile
+from phi4r_lib.problems import fingerprint
 from phi4r_lib.problems.rows import plain
 
 OWN = '"""Text."""\nimport pandas\n\n\ndef one():\n    """More text."""\n    return 1  # a comment\n'
@@ -169,3 +171,30 @@ def test_results_of_an_earlier_version_are_not_taken_on_trust(house):
     del manifest["notebooks"]["01"]["lineage"]
     state.write_json(run.out / "run.json", manifest)
     assert changed(house) == ["phi4r itself changed (no lineage recorded)"]
+
+
+def test_a_change_that_leaves_size_and_time_alone_is_noticed(tmp_path):
+    """Two writes within one tick of the clock, or a file put back with its old time."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("one", encoding="utf-8")
+    first, times = lineage.digest(path), path.stat()
+    path.write_text("two", encoding="utf-8")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    second = lineage.digest(path)
+    assert second != first
+    other = tmp_path / "other"
+    other.write_text("six", encoding="utf-8")
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    other.replace(path)
+    assert len({first, second, lineage.digest(path)}) == 3
+
+
+def test_a_file_that_has_settled_is_read_once_and_again_after_a_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(fingerprint, "SETTLED", 0)
+    reads = []
+    first_line = fingerprint.remembered(lambda path: reads.append(path) or path.read_text(encoding="utf-8"))
+    path = tmp_path / "a"
+    path.write_text("one", encoding="utf-8")
+    assert [first_line(path), first_line(path)] == ["one", "one"] and len(reads) == 1
+    path.write_text("three", encoding="utf-8")
+    assert first_line(path) == "three" and len(reads) == 2

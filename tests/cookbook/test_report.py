@@ -2,6 +2,7 @@ import json
 import os
 import re
 
+import jupyter_core.paths
 import nbformat
 from matplotlib.figure import Figure
 
@@ -130,3 +131,14 @@ def test_contents_link_to_sections_figures_and_executed_notebooks(house):
     executed = (out / "notebooks/05_variance.html").read_text(encoding="utf-8")
     assert re.search(r"<details>\s*<summary>Check of exercise 1</summary>", executed)
     assert 'alt="A hill &amp; a hole"' in executed
+
+
+def test_nbconvert_without_its_templates_costs_the_pages_and_not_the_run(house, monkeypatch, capsys, tmp_path):
+    for name in ("ENV_JUPYTER_PATH", "SYSTEM_JUPYTER_PATH"):  # where the templates of an installation lie
+        monkeypatch.setattr(jupyter_core.paths, name, [str(tmp_path)])
+    folder = house.root / "runs/cpu/notebooks"
+    folder.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(), folder / "01_edge.ipynb")
+    assert report.render_notebooks(folder.parent) == {}
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "not shown as pages" in said and report.REINSTALL in said

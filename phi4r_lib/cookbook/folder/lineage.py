@@ -13,7 +13,6 @@ Not here: where artefacts lie (run_folder.py) and what to do about a change (run
 from __future__ import annotations
 
 import ast
-import functools
 import hashlib
 import importlib.util
 import sys
@@ -26,15 +25,14 @@ from typing import Any
 import phi4r_lib
 from phi4r_lib.cookbook.settings.home import home
 from phi4r_lib.cookbook.settings.stages import Stage, code_of
-from phi4r_lib.problems.fingerprint import file_fingerprint
+from phi4r_lib.problems.fingerprint import file_fingerprint, remembered
 from phi4r_lib.problems.fingerprint import fingerprint as mark
 
 Lineage = dict[str, dict[str, str]]
 NO_RESULT = ("name", "notebooks", "deadlines")  # keys of a profile that no result depends on
 ENTERED = ("data", "models")  # sections that are read entry by entry
-WHOLE_FILE = (
-    1 << 23
-)  # bytes up to which a file is read whole; of larger ones 64 pieces, enough to tell weights apart; ours
+# Bytes up to which a file is read whole; of larger ones 64 pieces, enough to tell weights apart; ours.
+WHOLE_FILE = 1 << 23
 PACKAGE_ROOT = Path(phi4r_lib.__file__).parents[1]
 
 
@@ -161,10 +159,7 @@ def digest(path: Path) -> str:
         files = sorted(file for file in path.rglob("*") if file.is_file())
         kept = [file for file in files if file.name not in ("results.json", "results.previous.json")]
         return mark({str(file.relative_to(path)): digest(file) for file in kept})
-    if not path.is_file():
-        return "absent"
-    stat = path.stat()
-    return _file_digest(path, stat.st_mtime_ns, stat.st_size)
+    return _file_digest(path) if path.is_file() else "absent"
 
 
 def outputs(folder: Path) -> dict[str, str]:
@@ -183,8 +178,9 @@ def spoilt(folder: Path, recorded: Mapping[str, str]) -> list[str]:
     return [f"its own files changed ({_few(changed)})"] if changed else []
 
 
-@functools.lru_cache(maxsize=10_000)
-def _file_digest(path: Path, _changed: int, size: int) -> str:
+@remembered
+def _file_digest(path: Path) -> str:
+    size = path.stat().st_size
     if size <= WHOLE_FILE:
         return file_fingerprint(path, length=16)
     with path.open("rb") as file:
@@ -213,12 +209,11 @@ def used_code(cells: Iterable[str]) -> list[Path]:
 
 def workers(path: Path) -> set[Path]:
     """Source files of the library that a module starts as processes of their own, named in its text as files or modules."""
-    files = _named(path, path.stat().st_mtime_ns)
-    return {file for file in files if file.is_file() and not _is_driver(file)}
+    return {file for file in _named(path) if file.is_file() and not _is_driver(file)}
 
 
-@functools.lru_cache(maxsize=1000)
-def _named(path: Path, _changed: int) -> set[Path]:
+@remembered
+def _named(path: Path) -> set[Path]:
     """What the texts of a module name as source files beside it or modules of the library, there or not."""
     tree = _parsed(path.read_text(encoding="utf-8"))
     texts = {node.value for node in ast.walk(tree) if _is_text(node)}
@@ -280,14 +275,11 @@ def _code_path(key: str) -> Path:
 
 def code_mark(path: Path) -> str:
     """A hash of what a module does: comments, layout and docstrings do not count. "absent" when it is gone."""
-    if not path.is_file():
-        return "absent"
-    stat = path.stat()
-    return _code_mark(path, stat.st_mtime_ns, stat.st_size)
+    return _code_mark(path) if path.is_file() else "absent"
 
 
-@functools.lru_cache(maxsize=1000)
-def _code_mark(path: Path, _changed: int, _size: int) -> str:
+@remembered
+def _code_mark(path: Path) -> str:
     source = path.read_text(encoding="utf-8", errors="replace")
     tree = _parsed(source)
     for node in ast.walk(tree):
@@ -309,14 +301,9 @@ def _parsed(source: str) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
+@remembered
 def imports(path: Path, module: str) -> set[str]:
     """Dotted names that a module's source imports, anywhere in it."""
-    stat = path.stat()
-    return _imports(path, module, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1000)
-def _imports(path: Path, module: str, _changed: int) -> set[str]:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     return _names(_parsed(path.read_text(encoding="utf-8", errors="replace")), package)
 

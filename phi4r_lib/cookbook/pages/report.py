@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
+
+import nbformat
 
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.folder.run_folder import RunFolder
@@ -21,6 +24,7 @@ from phi4r_lib.problems.fingerprint import file_fingerprint
 from phi4r_lib.problems.rows import write_text
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe-Ito, safe for colour-blind readers
+REINSTALL = "pip install --force-reinstall --no-deps nbconvert brings its templates back"
 TEMPLATE = Path(__file__).with_name("report.html.tmpl")
 # Pages load nothing from outside: the scripts that nbconvert fetches are left out, and the policy forbids the rest.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; font-src data:"
@@ -264,6 +268,19 @@ def _linked(page: str, folder: Path) -> str:
     return re.sub(r'href="([0-9]{2}_\w+)\.ipynb(?:#[^"]*)?"', target, page)
 
 
+def page_exporter() -> tuple[Any | None, str]:
+    """What makes a page of a notebook, or None and what is wrong with this installation of nbconvert."""
+    try:
+        from jinja2 import DictLoader
+        from nbconvert import HTMLExporter  # takes a second to import
+
+        exporter = HTMLExporter(extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2")
+        exporter.from_notebook_node(nbformat.v4.new_notebook())
+    except (ImportError, ValueError, OSError, LookupError) as error:  # a template that is not there is one of these
+        return None, f"nbconvert does not work here ({' '.join(str(error).split())[:150]})"
+    return exporter, ""
+
+
 def render_notebooks(out: Path) -> dict[str, str]:
     """Executed notebooks as HTML beside them, {stem: file name}; unchanged ones are not rendered again."""
     pages = {}
@@ -272,12 +289,10 @@ def render_notebooks(out: Path) -> dict[str, str]:
         page, seal = path.with_suffix(".html"), f"<!-- {file_fingerprint(path)} -->\n"
         if not page.exists() or not page.read_bytes().endswith(seal.encode()):  # contents count, clocks may go back
             if exporter is None:
-                from jinja2 import DictLoader
-                from nbconvert import HTMLExporter  # takes a second to import
-
-                exporter = HTMLExporter(
-                    extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2"
-                )
+                exporter, fault = page_exporter()
+            if exporter is None:
+                print(f"phi4r: executed notebooks are not shown as pages: {fault}; {REINSTALL}", file=sys.stderr)
+                return pages
             try:
                 write_text(page, _linked(exporter.from_filename(str(path))[0], path.parent) + seal)
             except ValueError:  # a notebook cut off in the middle of a write

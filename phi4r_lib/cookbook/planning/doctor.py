@@ -18,8 +18,11 @@ from typing import Literal
 import psutil
 
 from phi4r_lib.cookbook.folder import state
+from phi4r_lib.cookbook.planning import preflight
+from phi4r_lib.cookbook.settings.home import UserError
 from phi4r_lib.cookbook.settings.problem_files import problem_files
 from phi4r_lib.cookbook.settings.profile import home, load_profile
+from phi4r_lib.cookbook.settings.stages import stages
 from phi4r_lib.problems.verify import VERIFIERS, VerifierUnavailable, verifier_of
 
 NEEDED_GB = 4.0
@@ -130,23 +133,49 @@ def files(profile_name: str = "cpu") -> list[Finding]:
     profile = load_profile(profile_name)
     named = {key: value for key, value in profile.data.model_dump().items() if key not in ("map", "judges") and value}
     data = {f"data.{key}": file for key, value in named.items() for file, _ in problem_files(value)}
-    models = {f"models.{key}": spec["model"] for key, spec in profile.models.model_dump().items() if spec}
+    models = {
+        f"models.{key}": spec["model"]
+        for key, spec in profile.models.model_dump().items()
+        if spec and spec["kind"] in preflight.LOADED_HERE and preflight.is_path(spec["model"])
+    }
     absent = [f"{key} ({name})" for key, name in data.items() if not (home() / name).exists()]
-    gone = [f"{key} ({name})" for key, name in models.items() if not (home() / name / "config.json").is_file()]
+    gone = [f"{key} ({name})" for key, name in models.items() if not _is_there(home() / name)]
     found = []
     if absent:
         found.append(
-            Finding("missing", f"data files: {', '.join(absent)}", "they ship with the repository: git checkout data")
+            Finding(
+                "missing",
+                f"data files: {', '.join(absent)}",
+                _from_where(absent) or "they ship with the repository: git checkout data",
+            )
         )
     if gone:
         found.append(
             Finding(
                 "missing",
                 f"models: {', '.join(gone)}",
-                "`git checkout data/models` brings them back, `make models` trains them anew in about an hour",
+                _from_where(gone)
+                or "`git checkout data/models` brings them back, `make models` trains them anew in about an hour",
             )
         )
+    if not found:
+        try:
+            preflight.check(profile, [stage for stage in stages(profile.notebooks).values() if not stage.extra])
+        except UserError as error:
+            found.append(Finding("missing", str(error), f"then `phi4r doctor --profile {profile_name}` once more"))
     return found or [Finding("ok", f"models and data of profile '{profile_name}'")]
+
+
+def _from_where(names: list[str]) -> str:
+    """Who brings files that do not ship; "" for those that do."""
+    if any(preflight.OWN in name for name in names):
+        return f"the profile expects your own files there: put them into {preflight.OWN}, or name others in the profile"
+    return "`make smollm2` makes them" if any("data/smollm2/" in name for name in names) else ""
+
+
+def _is_there(place: Path) -> bool:
+    """True for a folder with a model, or a file (of recorded answers)."""
+    return place.is_file() or (place / "config.json").is_file()
 
 
 def accelerator() -> Finding:
@@ -158,24 +187,24 @@ def accelerator() -> Finding:
     return Finding("ok", "no GPU (the cpu profile needs none)")
 
 
-def findings() -> list[Finding]:
-    """All checks, in the order in which they matter."""
+def findings(profile_name: str = "cpu") -> list[Finding]:
+    """All checks, in the order in which they matter; models and data of the profile named."""
     constraints = home() / "constraints.txt"
     first = [python(), packages(constraints), memory(), cores(), disk(), sandbox()]
     if any(finding.level == "missing" for finding in first):
-        return first + files()
-    return [*first, kernel(), verifiers(), *files(), accelerator()]
+        return first + files(profile_name)
+    return [*first, kernel(), verifiers(), *files(profile_name), accelerator()]
 
 
-def main() -> int:
+def main(profile_name: str = "cpu") -> int:
     """Prints the findings; 0 when a run can start, 1 when something is missing."""
-    found = findings()
+    found = findings(profile_name)
     for finding in found:
         print(f"{finding.level:<8} {finding.text}" + (f"\n{'':<8} -> {finding.advice}" if finding.advice else ""))
     missing = sum(finding.level == "missing" for finding in found)
     print(
         f"{missing} problem{'s' if missing > 1 else ''} to fix before a run"
         if missing
-        else f"ready: {state.versions()['python']}, `phi4r run`"
+        else f"ready: {state.versions()['python']}, `phi4r run{'' if profile_name == 'cpu' else f' --profile {profile_name}'}`"
     )
     return 1 if missing else 0

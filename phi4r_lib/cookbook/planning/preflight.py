@@ -142,7 +142,7 @@ def _absent_prompts(profile: Profile, code: str) -> Iterator[str]:
 
 def _absent_models(profile: Profile, code: str) -> Iterator[str]:
     for key, spec in _read_models(profile, code):
-        if _is_path(spec):
+        if is_path(spec):
             yield from _absent(f"models.{key}", spec, Path.exists)
 
 
@@ -195,12 +195,12 @@ def _hub_names(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
     seen = set()
     for key, name in _read_models(profile, code):
         kind = getattr(profile.models, key).kind
-        if kind in FROM_THE_HUB and not _is_path(name) and not (home() / name).exists() and name not in seen:
+        if kind in FROM_THE_HUB and not is_path(name) and not (home() / name).exists() and name not in seen:
             seen.add(name)
             yield key, name
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
     """Whether a model's name can only be a path: "microsoft/phi-4" is a name of a hub, "data/models/x" or "./x" is none."""
     first, *rest = name.split(os.sep)
     return (

@@ -12,7 +12,6 @@ Not here: running a stage (runner.py), whether its results still hold (lineage.p
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -24,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phi4r_lib.cookbook.settings.exercises import TAGS
 from phi4r_lib.cookbook.settings.home import UserError, home, shown, typed
+from phi4r_lib.problems.fingerprint import remembered
 from phi4r_lib.problems.named import UnknownNameError, named_class
 
 PARAMETERS = ("profile", "out", "overrides")
@@ -114,14 +114,9 @@ def _existing(folder: str) -> Path:
     return path
 
 
+@remembered
 def read(path: Path) -> Stage:
     """The stage that a notebook file declares, or a Stage with a `fault`."""
-    stamp = path.stat()
-    return _read(path, stamp.st_mtime_ns, stamp.st_size)
-
-
-@functools.lru_cache(maxsize=256)
-def _read(path: Path, _changed: int, _size: int) -> Stage:
     try:
         book = json.loads(path.read_text(encoding="utf-8"))
         entry = book["metadata"].get("phi4r")

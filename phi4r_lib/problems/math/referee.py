@@ -69,7 +69,7 @@ class Referee:
     def _cpu_seconds(self) -> float:
         """CPU seconds the process has used; infinite where /proc does not tell, so that only the clock counts."""
         try:
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         except (OSError, ValueError, IndexError):
             return float("inf")

@@ -124,7 +124,7 @@ def serve(kind: str, memory_mb: int) -> None:
 def _size() -> int:
     """Address space in use, bytes; 0 where /proc does not tell."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     except (OSError, ValueError):
         return 0
 

@@ -497,6 +497,55 @@ x = \sqrt{2} \approx 1.414 === \sqrt{2}
 \pi \approx 3.14 === \pi
 \pi \approx 3 === \pi
 0=5 === 5=0
+7{\frac{3}{5}} === \frac{38}{5}
+60\text{\%} === 60\%
+19.75\mathrm{\%} === 19.75
+£5 === 5 pounds
+5 lb === 5 pounds
++/- 3 === \pm 3
+\langle 1,2,3 \rangle === <1, 2, 3>
+<1, 2, 3> === (1,2,3)
+26㎡ === 26 m^2
+9㎝ === 9 cm
+⌊2.5⌋ === 2
+⌈2.5⌉ === 3
+∜9 === \sqrt[4]{9}
+2∶3 === 2:3
+2\colon 3 === 2:3
+0.898989... === \frac{89}{99}
+742_{\text{base } 12} === 742_{12}
+FF_{(16)} === FF_{16}
+\frac{n!}{(n-1)!} === n
+\frac{n!}{(n-2)!} === n(n-1)
+\frac{(2n)!}{(2n-1)!} === 2n
+3:05 pm === 15:05
+12:00 am === 0:00
+3 pm === 15:00
+3 pm === 3:00 p.m.
+3:05 PM === 3:05
+January 5, 2024 === 2024-01-05
+5 January === January 5th
+\text{Jan 5, 2024} === 5 January 2024
+6:8 === 3:4
+3 to 4 === 3:4
+3 \text{ to } 4 === 3:4
+Option B === B
+\text{Option }D === D
+Choice (E) === \text{(E)}
+\frac{1}{2}\begin{pmatrix}10 & -10\end{pmatrix} === \begin{pmatrix}5 & -5\end{pmatrix}
+-\begin{pmatrix}1\\2\end{pmatrix} === \begin{pmatrix}-1\\-2\end{pmatrix}
+\begin{cases} 6 & x \ge 3 \\ 3x & x < 3 \end{cases} === \begin{cases} 3x & x < 3 \\ 6 & x \ge 3 \end{cases}
+f(x)=\begin{cases} 6 & x \ge 3 \\ 3x & x < 3 \end{cases} === \begin{cases} 3x, & \text{if } x < 3 \\ 6, & \text{if } 3 \le x \end{cases}
+\begin{cases}x=1\\y=2\end{cases} === x=1, y=2
+\begin{cases}x=1\\y=2\end{cases} === (1,2)
+5 feet 3 inches === 5 feet and 3 inches
+3 h 20 min === 3 \text{ hours } 20 \text{ minutes}
+x > 9 \text{ and } x < 14 === 9 < x < 14
+|x| < 4 === -4 < x < 4
+|x| \ge 4 === x \le -4 or x \ge 4
+(-4,4) === |x|<4
+(x,y)=(2,3) === (2,3)
+\left( {1, 2} \right) === (1,2)
 """
 
 WRONG = r"""
@@ -1100,6 +1149,51 @@ x = 5 = 6 or x = 7 === 6, 7
 x = \sqrt{2} \approx 1.414 === 1.41
 x \approx 1 === 1
 x = 5 \approx 6 === 5
+\begin{cases}x=1\\y=2\end{cases} === \begin{cases}x=2\\y=1\end{cases}
+7{\frac{3}{5}} === \frac{21}{5}
+16B8_{7} === 16B8_{12}
+9:01 === 9
+9 === 9:01
+£5 === 5 lb
+£5 === \$5
+0.898989... === 0.898989
+(n+1)! === n!+1
+(n+1)! === n \cdot n!
+\frac{n!}{(n-1)!} === n-1
+3:05 am === 3:05 pm
+12:00 am === 12:00 pm
+15:05 === 3:05
+15:05 === 3:05 am
+3:05 pm === 3:50 pm
+January 5 === January 6
+January 5, 2024 === January 5
+January 5, 2024 === February 5, 2024
+May 5 === 5
+1:30 === 2:60
+1:02 === 2:04
+6:8 === 4:3
+1:2:3 === 2:4:7
+2 to 1 === 1:2
+option (B) === C
+2\begin{pmatrix}1\\2\end{pmatrix} === \begin{pmatrix}2\\2\end{pmatrix}
+\begin{cases} 6 & x > 3 \\ 3x & x < 3 \end{cases} === \begin{cases} 3x & x < 3 \\ 6 & x \ge 3 \end{cases}
+\begin{cases} 3x & x \ge 3 \\ 6 & x < 3 \end{cases} === \begin{cases} 3x & x < 3 \\ 6 & x \ge 3 \end{cases}
+5 feet 3 inches === 3 feet 5 inches
+3 hours 20 minutes === 3
+x > 9 \text{ and } x < 14 === x > 9 or x < 14
+x > 9 \text{ and } x > 14 === 9 < x < 14
+|x| < 4 === x < 4
+|x| < 4 === |x| > 4
+|x| < 4 === -4 \le x \le 4
+x=1 or x=2 === (1,2)
+(1,2) === x=1, x=2
+x=2,3 === (2,3)
+2 or 3 === (2,3)
+\left( {1, 2} \right) === \{1,2\}
+\{x \mid 1<x<2\} === 1, 2
+x=1, y=2 === \{x \mid 1<x<2\}
+\begin{pmatrix}1\\2\end{pmatrix} === \{x|1<x<2\}
+3 === \pi \approx 3
 """
 
 FAILED = r"""
@@ -1128,7 +1222,6 @@ A \cup B === A \cap B
 A \setminus B === B \setminus A
 x \equiv 3 \pmod 5 === x \equiv 3 \pmod 7
 3 \bmod 5 === 5 \bmod 3
-\begin{cases}x=1\\y=2\end{cases} === \begin{cases}x=2\\y=1\end{cases}
 0 === []
 Na^+ === Na^-
 \{(x,y):x=y\} === \{(x,y):x=-y\}

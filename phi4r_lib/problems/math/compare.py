@@ -25,25 +25,27 @@ from functools import lru_cache
 from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, both, either
 from phi4r_lib.problems.math.dressing import dress, spelling
+from phi4r_lib.problems.math.moments import same_moment, same_ratio
+from phi4r_lib.problems.math.plain import broken, plain_fractions, plain_numbers
 from phi4r_lib.problems.math.quantities import quantity
 from phi4r_lib.problems.math.reader import read
-from phi4r_lib.problems.math.shapes import Shape, as_interval, as_word, named, said, shape
-from phi4r_lib.problems.math.single import DECIMAL, form_of, values
+from phi4r_lib.problems.math.relations import named, said
+from phi4r_lib.problems.math.shapes import Shape, as_interval, as_word, shape
+from phi4r_lib.problems.math.single import form_of, values
 from phi4r_lib.problems.math.terms import Open, Undefined, difference, free, proportional
 from phi4r_lib.problems.math.units import agree
 
 MOST_UNMATCHED = 16
-_FRACTION = re.compile(r"([-+]?)(?:\\[dtc]?frac\{(\d{1,40})\}\{(\d{1,40})\}|(\d{1,40})(?:/(\d{1,40}))?)", re.ASCII)
 _CHOICE = re.compile(r"\(?([A-J])[).:]\s*(\S.*)", re.DOTALL)
 
 
 def compare(answer: str, gold: str, court: Court) -> Verdict:
     """The verdict on two undressed texts; None when `court.wanted` has questions that decide it."""
     conventions = court.conventions
-    if fast := _plain_fractions(answer.strip(), gold.strip()):
+    if fast := plain_fractions(answer.strip(), gold.strip()):
         return fast
     ours, theirs = dress(answer, conventions), dress(gold, conventions)
-    fast = _plain_numbers(ours, theirs)
+    fast = plain_numbers(ours, theirs)
     if fast:
         return fast
     if broken(theirs):
@@ -72,41 +74,6 @@ _MORE_LETTERS = re.compile(
 )
 
 
-def _plain_fractions(answer: str, gold: str) -> Verdict:
-    """Whole numbers and fractions of them, which need no dressing."""
-    found = [_FRACTION.fullmatch(text) for text in (answer, gold)]
-    if None in found:
-        return None
-    (ours, below), (theirs, under) = ((int(one[1] + (one[2] or one[4])), int(one[3] or one[5] or 1)) for one in found)
-    if not below or not under:
-        return None
-    return "right" if ours * under == theirs * below else "wrong"
-
-
-def _plain_numbers(answer: str, gold: str) -> Verdict:
-    if DECIMAL.fullmatch(answer) and DECIMAL.fullmatch(gold):
-        return "right" if Fraction(answer) == Fraction(gold) else "wrong"
-    return None
-
-
-def broken(text: str) -> bool:
-    """True for what is no answer at all: nothing to read, braces that do not match, a missing argument, 1/0, nan."""
-    bare = re.sub(r"\\[{}]", "", text)
-    depth = 0
-    for sign in bare:
-        depth += (sign == "{") - (sign == "}")
-        if depth < 0:
-            return True
-    content = re.search(r"[^\W_]|\\\{\\\}", text) is not None
-    missing = re.search(r"\\(?:frac|sqrt|text|binom)\s*$|[-+*/^_=<>(\[]$|(?<!\\)\{\s*\}", text)
-    undefined = re.search(r"(?i)(?<![a-z\\])nan(?![a-z])|/\s*\(?0\)?(?![\d.])|\\frac\s*\{[^{}]*\}\s*\{?\s*0\s*\}", text)
-    return depth != 0 or not content or (missing is not None and not _is_interval(text)) or undefined is not None
-
-
-def _is_interval(text: str) -> bool:
-    return re.fullmatch(r"[\[\]][^\[\]]*,[^\[\]]*\[", text) is not None
-
-
 _WRAPPED = re.compile(r"^\\text\s*\{([^{}\\]*)\}$")  # \text{May 2, 2024}
 
 
@@ -115,25 +82,22 @@ def _whole(answer: str, gold: str, court: Court) -> Verdict:
         _WRAPPED.sub(r"\1", gold)
     ):
         return "right"
-    return _shapes(shape(answer), shape(gold), court)
+    return same_moment(answer, gold) or _shapes(shape(answer), shape(gold), court)
 
 
 def _shapes(answer: Shape, gold: Shape, court: Court) -> Verdict:
     """Relations and names first, then containers, then values; a chain of equal numbers counts as what it says."""
-    readings = said(answer)[:2], said(gold)
-    if [*map(len, readings)] != [1, 1]:
-        if not readings[1]:
-            raise GoldUndefined
-        return either("wrong", *(_by_kind(one, other, court) for one in readings[0] for other in readings[1]))
-    return _by_kind(answer, gold, court)
+    if not {"relation", "list"} & {answer.kind, gold.kind}:
+        return _containers(answer, gold, court)
+    ours, theirs = said(answer)[:2], said(gold)
+    if not theirs:
+        raise GoldUndefined
+    return either("wrong", *(_related(one, other, court) for one in ours for other in theirs))
 
 
-def _by_kind(answer: Shape, gold: Shape, court: Court) -> Verdict:
-    if "relation" in (answer.kind, gold.kind) or "list" in (answer.kind, gold.kind):
-        verdict = _relations(answer, gold, court)
-        if verdict != "no relation":
-            return verdict
-    return _containers(answer, gold, court)
+def _related(answer: Shape, gold: Shape, court: Court) -> Verdict:
+    verdict = _relations(answer, gold, court)
+    return _containers(answer, gold, court) if verdict == "no relation" else verdict
 
 
 def _relations(answer: Shape, gold: Shape, court: Court) -> Verdict:
@@ -180,7 +144,7 @@ def _as_point(answer: Shape, gold: Shape, court: Court) -> Verdict:
     listed, point = (answer, gold) if _relates(answer) else (gold, answer)
     names = [named(part) for part in listed.parts] if listed.kind == "list" else []
     order = [name for name, _ in names]
-    if point.kind != "tuple" or point.mark != "()" or "" in order or order != sorted(set(order)):
+    if not _is_point(point) or "" in order or order != sorted(set(order)):
         return "wrong"
     values = replace(point, parts=tuple(value for _, value in names))
     return _containers(values, point, court) if listed is answer else _containers(point, values, court)
@@ -300,17 +264,26 @@ def _containers(answer: Shape, gold: Shape, court: Court) -> Verdict:
         return _unordered(answer.parts, gold.parts, court)
     if kinds == ("tuple", "tuple") and _same_brackets(answer, gold, court.conventions):
         return both(*_pairwise(answer.parts, gold.parts, court))
-    if set(kinds) == {"tuple", "list"} and "pm" not in (answer.mark, gold.mark) and "()" in (answer.mark, gold.mark):
+    if set(kinds) == {"tuple", "list"} and _is_point(answer, gold) and not {"pm", "or"} & {answer.mark, gold.mark}:
         return both(*_pairwise(answer.parts, gold.parts, court))
     if kinds == ("ratio", "ratio"):
+        return "right" if same_ratio(answer.text, gold.text) else both(*_pairwise(answer.parts, gold.parts, court))
+    if kinds == ("cases", "cases"):
+        return _unordered(answer.parts, gold.parts, court)
+    if kinds == ("row", "row"):
         return both(*_pairwise(answer.parts, gold.parts, court))
     if set(kinds) == {"tuple", "matrix"}:
         point, column = (answer, gold) if kinds[0] == "tuple" else (gold, answer)
         one_line = set(column.mark.split("x")) == {"1"} or "x" not in column.mark
-        return both(*_pairwise(answer.parts, gold.parts, court)) if one_line and point.mark == "()" else "wrong"
+        return both(*_pairwise(answer.parts, gold.parts, court)) if one_line and _is_point(point) else "wrong"
     if kinds == ("matrix", "matrix") and answer.mark == gold.mark:
         return both(*_pairwise(answer.parts, gold.parts, court))
     return _different_kinds(answer, gold, court)
+
+
+def _is_point(*shapes: Shape) -> bool:
+    """True where one of them is (1, 2), which may be a point; { x | 1 < x < 2 } is none."""
+    return any(one.kind == "tuple" and one.mark == "()" and not one.text.startswith("\\{") for one in shapes)
 
 
 def _distinct(parts: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -327,7 +300,7 @@ def _different_kinds(answer: Shape, gold: Shape, court: Court) -> Verdict:
     for one in (answer, gold):
         if one.kind == "value" and form_of(quantity(one.text).value, answer.text, gold.text) is None:
             return algebra(answer.text, gold.text, court)
-    ratio_of_two = {len(one.parts) for one in (answer, gold) if one.kind == "ratio"} == {2}
+    ratio_of_two = {len(one.parts) for one in (answer, gold) if one.kind == "ratio" and ":0" not in one.text} == {2}
     if {answer.kind, gold.kind} == {"tuple", "union"} or (ratio_of_two and "value" in (answer.kind, gold.kind)):
         return algebra(answer.text, gold.text, court)
     return "wrong"

@@ -75,7 +75,7 @@ def algebra(answer: str, gold: str, court: Court) -> Verdict:
     return _with_either_log(*letters_apart(spelling(answer), spelling(gold)), court)
 
 
-_IN_A_BASE = re.compile(r"(?<![\w^{}\\.])[\d.]+\s*_", re.ASCII)  # 101_2, but not \int^1_0
+_IN_A_BASE = re.compile(r"(?<![\w^{}\\.])(?:[\d.]+|\d[\dA-F]*)\s*_", re.ASCII)  # 101_2, but not \int^1_0
 _DEGREES = re.compile(r"(?<=[a-z])\{\s*(\d+(?:\.\d+)?)\s*°\s*\}|(\d+(?:\.\d+)?)\s*°(?!\s*[\d'])", re.ASCII)
 _MARK = re.compile(r"[%‰°$]|(?<=[\d})°])\s*'+")  # math-verify leaves out percent, degrees, dollars, minutes, feet
 _TWO_WAYS = re.compile(  # 2\frac{3}{2} (a sum or a product) and 2^3^2

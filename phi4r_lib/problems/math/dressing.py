@@ -21,7 +21,7 @@ _SIGNS = {
     "°": "^{\\circ}", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "…": "\\ldots ", "⋯": "\\ldots ",
     "∠": "\\angle ", "△": "\\triangle ", "或": " or ", "和": " and ", "、": ",", "。": ".", "∣": "|", "⟨": "\\langle ",
     "⟩": "\\rangle ", "∫": "\\int ", "∑": "\\sum ", "→": "\\to ", "″": "''", "ϕ": "\\phi ", "ϵ": "\\epsilon ",
-    "µ": "\\mu ", "ı": "i", "𝑖": "i",
+    "µ": "\\mu ", "⌊": "\\lfloor ", "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "∶": ":", "ı": "i", "𝑖": "i",
 }  # fmt: skip
 _GREEK = [
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
@@ -30,15 +30,21 @@ _GREEK = [
 _SIGNS |= {chr(0x3B1 + place): f"\\{name} " for place, name in enumerate(_GREEK)}
 _SIGNS |= {chr(0x391 + place): f"\\{name.title()} " for place, name in enumerate(_GREEK) if name.title() in (
     "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega")}  # fmt: skip
+_SIGNS |= {  # ㎝ and ㎡, one sign for a unit
+    chr(code): " " + re.sub(r"([23])$", r"^\1", unicodedata.normalize("NFKC", chr(code)))
+    for code in range(0x3380, 0x33E0)
+}
 _SIGNS |= {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _SIGNS |= {chr(0x1D7CE + place): str(place % 10) for place in range(50)}  # digits of the mathematical alphabets
 _TABLE = str.maketrans({sign: text for sign, text in _SIGNS.items() if len(sign) == 1})
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉ₙ]+")
 _UPRIGHT = r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it|sf)|mbox)"
+_NUMBER = r"(?:\d[\d./]*|\\frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))"
 _SPELLINGS = [
     (re.compile(r"√\s*(\d+(?:\.\d+)?|[a-zA-Z])"), r"\\sqrt{\1}"),
     (re.compile(r"∛\s*(\d+|[a-zA-Z])"), r"\\sqrt[3]{\1}"),
+    (re.compile(r"∜\s*(\d+|[a-zA-Z])"), r"\\sqrt[4]{\1}"),
     (re.compile("√"), r"\\sqrt "),
     (re.compile("∛"), r"\\sqrt[3]"),
     (re.compile(r"\{,\}|,\\!\s*"), ","),
@@ -79,7 +85,12 @@ _SPELLINGS = [
     (re.compile(r"^(?:USD|US\\?\$)\s*(?=[\d.])"), "$"),
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"\\mathbb\s+([A-Z])"), r"\\mathbb{\1}"),
-    (re.compile(r"\\%"), "%"),
+    (re.compile(r"\\text\s*\{\s*\\?%\s*\}|\\%"), "%"),
+    (re.compile(r"(?<=\d)\s*\{\s*(\\frac\s*\{\d+\}\s*\{\d+\})\s*\}"), r"\1"),  # 7{\frac{3}{5}}
+    (re.compile(r"\\colon(?![a-zA-Z])|\\mathbin\s*\{:\}"), ":"),
+    (re.compile(r"\+\s*/\s*-"), r"\\pm "),
+    (re.compile(r"^<([^<>=]*,[^<>=]*)>$"), r"\\langle \1 \\rangle"),
+    (re.compile(rf"^\(?({_NUMBER})\s*(?:\\text\s*\{{\s*to\s*\}}|(?<= )to(?= ))\s*({_NUMBER})\)?$"), r"\1:\2"),  # 3 to 4
     (re.compile(r"(?:\\text\s*\{\s*per\s?cent\s*\}|(?<![a-zA-Z\\])per\s?cent\b)"), "%"),
     (re.compile(r"\\text\s*\{\s*per\s?mil(?:le)?\s*\}|(?<![a-zA-Z\\])per\s?mil(?:le)?\b|\\(?:textperthousand|permil|perthousand)(?![a-zA-Z])"), "‰"),
     (re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])"), "°"),
@@ -94,7 +105,8 @@ _RARE_SPELLINGS = [  # these only where something in the text hints at one
     (re.compile(r"\\lg(?![a-zA-Z])"), r"\\log_{10}"),
     (re.compile(r"\\backslash(?![a-zA-Z])"), r"\\setminus"),
     (re.compile(r"^\((-?[\da-fA-F]+)\)\s*(?=_)"), r"\1"),  # (101)_2
-    (re.compile(r"(?<=\d)_\s*\{\s*\((\d+)\)\s*\}"), r"_{\1}"),
+    (re.compile(r"(?<=[\dA-F])_\s*\{\s*\((\d+)\)\s*\}"), r"_{\1}"),
+    (re.compile(r"(?<=[\dA-F])_\s*\{\s*\\text\s*\{\s*base\s*\}\s*(\d+)\s*\}"), r"_{\1}"),
     (re.compile(r"(?<=[\da-fA-F])\s*(?:\\text\s*\{)?[\s(]*base\s*\}?\s*(\d+)[\s)]*\}?$"), r"_{\1}"),
     (re.compile(r"(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{\s*mod\s*\}|\\?mod(?![a-zA-Z]))\s*(\w+)\s*\)\s*\}?"), r" \\bmod \1"),
     (re.compile(r"\\pmod\s*|\\mod(?![a-zA-Z])\s*|\\text\s*\{\s*mod\s*\}|(?<![a-zA-Z\\])mod(?![a-zA-Z])\s*"), r"\\bmod "),
@@ -112,7 +124,7 @@ _WRAPS += [("\\underline{", "}"), ("\\emph{", "}")]
 _REPEATING = re.compile(
     r"(-?\d*\.\d*?)(?:\\(?:overline|bar)\s*\{?(\d+)\}?|\\dot\{?(\d)\}?(?:(\d*)\\dot\{?(\d)\}?)?|\((\d+)\))$"
 )
-_DOTS = re.compile(r"(-?\d*\.\d*?)(\d)\2\2+\s*(?:\.\.\.|\\ldots\s*)$")
+_DOTS = re.compile(r"(-?\d*\.\d{0,12}?)(\d{1,6}?)\2\2+\s*(?:\.\.\.|\\ldots\s*)$")
 _THOUSANDS = re.compile(r"(?<![\d,.])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])", re.ASCII)
 _SPACED = re.compile(  # 12 000, 12'000, x = 12 000 km
     r"(?:^|(?<=[=$])) ?[-+]?[1-9]\d{0,2}(?:(?: \d{3})+|(?:'\d{3})+)(?:\.\d+)?(?= ?(?:$|[a-zA-Z\\%°€]))", re.ASCII
@@ -139,6 +151,7 @@ def dress(text: str, conventions: Conventions) -> str:
         or not text.isascii()
         or any(sign in text for sign in '<>!*~{%&xX_"')
         or "==" in text
+        or "+/" in text
         or text[:1] in ("_", "^")
         or re.search("[a-zA-Z]{2}", text)
     ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import reduce
+from operator import mul
 
 from phi4r_lib.problems.math.powers import root, to_power
 from phi4r_lib.problems.math.terms import MOST_BITS, ONE, Form, Open, function, letter, number
@@ -19,6 +21,7 @@ GREEK = frozenset([
     "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "ell", "hbar", "infty", "emptyset",
 ])  # fmt: skip
 MOST_FACTORIAL = 400
+MOST_STEPS = 6
 
 
 def applied(name: str, base: Form | None, argument: Form) -> Form:
@@ -49,9 +52,16 @@ def magnitude(value: Form) -> Form:
 
 
 def factorial(value: Form) -> Form:
+    """n! of a number; (n+2)! as (n+2)(n+1) n!, and (n-1)! as n!/n, so that equal ones have the same terms."""
     whole = value.rational()
     if whole is None:
-        return function("factorial", value)
+        step = value.above.get(ONE, Fraction(0)) if len(value.below) == 1 else Fraction(0)
+        if step.denominator != 1 or abs(step) > MOST_STEPS:
+            return function("factorial", value)
+        least = value - number(step)
+        between = [least + number(place) for place in range(min(0, int(step)) + 1, max(0, int(step)) + 1)]
+        between = reduce(mul, between, number(1))
+        return function("factorial", least) * between if step > 0 else function("factorial", least) / between
     if whole.denominator != 1 or not 0 <= whole <= MOST_FACTORIAL:
         raise Open
     return number(math.factorial(int(whole)))

@@ -31,14 +31,18 @@ _RUN = re.compile(
     rf"(?:(?:[ -]|[ -]and[ -](?:an? )?| point ){_WORD})*(?![\w-])",
     re.IGNORECASE,
 )
-_HINT = re.compile(_WORD, re.IGNORECASE)
+_HINT = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]{3}")
 _LISTED = re.compile(r"-?[\d/]+(?:(?:,| and| or|, and|, or) -?[\d/]+)+")
 
 
-@lru_cache(maxsize=1 << 13)
 def in_digits(text: str) -> str:
     r"""The text with its numbers in digits: "42 apples" for "forty-two apples", "2/3" for "two thirds"."""
-    return _RUN.sub(_digits, text) if _HINT.search(text) else text
+    return _replaced(text) if _HINT.search(text) else text
+
+
+@lru_cache(maxsize=1 << 13)
+def _replaced(text: str) -> str:
+    return _RUN.sub(_digits, text)
 
 
 def is_list(text: str) -> bool:

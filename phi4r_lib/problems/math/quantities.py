@@ -85,7 +85,7 @@ def _outer_signs(text: str) -> set[str]:
 def _split(text: str) -> Quantity:
     """The text without what stands before and behind its value."""
     unit, measure = "", False
-    if match := _SEXAGESIMAL.fullmatch(text):
+    if "°" in text and (match := _SEXAGESIMAL.fullmatch(text)):
         return _angle(*match.groups("0"))
     if match := _MONEY.match(text):
         text, unit, measure = match[1] + text[match.end() :], MEASURES.get(match[2].lstrip("\\"), match[2]), True

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from phi4r_lib.problems.math.chains import agreement
 from phi4r_lib.problems.math.numerals import in_digits, is_list
+from phi4r_lib.problems.math.units import MEASURES
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,16 @@ _AND = re.compile(r"\\text\s*\{\s*,?\s*and\s*\}|(?<![a-zA-Z\\])and(?![a-zA-Z])|\
 _RELATION = re.compile(
     r"=|<|>|\\(?:in|notin|le|ge|ne|approx|equiv|sim|cong|to|mapsto|ll|gg|subseteq|subset)(?![a-zA-Z])"
 )
-_MATRIX = re.compile(r"\\begin\s*\{([pbBvV]?matrix|array)\}(.*)\\end\s*\{\1\}", re.DOTALL)
+_MATRIX = re.compile(
+    r"((?:-?(?:\d{1,9}|\\frac\s*\{-?\d{1,9}\}\s*\{\d{1,9}\})|-)?)\s*\\begin\s*\{([pbBvV]?matrix|array)\}(.*)\\end\s*\{\2\}",
+    re.DOTALL,
+)
 _TEXT = re.compile(r"\\text\s*\{\s*\(?([a-zA-Z][a-zA-Z' .-]*?)\)?\.?\s*\}")
+_INSIDE = re.compile(r"\\text\s*\{([^{}]*)\}")
 _PLAIN_WORD = re.compile(r"[a-zA-Z]{2,}(?:[ -]+[a-zA-Z']+)*")
+_OPTION = re.compile(r"(?:[Oo]ption|[Cc]hoice) ?\(?([A-J])\)?")
 _NO_WORDS = frozenset(["xy", "ab", "inf", "or", "and"])
-_OPENING, _CLOSING = ("(", "[", "{", "\\{", "\\langle"), (")", "]", "}", "\\}", "\\rangle")
+_OPENING, _CLOSING = ("(", "[", "{", "\\{", "\\langle", "\\begin"), (")", "]", "}", "\\}", "\\rangle", "\\end")
 _SIGN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
 _NAME = re.compile(
     r"(?:\\[a-zA-Z]+\s?|[a-zA-Z])'*(?:_(?:\{[^{}]*\}|\w))?(?:\^\{-1\})?(?:\([a-zA-Z\d, \\]*\))?|[A-Z]{2,4}|\\text\s*\{[^{}]*\}|[a-zA-Z-]{4,}"
@@ -48,18 +53,23 @@ def shape(text: str) -> Shape:
     if word is not None and not is_list(numbers := in_digits(word)):
         return Shape("word", text, mark=word)
     text = numbers if word is not None else text
-    for take_apart in (_list, _relation, _union, _plus_minus, _matrix, _bracketed, _ratio):
+    for take_apart in (_cases, _list, _relation, _union, _plus_minus, _matrix, _bracketed, _ratio):
         found = take_apart(text)
         if found is not None:
             return found
     return Shape("value", text)
 
 
+@lru_cache(maxsize=1 << 15)
 def as_word(text: str) -> str | None:
     r"""The word in lower case, for `\text{East}`, "no solution", and the letter of a choice in brackets."""
     if match := _TEXT.fullmatch(text):
         return " ".join(match[1].lower().split())
     if match := re.fullmatch(r"\(?([A-Ja-j])\)", text):
+        return match[1].lower()
+    if ("ption" in text or "hoice" in text) and (
+        match := _OPTION.fullmatch(" ".join(_INSIDE.sub(r" \1 ", text).split()))
+    ):
         return match[1].lower()
     bare = text.strip("'\"")
     if _PLAIN_WORD.fullmatch(bare) and bare.lower() not in _NO_WORDS and (len(bare) > 2):
@@ -83,6 +93,22 @@ def split(text: str, separator: re.Pattern | str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
+def _cases(text: str) -> Shape | None:
+    """Rows of a value and its condition, in any order; rows without conditions are a list of relations."""
+    match = _CASES.fullmatch(text)
+    if match is None:
+        return None
+    rows = [_IF.sub(" ", row).strip(" ,") for row in match[1].strip().removesuffix("\\\\").split("\\\\")]
+    parts = [[shape(cell.strip(" ,")) for cell in row.split("&", 1) if cell.strip(" ,")] for row in rows]
+    if all(len(row) == 1 for row in parts):
+        return Shape("list", text, tuple(row[0] for row in parts))
+    return Shape("cases", text, tuple(Shape("row", line, tuple(row)) for line, row in zip(rows, parts, strict=True)))
+
+
+_CASES = re.compile(r"\\begin\s*\{cases\}(.*)\\end\s*\{cases\}", re.DOTALL)
+_IF = re.compile(r"\\text\s*\{\s*,?\s*(?:if|for|when|where)?\s*\}|(?<![a-zA-Z\\])(?:if|for|when)(?![a-zA-Z])")
+
+
 def _list(text: str) -> Shape | None:
     mark = "or" if _OR.search(text) else "and" if _AND.search(text) else ""
     if mark:
@@ -91,11 +117,19 @@ def _list(text: str) -> Shape | None:
         text, mark = (re.sub(r"\\(?:lor|vee)(?![a-zA-Z])", ",", text), "or") if _RELATION.search(text) else (text, mark)
     parts = [part for part in split(text, _COMMA) if part]
     if len(parts) < 2:
+        parts = re.split(r"(?<=[a-z}]) (?=\d)", text) if _COMPOUND.fullmatch(text) else []
+    if len(parts) < 2:
         return None
     return Shape("list", text, tuple(shape(part) for part in parts), mark)
 
 
 _COMMA = re.compile("[,;]")
+_NAMES = (
+    "|".join(sorted((name for name in MEASURES if name.isalpha() and len(name) > 1), key=len, reverse=True))
+    + "|h|m|s|g"
+)
+_MEASURE = rf"(?:\\text ?\{{ ?(?:{_NAMES}) ?\}}|(?:{_NAMES})(?![a-zA-Z]))"
+_COMPOUND = re.compile(rf"\d+(?:\.\d+)? ?{_MEASURE}(?: \d+(?:\.\d+)? ?{_MEASURE}){{1,3}}")  # 5 feet 3 inches
 
 
 def _relation(text: str) -> Shape | None:
@@ -138,11 +172,11 @@ def _plus_minus(text: str) -> Shape | None:
 
 def _matrix(text: str) -> Shape | None:
     match = _MATRIX.fullmatch(text)
-    if match is None or match[1] in ("vmatrix", "Vmatrix"):
+    if match is None or match[2] in ("vmatrix", "Vmatrix"):
         return None
-    inside = re.sub(r"^\s*\{[lcr|\s]*\}", "", match[2]) if match[1] == "array" else match[2]
+    inside = re.sub(r"^\s*\{[lcr|\s]*\}", "", match[3]) if match[2] == "array" else match[3]
     rows = [row.split("&") for row in inside.strip().removesuffix("\\\\").split("\\\\")]
-    cells = tuple(shape(cell.strip()) for row in rows for cell in row)
+    cells = tuple(shape(f"{match[1]}({cell.strip()})" if match[1] else cell.strip()) for row in rows for cell in row)
     return Shape("matrix", text, cells, "x".join(str(len(row)) for row in rows))
 
 
@@ -178,6 +212,8 @@ def _contents(text: str, inside: str, opening: str, closing: str) -> Shape | Non
         if re.search(r"\||:|\\colon", inside):
             return _by_condition(text, inside)
         return Shape("set", text, tuple(shape(part) for part in split(inside, _COMMA) if part))
+    if len(split(inside, ",")) == 1 and re.fullmatch(r"\{[^{}]*,[^{}]*\}", inside):
+        inside = inside[1:-1]  # ({1, 2})
     parts = split(inside, ";" if ";" in inside else ",")
     if ";" in inside:
         parts = [f"({part})" if "," in part else part for part in parts]
@@ -212,68 +248,26 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-def named(one: Shape) -> tuple[str, Shape]:
-    """The name that an answer gives to its value ("x" of x = 5, of x = 1 or x = 2), "" where it gives none."""
-    if one.kind == "relation" and set(one.mark.split()) <= {"=", "\\in"}:
-        first, last = one.parts[0], one.parts[-1]
-        if is_name(first.text):
-            return _bare(first.text), last
-        if is_name(last.text) and "\\in" not in one.mark:
-            return _bare(last.text), first
-    if one.kind == "list":
-        inner = [named(part) for part in one.parts]
-        stems = {name.partition("_")[0] for name, _ in inner}
-        if len(stems) == 1 and "" not in stems:
-            return stems.pop(), Shape("list", one.text, tuple(part for _, part in inner), one.mark)
-        if (
-            inner[0][0]
-            and not any(name for name, _ in inner[1:])
-            and all(part.kind == "value" for part in one.parts[1:])
-        ):
-            return inner[0][0], Shape("list", one.text, (inner[0][1], *one.parts[1:]), one.mark)
-    return "", one
-
-
-def said(one: Shape) -> tuple[Shape, ...]:
-    r"""What a chain of equalities may be taken for: () where its sides contradict each other, as in x = 5 = 6.
-
-    x = \sqrt{2} \approx 1.414 is itself, \sqrt{2} and, as a gold alone, 1.414; 2 + 3 = 5 is itself: where no name is given
-    a value, the equation may be what was asked.
-    """
-    if one.kind == "list" and not all(map(said, one.parts)):
-        return ()
-    signs = one.mark.split() if one.kind == "relation" else []
-    if not signs or set(signs) - {"=", "\\approx"} or "\\approx" in signs[:-1]:
-        return (one,)
-    names, sides = [part for part in one.parts if is_name(part.text)], [p for p in one.parts if not is_name(p.text)]
-    if len(sides) < 2 or (names and is_name(one.parts[-1].text)):
-        return (one,)
-    approximate = signs[-1] == "\\approx"
-    found = agreement([side.text for side in sides], approximate)
-    if found is False and len(signs) > 1:
-        return ()
-    return (one, *sides[-2:]) if found and approximate else (one,)
-
-
 def is_name(text: str) -> bool:
     """True for what names a quantity: x, x_1, f(x), AB, (x, y), dy/dx, a word."""
     return _NAME.fullmatch(text) is not None and text not in ("\\pi", "\\infty", "\\emptyset")
 
 
-def _bare(text: str) -> str:
-    return re.sub(r"[\s{}]|\\text", "", text)
-
-
 def as_interval(one: Shape) -> tuple[str, Shape] | None:
     r"""(letter, interval) of `x > 2`, `1 < x \le 2`, `x < 1 or x > 2`, `x \in [1, 2]`."""
+    if one.kind == "list" and one.mark == "and" and len(one.parts) == 2:
+        return _both_bounds([as_interval(part) for part in one.parts])
     if one.kind == "list" and one.mark == "or":
         parts = [as_interval(part) for part in one.parts]
         if None in parts or len({part[0] for part in parts}) != 1:
             return None
-        return parts[0][0], Shape("union", one.text, tuple(part[1] for part in parts))
+        intervals = tuple(part[1] for part in parts)
+        return parts[0][0], Shape("union", " \\cup ".join(part.text for part in intervals), intervals)
     if one.kind != "relation":
         return None
     sides, signs = [part.text for part in one.parts], one.mark.split()
+    if len(sides) == 2 and (match := _ABSOLUTE.fullmatch(sides[0])) and _POSITIVE.fullmatch(sides[1]):
+        return _around_zero(match[1], signs[0], sides[1])
     if signs == ["\\in"] and is_name(sides[0]):
         return sides[0], one.parts[1]
     if set(signs) <= {">", "\\ge"}:
@@ -288,4 +282,38 @@ def as_interval(one: Shape) -> tuple[str, Shape] | None:
     if len(sides) != 3 or not is_name(sides[1]):
         return None
     brackets = ("(" if signs[0] == "<" else "[") + (")" if signs[1] == "<" else "]")
-    return sides[1], Shape("tuple", one.text, (shape(sides[0]), shape(sides[2])), brackets)
+    return sides[1], _interval(brackets, shape(sides[0]), shape(sides[2]))
+
+
+_ABSOLUTE = re.compile(r"\| ?([a-z]) ?\|")
+_POSITIVE = re.compile(r"(?=.*[1-9])(?:\d+(?:\.\d+)?|\\frac\{\d+\}\{\d+\})", re.ASCII)
+
+
+def _around_zero(letter: str, sign: str, bound: str) -> tuple[str, Shape] | None:
+    """|x| < 4 as -4 < x < 4, |x| > 4 as x < -4 or x > 4."""
+    if sign in ("<", "\\le"):
+        return as_interval(shape(f"-{bound} {sign} {letter} {sign} {bound}"))
+    if sign in (">", "\\ge"):
+        below = {">": "<", "\\ge": "\\le"}[sign]
+        return as_interval(shape(f"{letter} {below} -{bound} or {letter} {sign} {bound}"))
+    return None
+
+
+def _both_bounds(found: list[tuple[str, Shape] | None]) -> tuple[str, Shape] | None:
+    """x > 1 and x < 3 as (1, 3): one bound from below and one from above."""
+    if (
+        None in found
+        or found[0][0] != found[1][0]
+        or any(len(one.parts) != 2 or one.kind != "tuple" for _, one in found)
+    ):
+        return None
+    (name, first), (_, second) = found
+    if first.parts[0].text == "-\\infty":
+        first, second = second, first
+    if first.parts[1].text != "\\infty" or second.parts[0].text != "-\\infty":
+        return None
+    return name, _interval(first.mark[0] + second.mark[1], first.parts[0], second.parts[1])
+
+
+def _interval(brackets: str, low: Shape, high: Shape) -> Shape:
+    return Shape("tuple", f"{brackets[0]}{low.text}, {high.text}{brackets[1]}", (low, high), brackets)

@@ -10,6 +10,7 @@ from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra, both, either
 from phi4r_lib.problems.math.dressing import spelling
 from phi4r_lib.problems.math.numerals import in_digits
+from phi4r_lib.problems.math.plain import DECIMAL
 from phi4r_lib.problems.math.quantities import Quantity, quantity
 from phi4r_lib.problems.math.reader import read
 from phi4r_lib.problems.math.shapes import as_word
@@ -24,7 +25,6 @@ _BASE = re.compile(  # 52, 52_8, 2A_{16}, 101_{\text{two}}
 )
 _BASE_NAMES = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _BASE_NUMBERS = {name: str(number) for number, name in enumerate(_BASE_NAMES, start=2)} | {"sixteen": "16"}
-DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
 _SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})", re.ASCII)
 _BEFORE_BRACKET = re.compile(r"([a-zA-Z]'*(?:_(?:\w|\{[^{}]*\}))?|\\[a-zA-Z]+)\s*\(")
 _LETTER = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]'*)(?:_(?:\w|\{[^{}]*\}))?(?!\s*\()")
@@ -275,6 +275,8 @@ def _bases(answer: str, gold: str) -> Verdict:
     if not (ours and theirs):
         return "wrong" if DECIMAL.fullmatch(answer) or DECIMAL.fullmatch(gold) else None
     base, other = (_BASE_NUMBERS.get(one[2], one[2]) for one in (ours, theirs))
+    if base and other and base != other:
+        return "wrong"
     if any(one[2] and not _spelled_in(one[1], _BASE_NUMBERS.get(one[2], one[2])) for one in (ours, theirs)):
         return None  # 5_2 and 1_000 are no numbers in a base
     same = ours[1].lstrip("0").lower() == theirs[1].lstrip("0").lower()

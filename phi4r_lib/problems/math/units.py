@@ -9,7 +9,7 @@ MEASURES = {
     for names in (
         "m meter meters metre metres", "cm centimeter centimeters centimetre centimetres", "mm millimeter millimeters",
         "km kilometer kilometers kilometre kilometres", "in inch inches", "ft foot feet", "yd yard yards",
-        "mi mile miles", "mph mi/h", "g gram grams", "kg kilogram kilograms", "mg milligram milligrams", "lb lbs pound pounds",
+        "mi mile miles", "mph mi/h", "g gram grams", "kg kilogram kilograms", "mg milligram milligrams", "lb lbs", "pound pounds",
         "oz ounce ounces", "ton tons", "L l liter liters litre litres", "mL ml milliliter milliliters",
         "s sec secs second seconds", "min mins minute minutes", "h hr hrs hour hours", "day days", "week weeks",
         "month months", "year years yr yrs", "$ dollar dollars usd USD", "cent cents ¢ \\cent", "€ euro euros EUR eur", "£ GBP", "₹ Rs rs rupee rupees INR", "¥ yen JPY", "yuan CNY",
@@ -69,6 +69,8 @@ def agree(one: str, other: str, measures: bool) -> bool | None:
     apples, people and students it cannot be told here: None. Two `measures` (cm, km) are one or not: False.
     """
     if one == other or not one or not other:
+        return True
+    if {one, other} in ({"pound", "lb"}, {"pound", "£"}):
         return True
     if measures:
         bare = {name.rstrip("23") for name in (one, other)}

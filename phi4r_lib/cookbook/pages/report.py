@@ -14,12 +14,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import nbformat
-
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.folder.run_folder import RunFolder
 from phi4r_lib.cookbook.planning.outlook import planned
 from phi4r_lib.cookbook.planning.plan import opened, statuses
+from phi4r_lib.cookbook.settings.home import spare_a_grammar
 from phi4r_lib.problems.fingerprint import file_fingerprint
 from phi4r_lib.problems.rows import write_text
 
@@ -270,9 +269,11 @@ def _linked(page: str, folder: Path) -> str:
 
 def page_exporter() -> tuple[Any | None, str]:
     """What makes a page of a notebook, or None and what is wrong with this installation of nbconvert."""
+    spare_a_grammar()
     try:
+        import nbformat
         from jinja2 import DictLoader
-        from nbconvert import HTMLExporter  # takes a second to import
+        from nbconvert import HTMLExporter  # takes half a second to import
 
         exporter = HTMLExporter(extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2")
         exporter.from_notebook_node(nbformat.v4.new_notebook())

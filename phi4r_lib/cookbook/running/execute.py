@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from phi4r_lib.cookbook.running.processes import MARK, end_with_parent
+from phi4r_lib.cookbook.settings.home import spare_a_grammar
 
 NO_START = "the kernel did not start"
 NO_MEMORY = "the kernel died; most often the machine ran out of memory (or a cell killed its own process)"
@@ -66,6 +67,7 @@ def _too_long(job: dict[str, Any]) -> str:
 def main(path: str, runner: int) -> int:
     """Runs the job file of the process `runner`; 0 when every cell ran, 1 otherwise, with the reason in job["failure"]."""
     end_with_parent(runner, os.environ.get(MARK))
+    spare_a_grammar()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     job = json.loads(Path(path).read_text(encoding="utf-8"))
     reason = execute(job)

@@ -35,6 +35,12 @@ class Stopped(KeyboardInterrupt):
         self.code, self.reason = code, reason
 
 
+def spare_a_grammar() -> None:
+    """Keeps jsonschema, which every reader of notebooks loads, from building a grammar of web addresses that none of them
+    uses: a second of CPU in each process."""
+    sys.modules.setdefault("rfc3987_syntax", None)
+
+
 def short(text: str) -> str:
     """A message whose longest words (a name of thousands of letters) lose their middle."""
     words = (word if len(word) <= LONGEST else f"{word[:80]}...{word[-20:]}" for word in text.split(" "))

@@ -35,7 +35,7 @@ def texts_of(files: Iterable[str | Path], without: Sequence[str] = ()) -> list[s
 def shares(texts: Sequence[str], kind: str) -> dict[int, list[str]]:
     """{one in so many texts (a power of two): words}, down to the share of RARE; numbers and pairs are left out."""
     read = {"prose": wording.prose, "code": wording.code}[kind]
-    seen = Counter(word for text in texts for word in set(read(text)) if " " not in word and word[0] not in '="#')
+    seen = Counter(word for text in texts for word in set(read(text)) if " " not in word and word[0] not in '="#~')
     table: dict[int, list[str]] = {}
     for word, count in seen.items():
         step = 2 ** math.floor(math.log2(len(texts) / count))

@@ -45,7 +45,7 @@ class DecontaminationSettings:
     prose_evidence: float = 5.0  # least nats for a pair of prose
     code_missing: float = 0.3
     code_extra: float = 0.03
-    code_evidence: float = 13.4
+    code_evidence: float = 12.6
     survivors: float = 0.6  # pairs above this share of a threshold go to the judge, when given
     encoded_missing: float = 0.2  # the same with a sentence encoder, where a pair may pass this way or the other
     encoded_margin: float = 2.0  # nats more that words alone need where there is an encoder

@@ -1,8 +1,8 @@
 """What a text says, whatever its words: its kind, and features in which rephrasings of prose and translations of code meet.
 
 Prose becomes stems of content words, code the words inside its identifiers and comments, its numbers, neighbouring words and
-the shape of its examples, whose strings and numbers rewordings change (`f([3, 1], "a")` and `g([8, 2], "no")` have the same); words
-of equal meaning count as one (SYNONYMS, ours). How much a shared feature proves depends on how common it is (common_words.py).
+the shape of its examples, whose strings and numbers rewordings change (`f([3, 1], "a")` and `g([8, 2], "no")` have the same, and
+the greater number comes first in both); words of equal meaning count as one (SYNONYMS, ours). How much a shared feature proves depends on how common it is (common_words.py).
 Not here: which amount is enough (evidence.py), word problems, which meet in their numbers (fingerprints.py), and texts in
 other scripts than the Latin one.
 """
@@ -53,132 +53,19 @@ LITERAL = re.compile(  # what it may start with comes first: three times faster
     r"""((?=["'\-\dTtFfNn])(?:"[^"\n]*"|(?<!\w)(?:'[^'\n]*'|(?<!\.)-?\d+(?:\.\d+)?(?![\w.])|(?:[Tt]rue|[Ff]alse|[Nn]one|null)\b)))"""
 )
 SYNTAX = frozenset(
-    [
-        "and",
-        "arr",
-        "auto",
-        "bool",
-        "break",
-        "case",
-        "char",
-        "class",
-        "const",
-        "continue",
-        "def",
-        "do",
-        "double",
-        "elif",
-        "else",
-        "false",
-        "float",
-        "fn",
-        "for",
-        "foreach",
-        "from",
-        "func",
-        "function",
-        "i32",
-        "i64",
-        "if",
-        "import",
-        "in",
-        "include",
-        "int",
-        "is",
-        "java",
-        "len",
-        "let",
-        "list",
-        "long",
-        "lst",
-        "main",
-        "math",
-        "mut",
-        "namespace",
-        "new",
-        "none",
-        "not",
-        "null",
-        "package",
-        "param",
-        "params",
-        "print",
-        "printf",
-        "println",
-        "private",
-        "public",
-        "range",
-        "res",
-        "result",
-        "ret",
-        "return",
-        "returns",
-        "self",
-        "size",
-        "sizeof",
-        "static",
-        "std",
-        "stdio",
-        "stdlib",
-        "str",
-        "string",
-        "struct",
-        "switch",
-        "this",
-        "true",
-        "type",
-        "undefined",
-        "use",
-        "usize",
-        "util",
-        "using",
-        "val",
-        "var",
-        "vec",
-        "vector",
-        "void",
-        "while",
-    ]
+    """
+and arr auto bool break case char class const continue def do double elif else false float fn for foreach from func
+function i32 i64 if import in include int is java len let list long lst main math mut namespace new none not null
+package param params print printf println private public range res result ret return returns self size sizeof static std
+stdio stdlib str string struct switch this true type undefined use usize util using val var vec vector void while
+""".split()
 )
 QUESTIONING = frozenset(
-    [
-        "above",
-        "according",
-        "answer",
-        "author",
-        "best",
-        "choose",
-        "conclusion",
-        "conclusions",
-        "context",
-        "correct",
-        "describe",
-        "described",
-        "does",
-        "excerpt",
-        "excerpts",
-        "false",
-        "following",
-        "inferred",
-        "most",
-        "option",
-        "options",
-        "passage",
-        "passages",
-        "question",
-        "reflected",
-        "source",
-        "statement",
-        "statements",
-        "support",
-        "supported",
-        "supports",
-        "term",
-        "text",
-        "true",
-        "understood",
-        "used",
-    ]
+    """
+above according answer author best choose conclusion conclusions context correct describe described does excerpt
+excerpts false following inferred most option options passage passages question reflected source statement statements
+support supported supports term text true understood used
+""".split()
 )
 SYNONYMS = """
 array sequence collection series; number integer numeric numeral; character letter symbol; check verify determine validate
@@ -270,7 +157,8 @@ def prose(text: str) -> list[str]:
 def code(text: str) -> list[str]:
     """Words of identifiers and comments, as meanings, pairs of neighbours among them, and the numbers above two.
 
-    Then words in quotes, with a quote before them (`"apple`), and runs of literals: `#000:2` is the second of three numbers.
+    Then words in quotes, with a quote before them (`"apple`), runs of literals (`#000:2` is the second of three numbers), and
+    literals that follow each other in examples (`~`, see _neighbours).
     """
     parts = LITERAL.split(text.replace('"""', "").replace("'''", ""))
     literals = parts[1::2]
@@ -278,7 +166,8 @@ def code(text: str) -> list[str]:
     pairs = [f"{one} {other}" for one, other in itertools.pairwise(plain)]
     numbers = [f"={number:g}" for each in literals if each[-1].isdigit() and (number := abs(float(each))) > 2]
     quoted = [f'"{word}' for word in _names(" ".join(each for each in literals if each[0] in QUOTES))]
-    return _in_order(plain, pairs, numbers, quoted, _runs(literals, parts[2::2]))
+    apart = [gap not in (",", ", ") for gap in parts[2::2]]
+    return _in_order(plain, pairs, numbers, quoted, _runs(literals, apart), _neighbours(literals, apart))
 
 
 def _in_order(*groups: list[str]) -> list[str]:
@@ -294,14 +183,38 @@ def _names(text: str) -> list[str]:
     return [meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in SYNTAX and len(w) > 1]
 
 
-def _runs(literals: list[str], after: list[str]) -> list[str]:
-    """Neighbouring literals, such as the lists of an example, by kind: 0 a number, " a string, t true, f false, n none."""
-    kinds = "".join(
-        ("0" if each[-1].isdigit() else '"' if each[0] in QUOTES else each[0].lower())
-        + ("" if gap in (",", ", ") else " ")
-        for each, gap in zip(literals, after, strict=True)
-    )
+def _literal_kind(literal: str) -> str:
+    """0 a number, " a string, t true, f false, n none."""
+    return "0" if literal[-1].isdigit() else '"' if literal[0] in QUOTES else literal[0].lower()
+
+
+def _runs(literals: list[str], apart: list[bool]) -> list[str]:
+    """Neighbouring literals, such as the lists of an example, by their kinds."""
+    kinds = "".join(_literal_kind(each) + " " * gap for each, gap in zip(literals, apart, strict=True))
     return [f"#{run}:{place}" for run, count in Counter(kinds.split()).items() for place in range(1, count + 1)]
+
+
+def _neighbours(literals: list[str], apart: list[bool]) -> list[str]:
+    """Every NEIGHBOURS literals in a row that are not one list: where lists end and which value is the greater, not the values.
+
+    `f([4, 9, 4], 6) == 9` and `g([20, 31, 20], 25) == 31` give the same, `00,02,00|01|02`: the first and third are the least of
+    three numbers, the last is the greatest. Rewordings keep that where they take other values for an example.
+    """
+    found = []
+    for start in range(len(literals) - NEIGHBOURS + 1):
+        gaps = apart[start : start + NEIGHBOURS - 1]
+        if True in gaps:
+            part = literals[start : start + NEIGHBOURS]
+            kinds = [_literal_kind(each) for each in part]
+            numbers = sorted({float(each) for each, kind in zip(part, kinds, strict=True) if kind == "0"})
+            strings = list(dict.fromkeys(each for each, kind in zip(part, kinds, strict=True) if kind == '"'))
+            places = [
+                str(numbers.index(float(each)) if kind == "0" else strings.index(each)) if kind in '0"' else ""
+                for each, kind in zip(part, kinds, strict=True)
+            ]
+            ends = ["|" if gap else "," for gap in gaps] + [""]
+            found.append("~" + "".join(map("".join, zip(kinds, places, ends, strict=True))))
+    return found
 
 
 def weight(feature: str, kind: Kind, items: int = 0, seen: int = 0) -> float:
@@ -309,7 +222,8 @@ def weight(feature: str, kind: Kind, items: int = 0, seen: int = 0) -> float:
 
     That share is the common one (common_words.py), corrected by the benchmark: `seen` of its `items` have the feature. A pair
     of words counts half of its rarer word on top of both; numbers up to SMALL count half. Words of prose count a nat less,
-    since those of one subject go together. A run of literals counts RUN_WEIGHT, and less the more of its kind stand before it.
+    since those of one subject go together. A run of literals counts RUN_WEIGHT, and less the more of its kind stand before it;
+    neighbouring literals count NEIGHBOUR_WEIGHT, since most of them belong to the next such feature too.
     """
     if " " in feature:
         one, _, other = feature.partition(" ")
@@ -318,6 +232,8 @@ def weight(feature: str, kind: Kind, items: int = 0, seen: int = 0) -> float:
         kinds, _, place = feature.partition(":")
         share = RUN_SHARE / (len(kinds) - 1) ** 2
         return -RUN_WEIGHT / int(place) * math.log((seen + PRIOR * share) / (items + PRIOR))
+    if feature[0] == "~":
+        return -NEIGHBOUR_WEIGHT * math.log((seen + PRIOR * NEIGHBOUR_SHARE) / (items + PRIOR))
     shares, rare = SHARES[kind]
     proof = -math.log((seen + PRIOR * shares.get(feature.removeprefix('"'), rare)) / (items + PRIOR))
     if feature[0] == "=":
@@ -327,7 +243,7 @@ def weight(feature: str, kind: Kind, items: int = 0, seen: int = 0) -> float:
 
 def against(feature: str) -> float:
     """Share of its weight that a feature counts against a pair where one side lacks it: examples of a rewording are others."""
-    return 0.0 if feature[0] in '"#' else 0.5 if feature[0] == "=" else 1.0
+    return 0.0 if feature[0] in '"#~' else 0.5 if feature[0] == "=" else 1.0
 
 
 @functools.lru_cache(LIMIT)
@@ -336,7 +252,8 @@ def unmet(feature: str, kind: Kind, items: int) -> float:
     return weight(feature, kind, items) * share if (share := against(feature)) else 0.0
 
 
-RUN_SHARE, RUN_WEIGHT = 0.07, 0.4  # share of functions with a given run of one literal; of n literals 1/n^2 of that
+RUN_SHARE, RUN_WEIGHT = 0.07, 0.2  # share of functions with a given run of one literal; of n literals 1/n^2 of that
+NEIGHBOURS, NEIGHBOUR_SHARE, NEIGHBOUR_WEIGHT = 5, 0.001, 0.3  # literals; share of functions with given ones
 PRIOR = 500  # texts that the common shares count for
 SMALL = 20
 CHANCE = 1.0  # nats

@@ -246,14 +246,56 @@ def test_examples_with_other_values_speak_for_a_pair_and_not_against_it():
     ("text", "features"),
     [
         ("f([3, 14], 'red fox')", ["=3", "=14", '"red', '"fox', "#00:1", '#":1']),
-        ('f("a", -1, true) == None; g("b", 2.5, False)', ["=2.5", '#"0t:1', "#n:1", '#"0f:1']),
+        (
+            'f("a", -1, true) == None; g("b", 2.5, False)',
+            ["=2.5", '#"0t:1', "#n:1", '#"0f:1', '~"0,00,t|n|"1', '~00,t|n|"0,01', '~t|n|"0,00,f'],
+        ),
         ("x = {1, 2}, {0, 0}", ["#00:1", "#00:2"]),
+        ("f([4, 9], 4) == 19", ["=4", "=9", "=4", "=19", "#00:1", "#0:1", "#0:2"]),
+        ("[4, 9, 4], 6 == 9", ["=4", "=9", "=4", "=6", "=9", "#000:1", "#0:1", "#0:2", "~00,02,00|01|02"]),
+        ("[1, 2, 3, 4, 5, 6]", ["=3", "=4", "=5", "=6", "#000000:1"]),
         ("# The foxes' den isn't red.", ["fox", "den", "isn", "red", "fox den", "den isn", "isn red"]),
     ],
 )
 def test_what_is_read_of_a_program(text, features):
     assert code(text) == features
-    assert [against(feature) for feature in ("=3", '"red', "#00:1", "fox", "red fox")] == [0.5, 0, 0, 1, 1]
+    assert [against(feature) for feature in ("=3", '"red', "#00:1", "~n", "fox", "red fox")] == [0.5, 0, 0, 0, 1, 1]
+
+
+KNOTS = '''def knots(rope, bights):
+    """Count what is tied.
+
+    >>> knots([7, 2, 9, 2], 2)
+    [7, 9]
+    >>> knots([4, 1, 8, 6], 8)
+    [4, 1, 6]
+    >>> knots([3, 3], 3)
+    []
+    """
+    return [each for each in rope if each != bights]
+'''
+SAME_ORDER = '''def untied(line, loop):
+    """How many ties?
+
+    >>> untied([30, 11, 45, 11], 11)
+    [30, 45]
+    >>> untied([25, 12, 64, 50], 64)
+    [25, 12, 50]
+    >>> untied([18, 18], 18)
+    []
+    """
+    return list(filter(lambda one: one != loop, line))
+'''
+
+
+def test_examples_meet_in_the_order_of_their_values_and_not_in_their_shape_alone():
+    found = find_contamination([SAME_ORDER], [*ITEMS, KNOTS])
+    assert [(m.eval_index, m.rule) for m in found] == [(len(ITEMS), "code")]
+    other = SAME_ORDER.replace("[30, 11, 45, 11], 11", "[11, 30, 11, 30], 45").replace(
+        "[25, 12, 64, 50], 64", "[12, 25, 50, 64], 12"
+    )
+    other = other.replace("[30, 45]", "[11, 30]").replace("[25, 12, 50]", "[50, 25, 12]")
+    assert find_contamination([other], [*ITEMS, KNOTS]) == []
 
 
 def test_another_run_of_the_same_kind_and_a_shorter_one_prove_less():
@@ -320,12 +362,11 @@ def test_rows_of_kinds_that_are_found_too_seldom_are_named_with_the_measured_rec
     assert [reason.split(":")[0] for reason in found] == ["prose", "code"]
     assert list(found.values()) == [list(range(len(PROSE))), [len(PROSE) + 1]]
     assert all("0.8" in reason for reason in found)
-    encoded = weakly_covered(texts, DecontaminationSettings(), encoded=True)
-    assert [reason.split(":")[0] for reason in encoded] == ["code"] and list(encoded.values()) == [[len(PROSE) + 1]]
+    assert weakly_covered(texts, DecontaminationSettings(), encoded=True) == {}
     assert weakly_covered(texts, DecontaminationSettings(templates="allow")) == {}
 
 
-def test_a_screen_with_an_encoder_says_so_of_fewer_rows(tmp_path, tiny_encoder):
+def test_a_screen_without_an_encoder_says_which_rows_are_found_too_seldom(tmp_path, tiny_encoder):
     write_rows(
         tmp_path / "items.jsonl",
         [
@@ -337,5 +378,5 @@ def test_a_screen_with_an_encoder_says_so_of_fewer_rows(tmp_path, tiny_encoder):
     plain = open_screen([tmp_path / "items.jsonl"])
     encoded = open_screen([tmp_path / "items.jsonl"], tiny_encoder)
     assert [len(ids) for ids in plain.blind(rows).values()] == [len(PROSE), len(PYTHON)]
-    assert [ids for ids in encoded.blind(rows).values()] == [[f"i{len(PROSE)}", f"i{len(PROSE) + 1}"]]
+    assert encoded.blind(rows) == {}
     assert [row["rule"] for row in encoded.met([("a", ITEMS[0], None)], "seed")] == ["exact"]

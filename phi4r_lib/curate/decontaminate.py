@@ -21,7 +21,7 @@ from phi4r_lib.curate import fingerprints as fp
 from phi4r_lib.curate.evidence import EvidenceIndex, evidence_indexes
 from phi4r_lib.curate.overlap import PAIRS, NumberIndex, ShapeIndex, number_index, shape_index
 from phi4r_lib.curate.thresholds import RULES, DecontaminationSettings, Match, Rule
-from phi4r_lib.curate.wording import kind_of
+from phi4r_lib.curate.wording import is_code
 from phi4r_lib.models.encoder import Encoder
 
 COLUMNS = 1 << 20  # width of the hashed TF-IDF space
@@ -77,7 +77,7 @@ def build_index(
         if row:
             exact.setdefault(hash(tuple(row)), []).append(item)
     counts = _term_counts(batch, masked, np.arange(len(batch)))
-    evidence = evidence_indexes(texts, settings, encoder)
+    evidence = evidence_indexes(texts, settings, encoder, survivors)
     least_words = np.full(len(texts), settings.words)
     for each in evidence:
         least_words[each.items] = max(settings.words, settings.reworded_words)
@@ -206,14 +206,15 @@ def _scan_block(index, block, keys, first, judge) -> Iterator[Match]:
 
 def _evidence_hits(index: BenchmarkIndex, block: Sequence[str], close: bool):
     """(text, item, rule, score) of prose and code said again in other words; close: with rule None those that come near."""
-    kinds = [kind_of(text) for text in block] if index.evidence else []
+    programs = [is_code(text) for text in block] if index.evidence else []
     for evidence in index.evidence:
-        docs = np.array([doc for doc, kind in enumerate(kinds) if (kind == "code") == (evidence.kind == "code")], int)
+        docs = np.array([doc for doc, code in enumerate(programs) if code == (evidence.kind == "code")], int)
         if not len(docs):
             continue
-        texts, items, amounts, shares = evidence.similar([block[doc] for doc in docs])
+        lowest = evidence.rule.least * (index.settings.survivors if close else 1)
+        texts, items, amounts, shares = evidence.similar([block[doc] for doc in docs], lowest)
         hit = amounts >= evidence.rule.least
-        near = (amounts >= evidence.rule.least * index.settings.survivors) & ~hit & close
+        near = ~hit & close
         for name, places in ((evidence.kind, np.flatnonzero(hit)), (None, np.flatnonzero(near))):
             for place in places[np.argsort(-shares[places], kind="stable")]:
                 yield int(docs[texts[place]]), int(items[place]), name, float(shares[place])

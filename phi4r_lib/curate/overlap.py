@@ -7,7 +7,8 @@ a benchmark made from a few templates. Not here: which hit counts as contaminati
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,8 @@ class ShapeIndex:
                 yield texts[pair], items, shares[pair]
 
     def _numbers_agree(self, batch: fp.Batch, texts: np.ndarray, items: np.ndarray) -> np.ndarray:
-        counts = {text: _number_counts(batch, text) for text in set(texts.tolist())}
+        asked = sorted(set(texts.tolist()))
+        counts = dict(zip(asked, _number_counts(batch, asked), strict=True))
         pairs = zip(texts.tolist(), items.tolist(), strict=True)
         return np.array([numbers_agree(counts[text], self.numbers[item]) for text, item in pairs], dtype=bool)
 
@@ -107,10 +109,11 @@ def cuts(groups: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.diff(groups)) + 1
 
 
-def _number_counts(batch: fp.Batch, text: int) -> dict[int, int]:
-    codes = batch.codes[batch.starts[text] : batch.starts[text + 1]]
-    values, counts = np.unique(codes[fp.is_telling_number(codes)], return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+def _number_counts(batch: fp.Batch, texts: Iterable[int]) -> list[Counter[int]]:
+    """{number code: count} of each of these texts."""
+    telling = np.flatnonzero(fp.is_telling_number(batch.codes))
+    codes, bounds = batch.codes[telling].tolist(), np.searchsorted(telling, batch.starts).tolist()
+    return [Counter(codes[bounds[text] : bounds[text + 1]]) for text in texts]
 
 
 def numbers_agree(one: dict[int, int], other: dict[int, int]) -> bool:
@@ -136,7 +139,7 @@ def shape_index(batch: fp.Batch, masked: np.ndarray, chosen: np.ndarray, n: int,
             items.append([])
             kept.append(grams)
         items[shape].append(item)
-    numbers = [_number_counts(batch, item) for item in range(len(batch))]
+    numbers = _number_counts(batch, range(len(batch)))
     return _weighted(n, least, items, kept, numbers)
 
 

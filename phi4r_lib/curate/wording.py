@@ -14,14 +14,15 @@ import itertools
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from operator import itemgetter
-from typing import Literal
+from typing import Any, Literal
 
 import snowballstemmer
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from phi4r_lib.curate.common_words import SHARES
-from phi4r_lib.curate.fingerprints import NUMBER_WORDS
+from phi4r_lib.curate.fingerprints import LONGEST_CACHED, NUMBER_WORDS
 
 Kind = Literal["word problem", "prose", "code", "other"]
 WINDOWS: dict[Kind, int] = {"prose": 80, "code": 600}  # features that are compared at once; windows overlap by half
@@ -36,7 +37,7 @@ CODE_HEAD = re.compile(  # one such line is enough
     re.MULTILINE,
 )
 CODE_SHARE, CODE_LINES = 0.3, 2  # of the lines that are not blank
-TELLING = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])")
+TELLING = re.compile(r"\d(?<![\w.]\d)[\d,]*(?:\.\d+)?(?!\w)")  # a digit comes first: fast
 YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
 NUMBER_EVERY = 25
 SHORT = 8  # words: "Evaluate 7 factorial."
@@ -47,26 +48,23 @@ HOW_MANY = re.compile(
 )
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 WORD = re.compile(r"[^\W\d_]+|\d+")
+LETTERS = re.compile(r"[A-Za-z]+")
 PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")  # snake_case and camelCase words
 QUOTES = "'\""
 LITERAL = re.compile(  # what it may start with comes first: three times faster
     r"""((?=["'\-\dTtFfNn])(?:"[^"\n]*"|(?<!\w)(?:'[^'\n]*'|(?<!\.)-?\d+(?:\.\d+)?(?![\w.])|(?:[Tt]rue|[Ff]alse|[Nn]one|null)\b)))"""
 )
-SYNTAX = frozenset(
-    """
+SYNTAX_WORDS = """
 and arr auto bool break case char class const continue def do double elif else false float fn for foreach from func
 function i32 i64 if import in include int is java len let list long lst main math mut namespace new none not null
 package param params print printf println private public range res result ret return returns self size sizeof static std
 stdio stdlib str string struct switch this true type undefined use usize util using val var vec vector void while
-""".split()
-)
-QUESTIONING = frozenset(
-    """
+"""
+QUESTIONING_WORDS = """
 above according answer author best choose conclusion conclusions context correct describe described does excerpt
 excerpts false following inferred most option options passage passages question reflected source statement statements
 support supported supports term text true understood used
-""".split()
-)
+"""
 SYNONYMS = """
 array sequence collection series; number integer numeric numeral; character letter symbol; check verify determine validate
 test confirm ascertain examine; sum total add addition plus; product multiply; maximum max largest biggest greatest highest
@@ -95,24 +93,57 @@ LIMIT = 200_000  # spellings remembered
 _stem = snowballstemmer.stemmer("english").stemWord
 
 
+SYNTAX, QUESTIONING = frozenset(SYNTAX_WORDS.split()), frozenset(QUESTIONING_WORDS.split())
+
+
 def _synonyms() -> dict[str, str]:
     groups = [[_stem(word) for word in group.split()] for group in SYNONYMS.split(";")]
     return {word: group[0] for group in reversed(groups) for word in group}
 
 
 MEANING = _synonyms()
-_words: dict[str, str] = {}
+
+
+class _Remembered(dict[str, Any]):
+    """What `read` makes of a spelling, remembered; forgets all when it holds LIMIT of them."""
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, spelling: str) -> Any:
+        if len(self) >= LIMIT:
+            self.clear()
+        found = self._read(spelling)
+        if len(spelling) <= LONGEST_CACHED:
+            self[spelling] = found
+        return found
+
+
+def _meaning(word: str) -> str:
+    stem = _stem(word)
+    return MEANING.get(stem, stem)
+
+
+def _content_words(chunk: str) -> tuple[str, ...]:
+    words = (word.lower() for word in WORD.findall(chunk))
+    return tuple(meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in QUESTIONING and len(w) > 1)
+
+
+def _name_words(letters: str) -> tuple[str, ...]:
+    words = (word.lower() for word in PART.findall(letters))
+    return tuple(meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in SYNTAX and len(w) > 1)
+
+
+_meanings = _Remembered(_meaning)
+_chunks = _Remembered(_content_words)  # of what stands between two blanks
+_identifiers = _Remembered(_name_words)  # of letters in a row
+_spelled = _Remembered(lambda word: word.strip(".,;:?!").lower() in NUMBER_WORDS)
 
 
 def meaning(word: str) -> str:
     """The stem of a lower-case word, or that of the first of its synonyms."""
-    found = _words.get(word)
-    if found is None:
-        if len(_words) >= LIMIT:
-            _words.clear()
-        stem = _stem(word)
-        found = _words[word] = MEANING.get(stem, stem)
-    return found
+    return _meanings[word]
 
 
 def kind_of(text: str) -> Kind:
@@ -120,27 +151,33 @@ def kind_of(text: str) -> Kind:
 
     Other: texts of less than half Latin letters, or with fewer than two content words.
     """
-    if "```" in text or _is_code(text):
+    if is_code(text):
         return "code"
     if _has_numbers(text):
         return "word problem"
-    letters = sum(char.isalpha() for char in text)
-    if 2 * len(LATIN.findall(text)) < letters or len(prose(text)) < 2:
+    if not text.isascii() and 2 * len(LATIN.findall(text)) < sum(char.isalpha() for char in text):
         return "other"
-    return "prose"
+    return "prose" if len(prose(text)) > 1 else "other"
 
 
 def _has_numbers(text: str) -> bool:
     """Two numbers or more, at least one in NUMBER_EVERY words, or one in a short text or a question for a number. Years do not count."""
     words = text.split()
-    numbers = [number for number in TELLING.findall(text) if not YEAR.fullmatch(number)]
-    spelled = sum(word.strip(".,;:?!").lower() in NUMBER_WORDS for word in words)
-    found = len(numbers) + spelled
-    asked = len(words) < SHORT or HOW_MANY.search(text) is not None
-    return found >= max(2, len(words) / NUMBER_EVERY) or (found > 0 and asked)
+    enough = max(2, len(words) / NUMBER_EVERY)
+    found = sum(YEAR.fullmatch(number) is None for number in TELLING.findall(text))
+    if found < enough:
+        found += sum(map(_spelled.__getitem__, words))
+    return found >= enough or (found > 0 and (len(words) < SHORT or HOW_MANY.search(text) is not None))
 
 
-def _is_code(text: str) -> bool:
+def is_code(text: str) -> bool:
+    """Whether a text holds a fenced program, a line that only programs have, or many that look like one."""
+    if "```" in text:
+        return True
+    if "\n" not in text and not text.rstrip().endswith(
+        ("{", "}", ";")
+    ):  # one line, of which one pattern must match the end
+        return CODE_HEAD.match(text) is not None
     if CODE_HEAD.search(text):
         return True
     lines = sum(1 for line in text.splitlines() if line.strip())
@@ -150,8 +187,7 @@ def _is_code(text: str) -> bool:
 
 def prose(text: str) -> list[str]:
     """Content words of prose, as meanings, in order."""
-    words = (word.lower() for word in WORD.findall(text))
-    return [meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in QUESTIONING and len(w) > 1]
+    return list(itertools.chain.from_iterable(map(_chunks.__getitem__, text.split())))
 
 
 def code(text: str) -> list[str]:
@@ -179,8 +215,7 @@ def _in_order(*groups: list[str]) -> list[str]:
 
 
 def _names(text: str) -> list[str]:
-    words = (word.lower() for word in PART.findall(text))
-    return [meaning(w) for w in words if w not in ENGLISH_STOP_WORDS and w not in SYNTAX and len(w) > 1]
+    return list(itertools.chain.from_iterable(map(_identifiers.__getitem__, LETTERS.findall(text))))
 
 
 def _literal_kind(literal: str) -> str:
@@ -195,25 +230,21 @@ def _runs(literals: list[str], apart: list[bool]) -> list[str]:
 
 
 def _neighbours(literals: list[str], apart: list[bool]) -> list[str]:
-    """Every NEIGHBOURS literals in a row that are not one list: where lists end and which value is the greater, not the values.
+    """Every NEIGHBOURS literals in a row that are not one list: their kinds, where lists end, and the order of their values.
 
-    `f([4, 9, 4], 6) == 9` and `g([20, 31, 20], 25) == 31` give the same, `00,02,00|01|02`: the first and third are the least of
-    three numbers, the last is the greatest. Rewordings keep that where they take other values for an example.
+    `f([4, 9, 4], 6) == 9` and `g([20, 31, 20], 25) == 31` give the same, `~0,0,0|0|002012`: the first and third are the least of
+    three numbers, the last is the greatest. Strings have the order in which the text brings them. Rewordings keep all that where
+    they take other values for an example.
     """
+    kinds = "".join(_literal_kind(each) + ",|"[gap] for each, gap in zip(literals, apart, strict=True))
+    place = {each: 1e300 * number for number, each in enumerate(dict.fromkeys(literals), 1) if each[0] in QUOTES}
+    values = [float(each) if each[-1].isdigit() else place.get(each, math.inf) for each in literals]
     found = []
     for start in range(len(literals) - NEIGHBOURS + 1):
-        gaps = apart[start : start + NEIGHBOURS - 1]
-        if True in gaps:
-            part = literals[start : start + NEIGHBOURS]
-            kinds = [_literal_kind(each) for each in part]
-            numbers = sorted({float(each) for each, kind in zip(part, kinds, strict=True) if kind == "0"})
-            strings = list(dict.fromkeys(each for each, kind in zip(part, kinds, strict=True) if kind == '"'))
-            places = [
-                str(numbers.index(float(each)) if kind == "0" else strings.index(each)) if kind in '0"' else ""
-                for each, kind in zip(part, kinds, strict=True)
-            ]
-            ends = ["|" if gap else "," for gap in gaps] + [""]
-            found.append("~" + "".join(map("".join, zip(kinds, places, ends, strict=True))))
+        if "|" in (shape := kinds[2 * start : 2 * (start + NEIGHBOURS) - 1]):
+            part = values[start : start + NEIGHBOURS]
+            order = sorted(set(part))
+            found.append(f"~{shape}" + "".join(["01234"[order.index(value)] for value in part]))
     return found
 
 

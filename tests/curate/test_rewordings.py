@@ -11,7 +11,7 @@ import pytest
 from attacks import ngram_rule
 
 from phi4r_lib.curate.decontaminate import DecontaminationSettings, find_contamination
-from phi4r_lib.curate.evidence import uncovered, weakly_covered, windows
+from phi4r_lib.curate.evidence import evidence_indexes, uncovered, weakly_covered, windows
 from phi4r_lib.curate.gist import gist
 from phi4r_lib.curate.screen import open_screen
 from phi4r_lib.curate.wording import against, code, kind_of, meaning, weight
@@ -195,6 +195,32 @@ def test_a_translation_inside_a_long_program_is_found_and_the_program_alone_is_n
     assert [(m.train_index, ITEMS[m.eval_index]) for m in found] == [(0, PYTHON["reading"])]
 
 
+def mixtures(texts, count, seed):
+    """Texts whose lines, or words where there is one line, come from two or three of the given ones."""
+    rng = random.Random(seed)
+    made = []
+    for _ in range(count):
+        sources = [text.splitlines() if "\n" in text else text.split() for text in rng.sample(texts, rng.randint(2, 3))]
+        parts = [part for source in sources for part in source if rng.random() < 0.7]
+        made.append(("\n" if any(" " in part for part in parts) else " ").join(parts))
+    return made
+
+
+@pytest.mark.parametrize("survivors", [False, True])
+def test_pairs_that_are_not_looked_at_would_not_have_counted(survivors):
+    programs = [*PYTHON.values(), *TRANSLATED.values(), *UNRELATED[5:], DRAWERS, OTHER_EXAMPLES, KNOTS, SAME_ORDER]
+    asked = [*PROSE, *PROSE.values(), *UNRELATED[:5]]
+    items = [*ITEMS, DRAWERS, KNOTS, *mixtures(asked, 60, 0), *mixtures(programs, 60, 1)]
+    texts = [*REWORDED, *mixtures(asked, 200, 2), *mixtures(programs, 200, 3), "\n".join(mixtures(programs, 12, 4))]
+    for index in evidence_indexes(items, DecontaminationSettings(), survivors=survivors):
+        every = sorted(zip(*index.similar(texts), strict=True))
+        for least in (index.floor, index.rule.least):
+            found = sorted(zip(*index.similar(texts, least), strict=True))
+            wanted = [pair for pair in every if pair[2] >= least]
+            assert [pair[:2] for pair in found] == [pair[:2] for pair in wanted] and 100 < len(found) < len(every)
+            assert np.allclose(found, wanted)
+
+
 def test_close_rewordings_go_to_the_judge():
     close = "Which process lets a large glacier move slowly?"
     asked = []
@@ -248,11 +274,11 @@ def test_examples_with_other_values_speak_for_a_pair_and_not_against_it():
         ("f([3, 14], 'red fox')", ["=3", "=14", '"red', '"fox', "#00:1", '#":1']),
         (
             'f("a", -1, true) == None; g("b", 2.5, False)',
-            ["=2.5", '#"0t:1', "#n:1", '#"0f:1', '~"0,00,t|n|"1', '~00,t|n|"0,01', '~t|n|"0,00,f'],
+            ["=2.5", '#"0t:1', "#n:1", '#"0f:1', '~",0,t|n|"10332', '~0,t|n|",003321', '~t|n|",0,f22102'],
         ),
         ("x = {1, 2}, {0, 0}", ["#00:1", "#00:2"]),
         ("f([4, 9], 4) == 19", ["=4", "=9", "=4", "=19", "#00:1", "#0:1", "#0:2"]),
-        ("[4, 9, 4], 6 == 9", ["=4", "=9", "=4", "=6", "=9", "#000:1", "#0:1", "#0:2", "~00,02,00|01|02"]),
+        ("[4, 9, 4], 6 == 9", ["=4", "=9", "=4", "=6", "=9", "#000:1", "#0:1", "#0:2", "~0,0,0|0|002012"]),
         ("[1, 2, 3, 4, 5, 6]", ["=3", "=4", "=5", "=6", "#000000:1"]),
         ("# The foxes' den isn't red.", ["fox", "den", "isn", "red", "fox den", "den isn", "isn red"]),
     ],

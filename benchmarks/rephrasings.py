@@ -8,8 +8,10 @@ point to a passage which they leave out ("the text above") are counted in, and s
 
 With --encoder FOLDER (models/encoder.py) a third column compares by vectors too. Not wholly untouched: the synonyms of wording.py
 were written with some pairs of either half seen, weights of words were chosen by the recall of both, and false positives of both were read;
-the shape of examples was chosen on the first half, two items of it were read in Rust, Go and Java. Tried
-and left out: cosines of whole programs (useless: .21, .02 and .03 found), a vector's distance from an item's usual
+the shape of examples and the order of their values were chosen on the first half, where the missed pairs in Python and some in C were
+read, two items in Rust, Go and Java; the least evidence for code was raised after the second half had been seen. Tried
+and left out: pairs and triples of whole lists and the order inside one list (a third of the gain), less weight for pairs of words or
+numbers that one side lacks (nothing), cosines of whole programs (useless: .21, .02 and .03 found), a vector's distance from an item's usual
 neighbours (a point more, but needs a background text), evidence from descriptions alone (two points more by words, none beside vectors),
 60 more synonyms for programs (a point less), expressions with their names taken out (half a point more).
 Not here: word problems.

@@ -64,7 +64,8 @@ class Vocabulary:
 
 def vocabulary(texts: Iterable[str]) -> Vocabulary:
     """Vocabulary of a benchmark; names are words that never occur uncapitalised and are no function words."""
-    spellings = {token.removesuffix("'s") for text in texts for token in tokens(text) if token[0].isalpha()}
+    found = set(chain.from_iterable(map(tokens, texts)))
+    spellings = {token.removesuffix("'s") for token in found if token[0].isalpha()}
     plain = frozenset(word for word in spellings if word[0].islower()) | ENGLISH_STOP_WORDS
     return Vocabulary(plain, frozenset(word.lower() for word in spellings if len(word) > 1) - plain)
 

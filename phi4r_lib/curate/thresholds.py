@@ -18,7 +18,8 @@ class DecontaminationSettings:
 
     `words`, `evidence` and `evidence_alone` are exactly what benchmarks/decontamination.py fits on one half (even rows) of
     GSM8K test, paraphrases and train; `prose_evidence`, `code_evidence` and the two cosines the lowest at which, with --rephrased, at most
-    .001 of other MMLU questions and other functions come through on both halves. The rest were set by hand. Other domains may need another fit.
+    .001 of other MMLU questions and other functions come through on both halves; `code_evidence` a little more, so that by words the
+    upper Wilson limit of all those functions is .001 too. The rest were set by hand. Other domains may need another fit.
 
     templates: "flag" counts the same words with other numbers as contamination (right for public data); "allow" demands
     the same numbers too, for worlds that share templates between training and test by construction; rephrased prose and code

@@ -22,8 +22,8 @@ run: $(STAMP) ## the whole recipe on this machine (PROFILE=cpu), with a report a
 run-all: $(STAMP) ## the recipe and the further notebooks, 06 and on
 	@$(BIN)/phi4r run --all --profile $(PROFILE)
 
-test: $(STAMP) ## all tests, the smoke profile included, in as many processes as there are cores, four at most
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not engines" -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+test: $(STAMP) ## all tests, the smoke profile included, in one process more than there are cores, four at most
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not engines" -n auto --dist loadgroup --no-loadscope-reorder
 
 lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \

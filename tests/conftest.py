@@ -1,5 +1,6 @@
 """A random Phi-3 of a few thousand parameters with Phi-4's special-token layout, nothing trained; what a run of the tests left out."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -44,17 +45,24 @@ settings.register_profile("any machine", settings.default, deadline=None, suppre
 settings.load_profile("any machine")
 
 
+def pytest_xdist_auto_num_workers(config):
+    """One process more than there are cores, four at most: many tests wait for processes of their own."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(4, cores + 1)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The smoke run of the notebooks begins first and takes the longest, so a second process has all other tests to do.
+    """The longest begin first, so that no core waits at the end: the smoke run of the notebooks, then files by their slow tests.
 
     Tests of one file, and those that share the smoke run, stay in one process (`--dist loadgroup`), so nothing that they
     share is made twice.
     """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     for item in items:
         group = "smoke" if "smoke_home" in item.fixturenames else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "smoke_home" not in item.fixturenames)
+    items.sort(key=lambda item: ("smoke_home" not in item.fixturenames, -slow[item.path]))
 
 
 def pytest_make_parametrize_id(config, val, argname):

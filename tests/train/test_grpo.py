@@ -97,9 +97,10 @@ def test_reward_lengths_follow_the_limit_unless_named():
     assert (named.l_max, named.l_pos, named.l_neg) == (100, 60, 12)
 
 
-@pytest.fixture
-def start(base_dir, tmp_path):
-    """A model that has seen a few traces, so that some completions keep the format; and prompts for it."""
+@pytest.fixture(scope="module")
+def trained(shared_base_dir, tmp_path_factory):
+    """A model that has seen a few traces, so that some completions keep the format; nobody writes into its folder."""
+    tmp_path = tmp_path_factory.mktemp("start")
     settings = SftSettings(
         passes=30, learning_rate=1e-2, batch_size=8, block=64, warmup_steps=5, weight_decay=0.0, eval_every=999,
         eval_problems=1, schedule="constant",
@@ -113,13 +114,19 @@ def start(base_dir, tmp_path):
                 user = {"role": "user", "content": f"what is {a} + 1 ?"}
                 messages = [system, user, {"role": "assistant", "content": text}]
                 file.write(json.dumps({"messages": messages}) + "\n")
-    model = run_sft(base_dir, [traces], tmp_path / "sft", settings, device="cpu").model
+    return run_sft(shared_base_dir, [traces], tmp_path / "sft", settings, device="cpu").model
+
+
+@pytest.fixture
+def start(trained, tmp_path):
+    """That model, and prompts for it that a test may change."""
+    system = {"role": "system", "content": "you are helpful"}
     prompts = tmp_path / "rl.jsonl"
     with prompts.open("w") as file:
         for a in range(1, 9):
             user = {"role": "user", "content": f"what is {a} + 1 ?"}
             file.write(json.dumps({"id": f"p{a}", "prompt": [system, user], "answer": str(a + 1)}) + "\n")
-    return model, prompts
+    return trained, prompts
 
 
 def test_run_logs_resumes_and_chooses_a_checkpoint(start, tmp_path):

@@ -19,9 +19,13 @@ GO_ON = "\nphi4r: {}; run the same command to go on from here"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; turns user errors into one message and exit code 2, and an interrupt into 130."""
+    """Entry point; turns user errors into one message and exit code 2, and an interrupt into 130.
+
+    Called with arguments from another program, it leaves that program's signals as they were.
+    """
+    before: dict[Any, Any] = {}
     try:
-        _heed_endings()
+        before = _heed_endings()
         _say_anything()
         return _call(argv)
     except KeyboardInterrupt as stop:  # a Stopped brings its code and reason
@@ -30,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return getattr(stop, "code", INTERRUPTED)
     finally:
         _end_at_once(argv)
+        if argv is not None:
+            _heed_again(before)
 
 
 def _call(argv: Sequence[str] | None) -> int:
@@ -79,13 +85,27 @@ def _end_at_once(argv: Sequence[str] | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _heed_endings() -> None:
-    """A request to end (SIGTERM) and a closed terminal end a run in order, as Ctrl-C does; `nohup` keeps its meaning."""
+def _heed_endings() -> dict[Any, Any]:
+    """A request to end (SIGTERM) and a closed terminal end a run in order, as Ctrl-C does; `nohup` keeps its meaning.
+
+    Returns what heard the signals before.
+    """
     import signal
 
+    before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
     for name, heed in ((signal.SIGTERM, _asked), (signal.SIGHUP, signal.default_int_handler)):
-        if signal.getsignal(name) == signal.SIG_DFL:
+        if before[name] == signal.SIG_DFL:
             signal.signal(name, heed)
+    return before
+
+
+def _heed_again(before: dict[Any, Any]) -> None:
+    """Gives the signals back to what heard them before; what is no Python function (None) was never replaced."""
+    import signal
+
+    for name, heard in before.items():
+        if heard is not None:
+            signal.signal(name, heard)
 
 
 def _say_anything() -> None:

@@ -1,6 +1,7 @@
 """The phi4r command as a user types it: exit codes, one clear message, nothing written on bad input."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -44,6 +45,13 @@ def test_user_errors_exit_2_with_one_message(house, capsys, args, says):
     assert code == 2
     assert says in err and "Traceback" not in err and out == ""
     assert not (house.root / "runs").exists()
+
+
+def test_a_command_called_from_a_program_leaves_that_program_s_signals_as_they_were(house, capsys):
+    heard = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    for args in (["plan"], ["plan", "--only", "99"]):
+        phi4r(capsys, *args)
+        assert {name: signal.getsignal(name) for name in heard} == heard
 
 
 def test_help_has_examples_and_exit_codes(capsys):

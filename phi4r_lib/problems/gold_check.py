@@ -5,7 +5,6 @@ Not here: reading the file (schema.py) and counting it (census.py).
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verifiers, VerifierUnavailable, examples, judge, verifier_of
 
 BATCH = 512  # problems judged together
-_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),(\d{1,2}|\d{4,})")  # 21,5 and 1.021,00 but not 1,021
 SHOWN = 5  # golds that are named
 
 
@@ -22,8 +20,8 @@ SHOWN = 5  # golds that are named
 class GoldCheck:
     """Counts per verifier: golds that pass, that do not (with the first few and their reasons), and what was not tried.
 
-    `unfit` are the ids of the problems whose gold does not pass; `commas` those of "math" that look like 21,5 and are read as
-    two numbers.
+    `unfit` are the ids of the problems whose gold does not pass; `remarks` maps what a verifier has to say about golds, by
+    its method `remark(gold) -> str | None` where it has one, to the ids of their problems: "are read as two numbers".
     """
 
     verifiers: Verifiers | None = None
@@ -32,7 +30,7 @@ class GoldCheck:
     untried: Counter[str] = field(default_factory=Counter)
     first: list[str] = field(default_factory=list)
     unfit: list[str] = field(default_factory=list)
-    commas: list[str] = field(default_factory=list)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
 
     def checking(self, problems: Iterable[Problem]) -> Iterator[Problem]:
         """The same problems; those with an answer are judged in batches as they pass."""
@@ -58,8 +56,10 @@ class GoldCheck:
         except VerifierUnavailable as error:
             self.untried[f"verifier '{name}' is not there: {error}"] += len(problems)
             return
-        if getattr(verifier_of(name, self.verifiers), "thousands", "dot") != "dot":
-            self.commas += [problem.id for problem, gold in known if _DECIMAL_COMMA.fullmatch(gold.strip())]
+        remark = getattr(verifier_of(name, self.verifiers), "remark", lambda gold: None)
+        for problem, words in ((problem, remark(gold)) for problem, gold in known):
+            if words:
+                self.remarks.setdefault(words, []).append(problem.id)
         if len(known) < len(problems):
             self.untried[f"verifier '{name}': no example of a right answer in meta"] += len(problems) - len(known)
         for (problem, _), verdict in zip(known, verdicts, strict=True):
@@ -78,9 +78,5 @@ class GoldCheck:
         more = sum(self.refused.values()) - len(self.first)
         found += [f"gold that does not pass: {line}" for line in self.first]
         found += [f"and {more:,} more"] if more > 0 else []
-        if self.commas:
-            found.append(
-                f"note: {len(self.commas):,} answers such as that of {self.commas[0]} are read as two numbers; for a decimal comma "
-                "the profile says `verifiers: {math: {thousands: dot}}`"
-            )
+        found += [f"note: {len(ids):,} answers such as that of {ids[0]} {words}" for words, ids in self.remarks.items()]
         return found + [f"gold not tried ({count:,}): {text}" for text, count in self.untried.items()]

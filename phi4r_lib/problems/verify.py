@@ -101,8 +101,8 @@ class Verdict:
 class Verifier(Protocol):
     """What a verifier can do; each method takes and returns one entry per answer, in order.
 
-    A class that has these three methods is a verifier, wherever it stands. Settings are arguments of its constructor.
-    It sees no empty answer, no problem without `answer` and no truncated text: the policy above is applied before.
+    Any class with these methods is a verifier, and it may have `example` (see `examples`) and `remark` (see GoldCheck).
+    Settings are arguments of its constructor. No empty answer, no missing `answer` and no truncated text come to it.
     """
 
     def extract(self, text: str) -> str | None:

@@ -41,7 +41,7 @@ def test_decimal_commas_are_pointed_out_until_the_profile_says_how_numbers_are_w
     golds = ["21,50", "1.021,00", "1,021", "1,021,500", "7", "1, 2", "x + 1", "3.5"]
     rows = [problem("math", gold, f"g{n}") for n, gold in enumerate(golds)]
     check = GoldCheck()
-    assert list(check.checking(rows)) == rows and check.commas == ["math-g0", "math-g1"]
+    assert list(check.checking(rows)) == rows and [*check.remarks.values()] == [["math-g0", "math-g1"]]
     path = save_problems(tmp_path / "preise.jsonl", rows)
     assert main(["validate", str(path)]) == 0
     assert "2 answers such as that of math-g0 are read as two numbers" in capsys.readouterr().out

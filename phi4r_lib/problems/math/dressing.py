@@ -40,7 +40,6 @@ _TABLE = str.maketrans({sign: text for sign, text in _SIGNS.items() if len(sign)
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉ₙ]+")
 _UPRIGHT = r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it|sf)|mbox)"
-_NUMBER = r"(?:\d[\d./]*|\\frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))"
 _SPELLINGS = [
     (re.compile(r"√\s*(\d+(?:\.\d+)?|[a-zA-Z])"), r"\\sqrt{\1}"),
     (re.compile(r"∛\s*(\d+|[a-zA-Z])"), r"\\sqrt[3]{\1}"),
@@ -90,7 +89,6 @@ _SPELLINGS = [
     (re.compile(r"\\colon(?![a-zA-Z])|\\mathbin\s*\{:\}"), ":"),
     (re.compile(r"\+\s*/\s*-"), r"\\pm "),
     (re.compile(r"^<([^<>=]*,[^<>=]*)>$"), r"\\langle \1 \\rangle"),
-    (re.compile(rf"^\(?({_NUMBER})\s*(?:\\text\s*\{{\s*to\s*\}}|(?<= )to(?= ))\s*({_NUMBER})\)?$"), r"\1:\2"),  # 3 to 4
     (re.compile(r"(?:\\text\s*\{\s*per\s?cent\s*\}|(?<![a-zA-Z\\])per\s?cent\b)"), "%"),
     (re.compile(r"\\text\s*\{\s*per\s?mil(?:le)?\s*\}|(?<![a-zA-Z\\])per\s?mil(?:le)?\b|\\(?:textperthousand|permil|perthousand)(?![a-zA-Z])"), "‰"),
     (re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])"), "°"),

@@ -22,15 +22,19 @@ _HINT = re.compile(
     r":[0-5]\d|\d\D{0,9}[ap]\.? ?m\b|[a-z]\.? \d|\d(?:st|nd|rd|th)? [A-Z]?[a-z]{2}|\d{4}-\d\d-", re.IGNORECASE
 )
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
+_TO = re.compile(r"(?<=[\d}]) ?(?:\\text ?\{ ?to ?\}|(?<= )to(?= )) ?(?=\d|\\frac)")
 _RATIO = re.compile(r"\d{1,9}(?: ?: ?\d{1,9})+", re.ASCII)
 _HOURS = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?", re.ASCII)
 
 
 def same_moment(answer: str, gold: str) -> Verdict:
-    """The verdict on two dates of which one names the month, or two times of which one has am or pm; else None.
+    """The verdict on two dates of which one names the month, or two times of which one has am or pm, on 3 to 4 and 3:4; else None.
 
     3:05 pm is 15:05 and, where nothing says which half of the day, 3:05; 3 pm and a bare 3 are left to the units.
     """
+    if (":" in answer) != (":" in gold) and _TO.search(answer + gold):
+        texts = [_TO.sub(":", text).replace(" ", "") for text in (answer, gold)]
+        return "right" if texts[0] == texts[1] or same_ratio(*texts) else None
     ours, theirs = _moment(answer), _moment(gold)
     if not ours or not theirs or ours[0] != theirs[0]:
         return None

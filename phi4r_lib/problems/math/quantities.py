@@ -143,10 +143,10 @@ def _is_unit(words: str, before: str) -> bool:
     number = re.search(r"(?<![a-zA-Z\\])[a-zA-Z]|\\pi", before) is None
     short = (first in ("m", "g", "s", "h") and number) or not first
     short = short or re.fullmatch(r"[ap]\.m\.?", words) is not None
-    return (short or (len(first) > 1 and not _letters(words))) and not _other_than(words)
+    return (short or (len(first) > 1 and not may_be_letters(words))) and not _other_than(words)
 
 
-def _letters(words: str) -> bool:
+def may_be_letters(words: str) -> bool:
     """True for xy, abc and pqr, which may be letters of a formula: one word of two or three that no list has."""
     return (
         (words.isalpha() and len(words) < 4 and words not in MEASURES)

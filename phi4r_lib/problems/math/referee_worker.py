@@ -103,7 +103,11 @@ def _confirmed(truth, given) -> bool:
     size = max(abs(one), abs(other))
     if abs(one - other) <= size * N("1e-40", 60):
         return True
-    return len(floats) == 1 and bool(size > N("1e-2", 60)) and bool(abs(one - other) <= N("5.1e-7", 60))
+    if len(floats) != 1 or not size > N("1e-2", 60):
+        return False
+    decimal = Rational(str(floats[0]))
+    places = next((places for places in range(6, 60) if decimal * 10**places % 1 == 0), 60)
+    return bool(abs(one - other) <= N("5.1", 60) / 10 ** (places + 1))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from phi4r_lib.problems.math.court import Court, GoldUndefined, Verdict, algebra
 from phi4r_lib.problems.math.dressing import spelling
 from phi4r_lib.problems.math.numerals import in_digits
 from phi4r_lib.problems.math.plain import DECIMAL
-from phi4r_lib.problems.math.quantities import Quantity, quantity
+from phi4r_lib.problems.math.quantities import Quantity, may_be_letters, quantity
 from phi4r_lib.problems.math.reader import read
 from phi4r_lib.problems.math.shapes import as_word
 from phi4r_lib.problems.math.terms import ONE, Form, Open, Undefined, difference, free, number
@@ -125,7 +125,8 @@ def _words(answer: str, gold: str) -> Verdict:
     if one == other and (ours is None) != (theirs is None) and len(one) == 1:
         return "right"
     if ours is not None and theirs is not None:
-        return "right" if ours == theirs else "wrong"
+        formulas = answer.isalpha() and gold.isalpha() and may_be_letters(ours)  # abc is not ABC
+        return "right" if ours == theirs and not formulas else "wrong"
     if ours == "nan":
         return "wrong"
     word = answer if ours is not None else gold

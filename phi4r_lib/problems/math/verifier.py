@@ -6,6 +6,7 @@ a gold or an answer that cannot be compared within the limits ("not_comparable")
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from phi4r_lib.problems.math.conventions import Conventions
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verify import Verdict
 
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),(\d{1,2}|\d{4,})")  # 21,5 and 1.021,00 but not 1,021
 VERDICTS = {
     Grade.RIGHT: Verdict.right,
     Grade.WRONG: lambda answer: Verdict.wrong(answer, "not_equal"),
@@ -47,6 +49,12 @@ class MathVerifier:
         """Verdicts by mathematical equality."""
         grades = grade(answers, [problem.answer for problem in problems], **self.limits)
         return [VERDICTS[found](answer) for found, answer in zip(grades, answers, strict=True)]
+
+    def remark(self, gold: str) -> str | None:
+        """What to tell the author of a gold that may be read otherwise than meant: 21,5 as 21 and 5."""
+        if self.thousands == "dot" or not _DECIMAL_COMMA.fullmatch(gold.strip()):
+            return None
+        return "are read as two numbers; for a decimal comma the profile says `verifiers: {math: {thousands: dot}}`"
 
     def groups(self, answers: Sequence[str], problems: Sequence[Problem]) -> list[str]:
         """The first spelling of the class that an answer belongs to; frequent spellings come first."""

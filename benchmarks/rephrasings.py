@@ -13,7 +13,8 @@ read, two items in Rust, Go and Java; the least evidence for code was raised aft
 and left out: pairs and triples of whole lists and the order inside one list (a third of the gain), less weight for pairs of words or
 numbers that one side lacks (nothing), cosines of whole programs (useless: .21, .02 and .03 found), a vector's distance from an item's usual
 neighbours (a point more, but needs a background text), evidence from descriptions alone (two points more by words, none beside vectors),
-60 more synonyms for programs (a point less), expressions with their names taken out (half a point more).
+60 more synonyms for programs (a point less), expressions with their names taken out (half a point more); for prose stems cut to five, six
+or seven letters, beginnings of stems or neighbouring words as further features, other weights for missing words (all nothing or less).
 Not here: word problems.
 """
 

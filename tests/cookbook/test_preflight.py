@@ -1,6 +1,7 @@
 """What the notebooks that will run would miss is one line before anything starts, and what none of them reads is not asked for."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -42,6 +43,31 @@ def test_one_line_before_anything_starts(house, capsys, cell, change, says):
     err = capsys.readouterr().err
     assert says in err and err.count("\n") == 1
     assert not (house.root / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("cell", "change", "says"),
+    [
+        ("run.problems('seeds')", "data.map={prompt: q}", "data.seeds: .*:1: field 'q'"),
+        ("run.problems('benchmark')", "data.benchmark=own.txt", "data.benchmark: .*:1: not JSON"),
+        ("run.engine('base')", "models.base.model=own.txt", r"models.base: own.txt is no folder of a model"),
+        (
+            "run.engine('base')",
+            "models.base.model=data",
+            "models.base: data is no folder of a model",
+        ),
+    ],
+)
+def test_what_is_there_and_cannot_be_used_is_one_line_before_anything_starts(house, capsys, cell, change, says):
+    row = {"id": "a", "domain": "math", "prompt": "1+1?", "answer": "2", "source": "x", "licence": "x"}
+    seeds = house.root / "data/seeds.jsonl"
+    seeds.parent.mkdir(exist_ok=True)
+    seeds.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (house.root / "own.txt").write_text("text", encoding="utf-8")
+    house.notebook("01_edge.ipynb", cell)
+    assert main(["run", "--set", "data.seeds=data/seeds.jsonl", "--set", change]) == 2
+    err = capsys.readouterr().err
+    assert re.search(says, err) and err.count("\n") == 1 and not (house.root / "runs").exists()
 
 
 def test_the_key_of_an_endpoint_is_asked_for_before_anything_starts(house, capsys, monkeypatch):

@@ -167,3 +167,19 @@ def test_names_of_changes_are_short_safe_and_different():
     assert one.startswith("data.seeds-my.jsonl-") and one != two
     assert len(name_of({"edge": {f"key{n}": n for n in range(30)}})) < 80
     assert not set("/ =:") & set(name_of({"prompts": "a b/c: d", "data": {"map": {"x": "=y"}}}))
+
+
+@pytest.mark.parametrize("name", [".bashrc", ".ssh", ".git", "notes.txt"])
+def test_a_home_folder_is_no_empty_folder(house, name, capsys):
+    """Files that begin with a dot are somebody's, too; what systems leave in an empty folder is nobody's."""
+    house.notebook("01_edge.ipynb", EDGE, "run.write_results('01_edge', {})")
+    out = house.root / "home"
+    out.mkdir()
+    (out / name).write_text("mine", encoding="utf-8")
+    assert main(["run", "--out", str(out)]) == 2 and f"({name} lies in it)" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == [name]
+    (out / name).unlink()
+    for left in (".DS_Store", ".gitkeep", ".nfs00a1", ".run.json.0a1b2c3d-12.partial"):
+        (out / left).write_text("", encoding="utf-8")
+    (out / "lost+found").mkdir()
+    assert state.foreign(out) == []

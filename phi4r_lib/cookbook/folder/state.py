@@ -5,6 +5,7 @@ Not here: which folder that is (run_folder.py), and whether results still hold (
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from importlib import metadata
@@ -75,6 +76,11 @@ def _misshapen(data: dict[str, Any], path: Path) -> str | None:
     return None
 
 
+HARMLESS = re.compile(
+    r"\.lock|\..+\.partial|\.DS_Store|\.directory|\.gitkeep|\.gitignore|\.nfs.*|\.ipynb_checkpoints|lost\+found"
+)
+
+
 def is_run(out: Path) -> bool:
     """Whether phi4r made this folder: its run.json says so."""
     manifest = read_json(out / "run.json")
@@ -83,11 +89,14 @@ def is_run(out: Path) -> bool:
 
 
 def foreign(folder: Path) -> list[str]:
-    """Names in a folder that phi4r did not make: all but hidden ones and what papermill writes before a first cell runs."""
+    """Names in a folder that phi4r did not make, what systems leave in an empty one apart (a home folder is not empty).
+
+    Of its own there can be, before there is a run.json: its lock, files of a killed writer, what papermill writes first.
+    """
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     inner = [path for path in found if path.name == "notebooks" and path.is_dir()]
     ours = {path for path in inner if all(map(_executed, path.iterdir()))}
-    return [path.name for path in found if not (path.name.startswith(".") or path in ours or _executed(path))]
+    return [path.name for path in found if not (HARMLESS.fullmatch(path.name) or path in ours or _executed(path))]
 
 
 def _executed(path: Path) -> bool:

@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -25,12 +26,14 @@ from phi4r_lib.models.engine import EngineError, EngineSpec
 from phi4r_lib.models.hub import fault_of_name
 from phi4r_lib.models.options import read_options
 from phi4r_lib.models.weights import fault_of
+from phi4r_lib.problems.schema import ProblemFileError, iter_problems
 from phi4r_lib.problems.verify import VerifierUnavailable, open_verifiers
 from phi4r_lib.train.memory import group_of
 
 OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of these is a folder and no name of a hub
 LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
 FROM_THE_HUB = LOADED_HERE[:3]
+FIRST_ROWS = 100  # of a file of problems, read before a run; ours
 OWN = "data/own/"  # where the profiles that ship without data expect the user's
 
 
@@ -54,6 +57,7 @@ def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) 
             f"profile '{profile.name}': {'; '.join(absent)}. Paths count from {home()} (from the profile's own folder "
             f"if they start with ./); correct them in the profile or with --set ({_where_from(absent)})"
         )
+    _check_problems(profile, code)
     if not planned:
         _check_keys(profile, code)
     for key, folder in _model_folders(profile, code):
@@ -116,13 +120,32 @@ def _gpus() -> tuple[int, int]:
     return (count, torch.cuda.get_device_properties(0).total_memory) if count else (0, 0)
 
 
-def _absent_files(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
-    """(path, words about it) of the data that the code reads and that are not there."""
+def _data(profile: Profile, code: str) -> Iterator[tuple[str, str, str | None]]:
+    """(key, file, domain) of the data that the code reads."""
     entries = profile.data.model_dump(exclude={"map", "judges"}, exclude_none=True)
     for key, named in entries.items():
         if re.search(rf"""problems\(\s*["']{key}["']|\.data\.{key}\b|\.{key}\(""", code):
-            for name, _ in problem_files(named):
-                yield from ((name, words) for words in _absent(f"data.{key}", name, Path.is_file))
+            yield from ((key, name, domain) for name, domain in problem_files(named))
+
+
+def _check_problems(profile: Profile, code: str) -> None:
+    """Raises UserError where the first rows of the problems that the code reads cannot be used, with their `data.map`."""
+    for key, name, domain in _data(profile, code):
+        path = home() / name
+        if key in ("gold", "votes") or not path.is_file():
+            continue
+        try:
+            mapping = profile.data.map if key == "seeds" else {}
+            for _ in islice(iter_problems(path, mapping or None, domain=domain), FIRST_ROWS):
+                pass
+        except ProblemFileError as error:
+            raise UserError(f"data.{key}: {error}") from None
+
+
+def _absent_files(profile: Profile, code: str) -> Iterator[tuple[str, str]]:
+    """(path, words about it) of the data that the code reads and that are not there."""
+    for key, name, _ in _data(profile, code):
+        yield from ((name, words) for words in _absent(f"data.{key}", name, Path.is_file))
     if re.search(r"\.against\b", code):
         for name in profile.decontaminate.against:
             yield from ((name, words) for words in _absent("decontaminate.against", name, Path.is_file))
@@ -141,9 +164,12 @@ def _absent_prompts(profile: Profile, code: str) -> Iterator[str]:
 
 
 def _absent_models(profile: Profile, code: str) -> Iterator[str]:
-    for key, spec in _read_models(profile, code):
-        if is_path(spec):
-            yield from _absent(f"models.{key}", spec, Path.exists)
+    for key, name in _read_models(profile, code):
+        if is_path(name):
+            yield from _absent(f"models.{key}", name, Path.exists)
+        place, loaded = home() / name, getattr(profile.models, key).kind in FROM_THE_HUB
+        if loaded and place.exists() and not (place / "config.json").is_file():
+            yield f"models.{key}: {name} is no folder of a model (no config.json lies in it)"
 
 
 def _absent(key: str, name: str, there: Callable[[Path], bool]) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 A stub engine answers at once, so what is measured is ours: validating, sampling and deciding (notebook 01),
 decontamination, choosing traces and mixing (notebook 02). Every stage runs in a process of its own. Run:
-python benchmarks/bulk.py (100,000 rows, three minutes of CPU), with --full also 1,000,000 rows (about half an hour more, not run as a whole;
---rows, --stages and --folder, which keeps what a stage wrote, run the stages one by one).
+python benchmarks/bulk.py (100,000 and 1,000,000 rows, half an hour of one core, 8 GB of disk; --rows 100000 takes two and a half minutes).
+--stages and --folder, which keeps what a stage wrote, run the stages one by one.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from phi4r_lib.curate.decontaminate import build_index
 from phi4r_lib.curate.edge import EdgeRule, find_edge, iter_edge
 from phi4r_lib.curate.mixture import compose, rl_rows, sft_row
 from phi4r_lib.curate.screen import Screen, repeating
-from phi4r_lib.curate.teach import Lesson, TraceRow, edge_lessons, pick, reject, seed_lessons, stored_traces
+from phi4r_lib.curate.teach import edge_lessons, pick, reject, seed_lessons, stored_traces
+from phi4r_lib.curate.traces import traces_in
 from phi4r_lib.curate.truth import find_truth
 from phi4r_lib.models.engine import Sample, SamplingSettings
 from phi4r_lib.problems.census import Census
 from phi4r_lib.problems.rows import write_rows
 from phi4r_lib.problems.schema import Problem, iter_problems, load_problems
 
-STAGES = ("validate", "truth", "edge", "decontaminate", "templates", "traces", "mix")
+STAGES = ("validate", "decontaminate", "truth", "templates", "edge", "traces", "mix")
 WORDS = [
     a + b
     for a in ["ba", "ke", "li", "mo", "nu", "pa", "re", "si", "to", "vu"]
@@ -101,12 +102,17 @@ def edge(folder: Path) -> str:
 
 def decontaminate(folder: Path) -> str:
     """Overlap with a benchmark, near-duplicates among the seeds."""
-    benchmark = list(rows(BENCHMARK, seed=1))
-    index = build_index([item.prompt for item in benchmark])
     seeds = load_problems(folder / "seeds.jsonl")
-    found = Screen(benchmark, index, index.settings).met([(seed.id, seed.prompt, None) for seed in seeds], "seed")
+    found = screen().met([(seed.id, seed.prompt, None) for seed in seeds], "seed")
     same = repeating([(seed.id, seed.prompt) for seed in seeds], 0.9, "duplicate")
     return f"{len(found):,} overlaps, {len(same):,} near-duplicates"
+
+
+def screen() -> Screen:
+    """A benchmark to decontaminate against."""
+    items = list(rows(BENCHMARK, seed=1))
+    index = build_index([item.prompt for item in items])
+    return Screen(items, index, index.settings)
 
 
 def templates(folder: Path) -> str:
@@ -122,17 +128,18 @@ def templates(folder: Path) -> str:
 
 
 def traces(folder: Path) -> str:
-    """Notebook 02's middle part: the teacher's stored answers as traces, rejected and picked, traces.jsonl."""
+    """Notebook 02's middle part: the teacher's stored answers as traces, rejected, picked and screened, traces.jsonl."""
     lessons = edge_lessons(folder / "edge.jsonl")
     found = pick(reject(stored_traces(lessons, Stub("teacher", 0.8), folder / "samples")), 2)
+    hits = screen().met(((trace.id, trace.text, trace.found) for trace in found if trace.kept), "trace")
     write_rows(folder / "traces.jsonl", found)
-    return f"{len(found):,} traces, {sum(trace.kept for trace in found):,} kept"
+    return f"{len(found):,} traces, {sum(trace.kept for trace in found):,} kept, {len(hits):,} overlaps"
 
 
 def mix(folder: Path) -> str:
-    """Notebook 02's last part: lessons, one trace each, the mixture, training files."""
+    """Notebook 02's last part: lessons, their traces, the mixture, training files."""
     lessons = seed_lessons(iter_edge(folder / "edge.jsonl"))
-    traces = [_trace(lesson) for lesson in lessons]
+    traces = list(traces_in(folder / "traces.jsonl"))
     shares = {"original_share": 1.0, "hard_share": 0.3, "easy_share": 0.1}
     chosen = compose(lessons, traces, size=len(lessons), **shares).original
     by_id = {lesson.id: lesson for lesson in lessons}
@@ -140,12 +147,6 @@ def mix(folder: Path) -> str:
     rl = rl_rows(lessons, {trace.problem_id for trace in chosen}, limit=len(lessons), system="Think.")
     write_rows(folder / "rl.jsonl", rl)
     return f"{len(chosen):,} traces, {len(rl):,} prompts"
-
-
-def _trace(lesson: Lesson) -> TraceRow:
-    about = {"domain": lesson.domain, "effort": "medium", "model": "stub", "settings": {}, "index": 0, "tokens": 40}
-    text = f"<think> {lesson.prompt} </think> \\boxed{{{lesson.answer}}}"
-    return TraceRow(id=f"{lesson.id}.0", problem_id=lesson.id, text=text, kept=True, **about)
 
 
 def measured(stage: str, folder: Path) -> dict[str, object]:
@@ -158,10 +159,9 @@ def measured(stage: str, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000], help="sizes to measure")
-    parser.add_argument("--full", action="store_const", dest="rows", const=[100_000, 1_000_000], help="1,000,000 too")
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes to measure")
     parser.add_argument(
-        "--stages", nargs="+", choices=STAGES, default=STAGES, help="edge, traces and mix need those before them"
+        "--stages", nargs="+", choices=STAGES, default=STAGES, help="edge, traces and mix need truth and those after it"
     )
     parser.add_argument("--folder", type=Path, help="where rows and results are kept (default: nowhere)")
     parser.add_argument("--one", nargs=2, metavar=("STAGE", "FOLDER"), help=argparse.SUPPRESS)

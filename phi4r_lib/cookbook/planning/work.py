@@ -16,12 +16,16 @@ from phi4r_lib.cookbook.planning.costs import Span
 from phi4r_lib.cookbook.settings.home import home
 from phi4r_lib.cookbook.settings.problem_files import problem_files
 from phi4r_lib.cookbook.settings.sections import Edge, Profile
+from phi4r_lib.curate.edge import LEAST_PILOT
+from phi4r_lib.curate.edge_rows import EdgeRule
+from phi4r_lib.curate.stopping import evaluate
 from phi4r_lib.train.settings import GrpoSettings
 
 # Shares that depend on what comes out, best, expected and worst; ours, expected ones near profile cpu's.
-DECIDED = 0.2  # answers of a seed, from the pilot (0) to the most (1): 5.9 of 4 to 32, 4.7 of 4 to 12
+DECIDED = 0.2  # answers of one seed of many, from the pilot (0) to the most (1): 5.9 of 4 to 32, 4.7 of 4 to 12
 SOLVED = (0.4, 0.6, 1.0)  # candidates that pass the checks of their wording, so that the teacher solves them: .56
 TRIED = (0.25, 0.4, 1.0)  # candidates whose solutions agree, so that the base tries them: .36
+SHOWN = 160  # completion tokens of an answer that notebook 04 shows
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,17 @@ def _decided(stage: str, what: str, model: str, seeds: float, edge: Edge, most: 
     """Answers until each of so many seeds is decided: a pilot from one reading of the prompt, then a few per round."""
     least = min(edge.pilot, most)
     yield Work(stage, f"{what}, pilot", "answers", model, exactly(seeds * least), limit, least)
-    more = (0.0, DECIDED * seeds * (most - least), seeds * (most - least))
+    more = (0.0, seeds * _more(seeds, edge, most), seeds * (most - least))
     yield Work(stage, f"{what}, until decided", "answers", model, more, limit, edge.batch)
+
+
+def _more(seeds: float, edge: Edge, most: int) -> float:
+    """Expected answers of a seed after its pilot; few seeds fit no prior, and then the rule itself says how many it needs."""
+    least = min(edge.pilot, most)
+    if seeds >= LEAST_PILOT:
+        return DECIDED * (most - least)
+    doubts = edge.model_dump(include={"lo", "hi", "error", "keep_error", "price"})
+    return evaluate(EdgeRule(max_samples=most, **doubts).policy(first=least), edge.lo, edge.hi).samples - least
 
 
 def _edge(profile: Profile) -> Iterator[Work]:
@@ -163,6 +176,10 @@ def _grpo(profile: Profile) -> Iterator[Work]:
     yield Work("04", "training steps", "grpo", "trained", exactly(grpo.steps), grpo.max_tokens)
     answers = (math.ceil(grpo.steps / grpo.eval_every) + 1) * _looked(profile, grpo.eval_problems) * grpo.eval_samples
     yield Work("04", "validation", "answers", "trained", exactly(answers), limit, grpo.eval_samples)
+    # One group of four in the toy; two questions, told to three models, at the end.
+    yield Work("04", "toy step", "grpo", "trained", exactly(4 / (grpo.prompts * grpo.group)), grpo.max_tokens)
+    yield Work("04", "shown answers: base", "answers", "base", exactly(2), SHOWN)
+    yield Work("04", "shown answers", "answers", "trained", exactly(4), SHOWN)
     steps, trainings = _short_runs(grpo)
     yield Work("04", "short runs", "grpo", "trained", exactly(steps), grpo.max_tokens, starts=trainings)
     looks = 2 * trainings * min(20, _looked(profile, grpo.eval_problems))  # the first and the last step of each

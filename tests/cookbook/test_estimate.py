@@ -96,6 +96,18 @@ def test_our_own_run_from_its_pilot():
     assert within(total(list(planned.values()))[0][1], whole)
 
 
+def test_a_pretrained_model_on_a_cpu_from_its_pilot():
+    """Profile smollm2_cpu, few problems that nobody solves: GRPO's candidates are asked till the most that the rule allows."""
+    kept = record("smollm2-cpu.json")
+    profile, measured = load_profile("smollm2_cpu", kept["settings"]), Pilot.model_validate(kept["pilot"])
+    planned = {stage.number: stage.seconds for stage in Estimator(profile, load_costs(), measured).stages()}
+    for number, took in kept["notebooks"].items():
+        assert planned[number][0] < took["seconds"] < planned[number][2] and within(planned[number][1], took["seconds"])
+    works = {work.what: work.count for work in work_of(profile)}
+    least, expected, most = works["candidates, until decided"]
+    assert (least, most) == (0, 8 * 10) and 8 * 2 < expected < 8 * 6  # 4.8 more of ten; of many seeds a fifth
+
+
 @pytest.mark.parametrize("name", ["own.csv", "own.tsv", "own.json", "own.jsonl", "own.parquet"])
 def test_seeds_are_counted_whatever_their_fields_are_called(tmp_path, name):
     table = pd.DataFrame({"Nr": ["A1", "A2"], "Aufgabe": ["1 + 1?", "2 + 2?"], "Lösung": ["2", "4"]})

@@ -1,6 +1,11 @@
 """Endpoints that answer oddly (odd_server.py): one odd reply costs one reply, no key is written, no count is believed blindly."""
 
+import json
+import socket
+import threading
+import time
 import warnings
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -9,8 +14,10 @@ from odd_server import WAYS, OddServer
 
 from phi4r_lib.cookbook.settings.profile import ProfileError, load_profile
 from phi4r_lib.models.engine import BudgetSpent, EngineError, EngineSpec, SamplingSettings, open_engine
+from phi4r_lib.models.engines.connection import Connection, Fault
 from phi4r_lib.models.engines.replies import believed, read_reply
 from phi4r_lib.models.hidden import HIDDEN, find_secret, hide
+from phi4r_lib.models.options import OpenAIOptions
 from phi4r_lib.models.store import read_samples, sample_to_store
 from phi4r_lib.models.thinking import one_pair, parse_thinking
 
@@ -135,6 +142,42 @@ def test_an_odd_reply_costs_one_reply_and_always_odd_ones_stop_the_run(server, w
 
 def test_a_dripping_answer_ends_at_the_time_limit(server):
     assert "no whole answer within 0.5 s" in one(server, "drip", timeout_s=0.5).error
+
+
+BODY = json.dumps({"choices": [{"finish_reason": "stop", "message": {"content": "5"}}]}).encode()
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
+
+
+@pytest.mark.parametrize(
+    ("before", "drop", "after"),
+    [
+        (OK + b"X: ", b"a", b"\r\n" + LENGTH + BODY),  # one header without end
+        (OK, b"X: a\r\n", LENGTH + BODY),  # headers without end
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n", OK + LENGTH + BODY),  # "I am at it" without end
+        (OK + CHUNKED, b"X: a\r\n", b"\r\n"),  # trailers without end
+    ],
+)
+def test_what_drips_around_a_body_ends_at_the_time_limit_too(before, drop, after):
+    """Every drop comes within the time limit of a read; after 40 of them the answer would be a good one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            with suppress(OSError), listener.accept()[0] as client:
+                client.recv(1 << 16)
+                client.sendall(before)
+                for _ in range(40):
+                    time.sleep(0.1)
+                    client.sendall(drop)
+                client.sendall(after)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        options = OpenAIOptions(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", timeout_s=1)
+        with pytest.raises(Fault, match="no whole answer within 1 s"):
+            Connection(options).post("chat/completions", {})
+        thread.join()
 
 
 def test_a_wait_of_an_hour_is_a_fault_not_a_wait(server):

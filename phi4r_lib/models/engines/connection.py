@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import httpcore
 import httpx
 
 from phi4r_lib.models.engine import EngineError
@@ -55,6 +57,8 @@ class Connection:
                 headers[header] = os.environ[name]
         limits = httpx.Limits(max_connections=options.concurrency, max_keepalive_connections=options.concurrency)
         self.client = httpx.Client(headers=headers, limits=limits, timeout=options.timeout_s)
+        self.clock = threading.local()  # a request stays in its thread, so its deadline does, too
+        _bound(self.client, self.clock)
 
     @property
     def shown(self) -> str:
@@ -75,6 +79,7 @@ class Connection:
 
     def _ask(self, method: str, path: str, timeout_s: float, **content: Any) -> bytes:
         deadline, status = time.monotonic() + timeout_s, 0
+        self.clock.deadline = deadline
         try:
             with self.client.stream(method, f"{self.url}/{path}", timeout=timeout_s, **content) as response:
                 status = response.status_code
@@ -102,6 +107,54 @@ class Connection:
             words = data[:200].decode("utf-8", "replace")
         moved = f" (moved to {response.headers.get('location')})" if response.is_redirect else ""
         return hide(f"status {response.status_code} {response.reason_phrase}{moved}: {words}", self.key)
+
+
+class _Bounded(httpcore.NetworkStream):
+    """A stream that ends at the deadline of the request: the client's own limit starts anew with every byte that comes."""
+
+    def __init__(self, inner: httpcore.NetworkStream, clock: threading.local):
+        self.inner, self.clock = inner, clock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self.inner.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.inner.write(buffer, self._left(timeout))
+
+    def _left(self, timeout: float | None) -> float:
+        left = self.clock.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the time is up")
+        return min(left, timeout or left)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def start_tls(self, *args: Any, **named: Any) -> httpcore.NetworkStream:
+        return _Bounded(self.inner.start_tls(*args, **named), self.clock)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.inner.get_extra_info(info)
+
+
+class _BoundedBackend(httpcore.NetworkBackend):
+    """Opens such streams; anything else as the backend that it stands before."""
+
+    def __init__(self, inner: httpcore.NetworkBackend, clock: threading.local):
+        self.inner, self.clock = inner, clock
+
+    def connect_tcp(self, *args: Any, **named: Any) -> httpcore.NetworkStream:
+        return _Bounded(self.inner.connect_tcp(*args, **named), self.clock)
+
+    def sleep(self, seconds: float) -> None:
+        self.inner.sleep(seconds)
+
+
+def _bound(client: httpx.Client, clock: threading.local) -> None:
+    """Puts the deadline under a client and its proxies. httpx hands no backend on, so its pools are reached from outside."""
+    for transport in (client._transport, *client._mounts.values()):
+        if transport is not None:
+            transport._pool._network_backend = _BoundedBackend(transport._pool._network_backend, clock)
 
 
 def address_and_key(options: OpenAIOptions) -> tuple[str, str]:

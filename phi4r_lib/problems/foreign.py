@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -176,6 +177,10 @@ def answer_text(value: Any, place: Place, verifier: str = "math") -> str | None:
                 f"{place}: field 'answer': {len(value)} answers; write them as one text, or map answer=FIELD.0 for the first"
             )
         value = value[0] if value else None
+    if isinstance(value, float) and math.isinf(value):
+        raise ProblemFileError(
+            f"{place}: field 'answer': {value} is no finite number; write it as text, such as \\infty"
+        )
     value = _number_as_text(value)
     if value is None or isinstance(value, str):
         return value

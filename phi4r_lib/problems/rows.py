@@ -218,7 +218,7 @@ def _csv(path: Path, file: BinaryIO, separators: str) -> Iterator[tuple[Place, d
                 raise ProblemFileError(f"{place}: more cells than the {len(names)} columns of the first line")
             yield place, {name: cell or None for name, cell in row.items()}
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ProblemFileError(f"{path}: cannot be read as CSV ({error}); save it as UTF-8 CSV") from None
+        raise ProblemFileError(f"{path}: cannot be read as CSV ({error}); save it as UTF-8 CSV, or as JSONL") from None
 
 
 def _parquet(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:

@@ -82,7 +82,13 @@ def test_what_was_changed_is_counted(tmp_path):
 
 @pytest.mark.parametrize(
     ("answer", "words"),
-    [(["1", "2"], "2 answers"), ({"value": 1}, "found dict"), (True, "found bool"), ([{"a": 1}], "found dict")],
+    [
+        (["1", "2"], "2 answers"),
+        ({"value": 1}, "found dict"),
+        (True, "found bool"),
+        ([{"a": 1}], "found dict"),
+        (float("inf"), "no finite number"),  # what a JSON reader makes of 1e999
+    ],
 )
 def test_answers_without_a_meaning_are_refused(tmp_path, answer, words):
     message = refused(tmp_path, {"q": "?", "answer": answer}, prompt="q")

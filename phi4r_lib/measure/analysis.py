@@ -53,6 +53,8 @@ def analyse(answers: pd.DataFrame, pairs: Pairs | None = None) -> Analysis:
         of_model(answers, a), of_model(answers, b)
         if a == b:
             raise AnswersError(f"{a!r} cannot be compared with itself; name two of {', '.join(models)}")
+    if len({frozenset(pair) for pair in pairs}) < len(pairs):
+        raise AnswersError("a pair is compared twice (B with A is A with B turned round); name each pair once")
     compared = tables.comparisons(answers, pairs)
     results = {
         "models": {model: _model_entry(answers, model) for model in models},

@@ -96,6 +96,21 @@ def test_two_files_given_are_two_models_and_a_folder_of_files_is_one(tmp_path):
     assert models("old", choice=Choice(map={"correct": "correct"})) == ["old"]
 
 
+def test_a_name_does_not_make_several_models_one(tmp_path):
+    rows = [{"problem": f"{m}{i}", "run": 0, "correct": m == "x", "model": m} for m in "xy" for i in range(3)]
+    path = lines(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(LogError, match=r"several models \(x, y\); the name 'mine' would make them one"):
+        read_logs([f"mine={path}"])
+
+
+@pytest.mark.parametrize("again", [("x", "y"), ("y", "x")])
+def test_a_pair_is_compared_once(tmp_path, again):
+    rows = [{"problem": i, "run": 0, "correct": m == "x", "model": m} for m in "xy" for i in range(3)]
+    answers = read_logs([lines(tmp_path / "rows.jsonl", rows)]).answers
+    with pytest.raises(AnswersError, match="compared twice"):
+        analyse(answers, [("x", "y"), again])
+
+
 def test_a_list_beside_a_single_verdict_is_a_first_run(tmp_path):
     log = read_logs(
         [lines(tmp_path / "rows.jsonl", [{"problem": "a", "correct": [1, 0]}, {"problem": "b", "correct": 1}])]

@@ -81,6 +81,11 @@ def _model(answers: pd.DataFrame, name: str | None, path: Path, file: Path, give
     Two files given that have one name are told apart by their folders.
     """
     if name is not None:
+        if "model" in answers and answers["model"].nunique() > 1:
+            models = ", ".join(map(str, answers["model"].unique()[:SHOWN]))
+            raise LogError(
+                f"{file}: holds several models ({models}); the name {name!r} would make them one: leave it out"
+            )
         return name
     if "model" in answers:
         return answers["model"]

@@ -1,6 +1,5 @@
 """The files for clusters: Slurm's scripts on a Slurm of one host, the manifest against a schema, cron's line by running it."""
 
-import getpass
 import json
 import os
 import re
@@ -25,9 +24,7 @@ ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "notebooks" / "profiles" / "cluster"
 RESULTS = "run.write_results('{0}', {{'n': 1}})"
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "scontrol")
-HERE = (
-    all(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in NEEDED) and getpass.getuser() == "root"
-)
+HERE = all(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in NEEDED) and os.geteuid() == 0
 slurm_here = pytest.mark.skipif(not HERE, reason="no Slurm here: as root, apt-get install slurm-wlm munge")
 
 

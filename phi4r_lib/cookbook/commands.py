@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from phi4r_lib.cookbook.folder import state
 from phi4r_lib.cookbook.folder.run_folder import choose_folder
-from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError, home, real_path, short, shown
+from phi4r_lib.cookbook.settings.home import BUDGET, Stopped, UserError, check_user, home, real_path, short, shown
 from phi4r_lib.cookbook.settings.options import numbers, refuse_blanks, refuse_idle, sets_of
 from phi4r_lib.cookbook.settings.profile import load_profile, mapping_of, nested, profile_path
 from phi4r_lib.cookbook.settings.sections import Files
@@ -189,6 +189,7 @@ def run(args: argparse.Namespace) -> int:
     from phi4r_lib.cookbook.planning.plan import recorded
     from phi4r_lib.cookbook.running import budget, progress, runner
 
+    check_user()
     target = target_of(args)
     notebooks = chosen(args, target)
     print(headline(target), flush=True)
@@ -288,6 +289,7 @@ def report(args: argparse.Namespace) -> int:
     """`phi4r report`."""
     from phi4r_lib.cookbook.pages import report as module
 
+    check_user()
     print(f"report: {shown(module.write(existing_run(args)))}")
     return 0
 

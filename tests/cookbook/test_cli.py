@@ -54,6 +54,16 @@ def test_a_command_called_from_a_program_leaves_that_program_s_signals_as_they_w
         assert {name: signal.getsignal(name) for name in heard} == heard
 
 
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_a_user_without_name_and_home_is_told_what_to_set(house, capsys, monkeypatch, command):
+    """A container may run as any number; Jupyter's libraries end in a traceback where they find no home."""
+    house.notebook("01_edge.ipynb")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 123_456)
+    code, out, err = phi4r(capsys, command)
+    assert code == 2 and "set HOME" in err and not out and not (house.root / "runs").exists()
+
+
 def test_help_has_examples_and_exit_codes(capsys):
     code, out, _ = phi4r(capsys, "--help")
     assert code == 0 and "phi4r run --profile smoke" in out and "exit codes" in out

@@ -59,6 +59,14 @@ def home() -> Path:
     raise UserError("no notebooks/profiles found; run inside the repository or set PHI4R_HOME to it")
 
 
+def check_user() -> None:
+    """Raises UserError where this user has no home folder, as in a container with a bare user number: Jupyter's libraries need one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        raise UserError("this user has no home folder, which Jupyter needs; set HOME to a folder of yours") from None
+
+
 def shown(path: Path) -> str:
     """Path as a message shows it: relative to the repository where it lies inside."""
     return str(path.relative_to(home())) if path.is_relative_to(home()) else str(path)

@@ -548,6 +548,10 @@ x > 9 \text{ and } x < 14 === 9 < x < 14
 \left( {1, 2} \right) === (1,2)
 \int_0^1 x^2 dx === 0.33333333
 DNE === dne
+5 buses === 5 bus
+5 cookies === 5 cookie
+5 glasses === 5 glass
+5 houses === 5 house
 """
 
 WRONG = r"""
@@ -1202,6 +1206,7 @@ pqr === PQR
 e^{10^{-40}} === 0.999999999
 3 to 1 === 3
 4 to 3 === 3:4
+0.101001000... === 0.101001
 """
 
 FAILED = r"""
@@ -1242,6 +1247,10 @@ Na^+ === Na^-
 5 apples === 5 hours
 42 people === 42 students
 5 === x = 5 = 6
+3 steps left === 3 steps right
+5 cm in radius === 5 cm in diameter
+5 cans === 5 canes
+5 plans === 5 planes
 """
 
 GOLDS = r"""

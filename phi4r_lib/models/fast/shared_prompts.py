@@ -48,21 +48,24 @@ def share_prompts(
     branch is as long as its completion, and the label of a place is the token that follows it in its completion. Labels
     that are not -100, read row by row, stand in the order of `completion_mask`.
     """
-    rows = []
+    # Laid out on the host: these are fifteen small operations per completion, each a kernel and some of them a wait on a GPU.
+    where, rows = prompt_ids.device, []
+    prompt_ids, prompt_mask = prompt_ids.cpu(), prompt_mask.cpu()
+    completion_ids, completion_mask = completion_ids.cpu(), completion_mask.cpu()
     for first in range(0, len(prompt_ids), group):
         prompt = prompt_ids[first][prompt_mask[first].bool()]
         members = range(first, first + group)
         rows.append(_row(prompt, [completion_ids[i][completion_mask[i].bool()] for i in members]))
     ids, positions, branches, labels = (list(column) for column in zip(*rows, strict=True))
-    branch = pad_sequence(branches, batch_first=True, padding_value=-1)
+    branch = pad_sequence(branches, batch_first=True, padding_value=-1).to(where)
     length = branch.shape[1]
     sees = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
     sees &= torch.ones(length, length, dtype=torch.bool, device=branch.device).tril()
     return SharedRows(
-        input_ids=pad_sequence(ids, batch_first=True),
-        position_ids=pad_sequence(positions, batch_first=True),
+        input_ids=pad_sequence(ids, batch_first=True).to(where),
+        position_ids=pad_sequence(positions, batch_first=True).to(where),
         attention_mask=sees[:, None],
-        labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE),
+        labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE).to(where),
         branch=branch,
     )
 
@@ -70,12 +73,12 @@ def share_prompts(
 def _row(prompt: torch.Tensor, completions: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """ids, positions, branch numbers (0 is the prompt) and labels of one shared row."""
     head = len(prompt) - 1
-    ids, positions = [prompt[:-1]], [torch.arange(head, device=prompt.device)]
+    ids, positions = [prompt[:-1]], [torch.arange(head)]
     branches, labels = [torch.zeros_like(prompt[:-1])], [torch.full_like(prompt[:-1], IGNORE)]
     for number, tokens in enumerate(completions, start=1):
         if len(tokens):
             ids += [prompt[-1:], tokens[:-1]]
-            positions.append(torch.arange(head, head + len(tokens), device=prompt.device))
+            positions.append(torch.arange(head, head + len(tokens)))
             branches.append(torch.full_like(tokens, number))
             labels.append(tokens)
     return torch.cat(ids), torch.cat(positions), torch.cat(branches), torch.cat(labels)

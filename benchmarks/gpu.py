@@ -351,7 +351,7 @@ def packed_blocks(block: int, count: int, vocabulary: int):
 
 def grpo_part(name: str, toy: bool, peak: float) -> Iterator[dict[str, Any]]:
     """Seconds of a GRPO step and MFU of its update; all groups train, whatever was right."""
-    way = "profile cpu, no group dropped" if name == "grpo" else "random model, 8 prompts x 8 x 512 tokens"
+    way = "profile cpu, no group dropped" if name == "grpo" else "random, 8 x 8 x 512 tokens"
     yield from guarded({"part": name, "way": way}, lambda: _grpo(name, toy, peak))
 
 

@@ -5,17 +5,23 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SPEC = spec_from_file_location("gpu_benchmark", ROOT / "benchmarks/gpu.py")
+benchmark = module_from_spec(SPEC)
+SPEC.loader.exec_module(benchmark)
 
 
 @pytest.mark.slow
 def test_toy_run_writes_a_whole_record(tmp_path):
     out = tmp_path / "record.json"
-    parts = ["decode-135m", "sft-14b-width", "grpo"]
+    parts = ["decode-135m", "batching-135m", "sft-14b-width", "grpo", "grpo-1b"] + ["vllm-135m"] * (
+        not find_spec("vllm")
+    )
     command = [sys.executable, "benchmarks/gpu.py", "--toy", "--out", str(out), "--only", *parts, "--limit", "1700"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -28,8 +34,10 @@ def test_toy_run_writes_a_whole_record(tmp_path):
     assert figures["sft-14b-width", "selective checkpointing"]["loss_first"] == pytest.approx(
         figures["sft-14b-width", "as it is"]["loss_first"], rel=1e-2
     )
-    assert figures["grpo", "profile cpu, no group dropped"]["seconds_step"] > 0
+    for key in (("grpo", "profile cpu, no group dropped"), ("grpo-1b", "random, 8 x 8 x 512 tokens")):
+        assert figures[key]["seconds_step"] > 0 and figures[key]["mfu_update"] > 0
     reasons = {row["error"] for row in rows.values() if "error" in row}
+    reasons -= {"not run: vLLM is not installed"}
     assert reasons == {"not run: it waits without end on a CPU", "not run: layers are compiled on a GPU only"}
     assert all(f"{part:<14} {way:<30}" in done.stdout for part, way in rows)
 
@@ -39,6 +47,31 @@ def test_a_part_that_dies_or_hangs_is_a_row(tmp_path):
     command = [sys.executable, "benchmarks/gpu.py", "--toy", "--out", str(out), "--only", "grpo", "--limit", "5"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=1800).returncode == 0
     assert json.loads(out.read_text())["rows"] == [{"part": "grpo", "way": "-", "error": "not run: no time left"}]
+
+
+def test_one_call_names_every_part_also_those_that_are_calls_of_their_own(tmp_path):
+    out = tmp_path / "record.json"
+    command = [sys.executable, "benchmarks/gpu.py", "--toy", "--out", str(out), "--limit", "5"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=1800).returncode == 0
+    said = {row["part"]: row["error"] for row in json.loads(out.read_text())["rows"]}
+    assert set(said) == set(benchmark.LIMITS)
+    for part, reason in said.items():
+        alone = f"not run: ask for it alone, --only {part} --limit 590"
+        assert reason == (alone if part in benchmark.APART else "not run: no time left")
+
+
+def test_a_notebook_says_where_its_time_went(tmp_path):
+    book = {"cells": [{"cell_type": "markdown", "metadata": {}, "source": ["text"]}]}
+    for took, lines in ((1.24, ["a\n", "b"]), (9.0, ["slow()"]), (None, ["c"]), (2.0, ["d"])):
+        about = {"papermill": {"duration": took}} if took else {}
+        book["cells"].append({"cell_type": "code", "metadata": about, "source": lines})
+    file = tmp_path / "03.ipynb"
+    file.write_text(json.dumps(book))
+    assert benchmark._cells(file) == {
+        "seconds_in_cells": 12.2,
+        "longest_cells": [[9.0, "slow()"], [2.0, "d"], [1.2, "b"]],
+    }
+    assert benchmark._cells(tmp_path / "none.ipynb") == {}
 
 
 def test_a_record_says_which_code_was_measured(tmp_path):

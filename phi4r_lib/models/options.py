@@ -62,7 +62,7 @@ Tokens = Annotated[int, Field(ge=1, le=2**24)]
 
 
 class TransformersOptions(_Options):
-    """`dtype` None: the model's own; `batch_size` samples decoded together, None: by model size; `device` None: cuda if any."""
+    """`dtype` None: the model's own, bf16 instead of float32 on a GPU; `batch_size` samples decoded together, None: by model size; `device` None: cuda if any."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] | None = None
     batch_size: Many | None = None

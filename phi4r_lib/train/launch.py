@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import inspect
 import io
@@ -30,7 +31,7 @@ from typing import Any, ParamSpec, TypeVar
 import psutil
 from pydantic import BaseModel
 
-from phi4r_lib.train.session import NOTE
+from phi4r_lib.train.session import NOTE, training_device
 from phi4r_lib.train.settings import LaunchSettings
 from phi4r_lib.train.stopping import STOP_FILE, Request, heeding
 
@@ -58,8 +59,11 @@ def in_group(train: Callable[P, R]) -> Callable[P, R]:
         count = group_size(wanted, given.get("device", "auto"))
         if wanted.processes == "auto" and count > 1 and not _can_be_sent(given):
             count = 1
-        member = "RANK" in os.environ and "WORLD_SIZE" in os.environ  # of a group
-        if member or (count == 1 and wanted.hosts == 1 and wanted.sharding == "ddp"):
+        member = {"RANK", "WORLD_SIZE"} <= set(os.environ)  # of a group
+        if not member:
+            _free_the_gpu()
+        alone = count == 1 and wanted.hosts == 1 and wanted.sharding == "ddp"
+        if member or (alone and not _outlives_training(given)):
             return train(*args, **kwargs)
         progress, note = given.pop("progress", None), Path(given["out"]) / NOTE
         before = note.stat().st_mtime_ns if note.exists() else None
@@ -70,6 +74,24 @@ def in_group(train: Callable[P, R]) -> Callable[P, R]:
             return train(*args, **kwargs)
 
     return run
+
+
+def _free_the_gpu() -> None:
+    """Engines of this process that hold a share of the GPU let go of it, and come back when they next sample; what is unused goes."""
+    import torch
+
+    if engines := sys.modules.get("phi4r_lib.models.engines.vllm_engine"):
+        engines.let_go()
+    if torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _outlives_training(given: dict[str, Any]) -> bool:
+    """Whether the training leaves something on the GPU that only the end of its process gives back: vLLM as its sampler."""
+    if not getattr(given["settings"], "vllm", False) or not _can_be_sent(given):
+        return False
+    return training_device(given.get("device", "auto")) == "cuda"
 
 
 def group_size(wanted: LaunchSettings, device: str) -> int:

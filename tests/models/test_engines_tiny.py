@@ -83,6 +83,23 @@ def test_greedy_texts_are_those_of_the_local_engine(pair, problems):
 
 
 @needs("vllm")
+def test_two_engines_take_turns_with_one_vllm(problems):
+    """As notebook 03 opens them, base and trained: two shares of one GPU would not fit, and each still answers as itself."""
+    from phi4r_lib.models.engines import vllm_engine
+
+    prompts, greedy = [problem.prompt for problem in problems[:8]], SamplingSettings(temperature=0, max_tokens=64)
+    options = {"dtype": "float32", "kv_cache_gb": 1}
+    both = [open_engine({"kind": "vllm", "model": str(model), "options": options}) for model in (BASE, TEACHER)]
+    first, second, again = ([row[0].text for row in both[n].sample(prompts, greedy)] for n in (0, 1, 0))
+    assert first == again != second and [engine.llm is not None for engine in both] == [True, False]
+    vllm_engine.let_go()
+    assert not any(engine.llm for engine in both)
+    assert [row[0].text for row in both[1].sample(prompts[:2], greedy)] == second[:2]
+    for engine in both:
+        engine.close()
+
+
+@needs("vllm")
 def test_end_token_think_tags_and_seeds_under_vllm(pair, problems, tmp_path):
     engine, local = pair
     prompts = [(problem.id, problem.prompt) for problem in problems[:8]]

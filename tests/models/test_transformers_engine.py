@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi4r_lib.models.engine import EngineError, SamplingSettings, open_engine
-from phi4r_lib.models.engines.transformers_engine import TransformersEngine, _streams
+from phi4r_lib.models.engines.transformers_engine import TransformersEngine, _streams, own_dtype
 
 PROMPTS = ["what is 1 + 2 ?", "what is the sum of 4 and 5 and 6 and 7 ?", "3", "think , then answer : 8 + 9 = ?"]
 
@@ -185,3 +185,11 @@ def test_bfloat16_and_errors(base_dir, tmp_path):
         open_engine({"model": str(base_dir), "options": {"dtyp": "bfloat16"}})
     with pytest.raises(EngineError, match="cannot load model"):
         open_engine({"model": str(tmp_path / "nothing")})
+
+
+def test_a_gpu_samples_float32_weights_in_bf16_and_a_cpu_as_they_are(pair):
+    config = pair[0].config
+    assert config.dtype == torch.float32
+    assert [own_dtype(config, device) for device in ("cpu", "cuda", "cuda:1")] == ["auto", "bfloat16", "bfloat16"]
+    config.dtype = torch.float16
+    assert own_dtype(config, "cuda") == "auto"

@@ -120,6 +120,28 @@ def test_what_cannot_be_sent_trains_in_one_process_where_the_number_is_free(monk
         train(tmp_path, two, reward=lambda completions: [0.0])
 
 
+def test_a_training_that_samples_with_vllm_gets_a_process_of_its_own_on_a_gpu(monkeypatch, tmp_path):
+    """vLLM keeps its share of the GPU as long as its process lives, and the notebook has other models to load afterwards."""
+    from phi4r_lib.train import launch
+
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(launch, "run_group", lambda *given: groups.append(given))
+    groups = []
+
+    @in_group
+    def train(out, settings, *, reward=None, device="auto", progress=None):
+        return "trained here"
+
+    (tmp_path / launch.NOTE).write_text("{}")
+    ways = (("cuda", True, {}), ("cuda", False, {}), ("cpu", True, {}), ("cuda", True, {"reward": len}))
+    for device, vllm, more in ways:
+        monkeypatch.setattr(launch, "training_device", lambda _, device=device: device)
+        assert train(tmp_path, settings_with(vllm=vllm), device=device, **more) == "trained here"
+    ((_, given, _, _, count, _),) = groups
+    assert given["settings"].vllm and given["device"] == "cuda" and count == 1
+
+
 def keywords_of_call(function, name):
     """Keywords of the first call of `name` in the source of a function."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))

@@ -18,6 +18,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -55,9 +56,9 @@ class TransformersEngine:
         if not Path(spec.model).exists() and (fault := fault_of_name(spec.model)):
             raise EngineError(f"cannot load model {fault}")
         try:
-            dtype = options.dtype or "auto"
-            self.tokenizer = AutoTokenizer.from_pretrained(spec.model)
-            check_answering(self.tokenizer, AutoConfig.from_pretrained(spec.model))
+            self.tokenizer, config = AutoTokenizer.from_pretrained(spec.model), AutoConfig.from_pretrained(spec.model)
+            check_answering(self.tokenizer, config)
+            dtype = options.dtype or own_dtype(config, device)
             self.model = AutoModelForCausalLM.from_pretrained(spec.model, dtype=dtype).to(device).eval()
         except (OSError, ValueError) as error:
             first = str(error).splitlines()[0]
@@ -139,6 +140,12 @@ class TransformersEngine:
         return Sample(text=text, tokens=len(tokens), truncated=not ended, seconds=seconds, index=index)
 
 
+def own_dtype(config: PretrainedConfig, device: str) -> str:
+    """The dtype to sample in: the weights' own ("auto"), on a GPU bf16 for float32 ones, as vLLM and our trainings sample there."""
+    wide = getattr(config.get_text_config(decoder=True), "dtype", None) == torch.float32
+    return "bfloat16" if wide and torch.device(device).type == "cuda" else "auto"
+
+
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, system: str | None) -> list[int]:
     """The prompt through the tokenizer's chat template, up to where the assistant starts to write."""
     text = tokenizer.apply_chat_template(as_messages(prompt, system), tokenize=False, add_generation_prompt=True)
@@ -192,6 +199,4 @@ def _streams(seed: int | None) -> Any:
 
 def _default_batch(model: PreTrainedModel) -> int:
     size = sum(weight.numel() for weight in model.parameters())
-    if size < 50e6:
-        return 1024
-    return 64 if model.device.type == "cpu" else 256
+    return 64 if size >= 50e6 and model.device.type == "cpu" else 1024  # on a GPU its memory decides (fast/slots.py)

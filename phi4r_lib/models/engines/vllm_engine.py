@@ -3,6 +3,10 @@
 On a GPU every sample has its own seed, as in transformers_engine.py. On a CPU vLLM cannot seed single requests: `seedable` is False
 there and each start draws fresh random numbers, so that a resumed run never repeats old samples as new ones. Heads of a size that
 its CPU attention does not know, such as the tiny models', are padded with zeros in a temporary copy (fast/pad_heads.py).
+
+vLLM takes its share of the GPU when it starts, for as long as it lives: a second one beside it, or a training, would find no room. So one is
+alive at a time in a process; another engine that samples, or a training that begins (`let_go`), ends it, and its own next sample
+starts it again.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from weakref import WeakSet
 
 from phi4r_lib.models.engine import (
     EngineError,
@@ -30,6 +35,14 @@ from phi4r_lib.models.engine import (
 from phi4r_lib.models.options import VllmOptions, read_options
 from phi4r_lib.models.thinking import one_pair
 
+_ALIVE: WeakSet[VllmEngine] = WeakSet()
+
+
+def let_go() -> None:
+    """Ends every vLLM of this process; their engines start it again when they next sample."""
+    for engine in list(_ALIVE):
+        engine._end()
+
 
 class VllmEngine:
     """Samples with vLLM's continuous batching.
@@ -39,22 +52,21 @@ class VllmEngine:
     """
 
     def __init__(self, spec: EngineSpec):
-        options: VllmOptions = read_options("vllm", spec.options)
-        vllm = _import_vllm(options)
+        self.options: VllmOptions = read_options("vllm", spec.options)
+        _import_vllm(self.options)
         from vllm.platforms import current_platform
 
         from phi4r_lib.models.engines.transformers_engine import end_of_turn, hidden_tokens
         from phi4r_lib.models.fitting import opened_by_template
 
         self.seedable = not current_platform.is_cpu()
-        self.system = spec.system
+        self.model, self.system = spec.model, spec.system
         self.name = engine_name("vllm", Path(spec.model).name, folder_fingerprint(spec.model), spec.system)
         self._padded = TemporaryDirectory()
-        folder = spec.model if self.seedable else _with_known_heads(spec.model, Path(self._padded.name) / "model")
-        try:
-            self.llm = vllm.LLM(model=folder, **_llm_arguments(options, self.seedable))
-        except Exception as error:  # vLLM raises many kinds, from config to memory
-            raise EngineError(f"vLLM cannot load '{spec.model}': {str(error).strip()[:400]}") from error
+        padded = Path(self._padded.name) / "model"
+        self.folder = spec.model if self.seedable else _with_known_heads(spec.model, padded)
+        self.llm: Any = None
+        self._start()
         self.tokenizer = self.llm.get_tokenizer()
         self.context = self.llm.llm_engine.model_config.max_model_len
         self.eos = end_of_turn(_generation_config(spec.model), self.tokenizer)
@@ -70,6 +82,7 @@ class VllmEngine:
         from phi4r_lib.models.engines.transformers_engine import no_room, prompt_tokens
 
         started = time.perf_counter()
+        self._start()
         ids = [prompt_tokens(self.tokenizer, prompt, self.system) for prompt in prompts]
         numbers = range(settings.first, settings.first + settings.n)
         rows = {place: [no_room(len(t), self.context, i) for i in numbers] for place, t in enumerate(ids)}
@@ -89,12 +102,34 @@ class VllmEngine:
 
     def close(self) -> None:
         """Stops vLLM and gives its memory back."""
+        self._end()
+        self._padded.cleanup()
+
+    def _start(self) -> None:
+        """vLLM with this engine's model, where it is not alive already; every other one ends first."""
+        if self.llm is not None:
+            return
+        import vllm
+
+        let_go()
+        gc.collect()  # what a training in this process has left
+        if not vllm.platforms.current_platform.is_cpu():
+            import torch
+
+            torch.cuda.empty_cache()
+        try:
+            self.llm = vllm.LLM(model=self.folder, **_llm_arguments(self.options, self.seedable))
+        except Exception as error:  # vLLM raises many kinds, from config to memory
+            raise EngineError(f"vLLM cannot load '{self.model}': {str(error).strip()[:400]}") from error
+        _ALIVE.add(self)
+
+    def _end(self) -> None:
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
         self.llm = None
+        _ALIVE.discard(self)
         gc.collect()
         cleanup_dist_env_and_memory()
-        self._padded.cleanup()
 
     def _parts(self, prompt: Prompt, settings: SamplingSettings, length: int) -> list[Any]:
         """vLLM's settings: one request per sample where samples are seeded, else one request for all n."""

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
@@ -191,3 +192,42 @@ def test_the_page_of_settings_names_the_server_that_trl_asks_for():
 def test_profiles_for_gpus_are_all_of_those_that_are_no_toy():
     here = {path.stem for path in (Path(__file__).parents[2] / "notebooks/profiles").glob("*.yaml")}
     assert here - {"base", "smoke", "cpu", "smollm2_cpu"} == set(PROFILES)
+
+
+@pytest.mark.slow
+def test_sft_and_grpo_take_the_path_of_a_gpu_from_end_to_end(host, monkeypatch, shared_base_dir, tmp_path):
+    """All that hangs on `device` being cuda, computed on the CPU: the batch by memory, attention by starts, both models' hooks."""
+    from phi4r_lib.models.fast import on_gpu
+    from phi4r_lib.models.fast.packed_attention import PACKED, attend_packed
+    from phi4r_lib.problems.schema import Problem
+    from phi4r_lib.train import grpo
+    from phi4r_lib.train.sft import run_sft
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    asked = [
+        Problem(id=f"v{a}", domain="math", prompt=f"what is {a} + 1 ?", answer=str(a + 1), source="t", licence="MIT")
+        for a in range(1, 9)
+    ]
+    traces, prompts = tmp_path / "traces.jsonl", tmp_path / "rl.jsonl"
+    user = lambda one: {"role": "user", "content": one.prompt}  # noqa: E731
+    told = [f"<think> {one.prompt} </think> \\boxed{{{one.answer}}}" for one in asked]
+    rows = [
+        {"messages": [user(one), {"role": "assistant", "content": text}]} for one, text in zip(asked, told, strict=True)
+    ]
+    traces.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows = [{"id": one.id, "prompt": [user(one)], "answer": one.answer} for one in asked]
+    prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = SftSettings(
+        passes=2.0, learning_rate=1e-3, batch_size=2, block=64, warmup_steps=1, weight_decay=0.0, eval_every=2,
+        eval_problems=2, eval_max_tokens=8,
+    )  # fmt: skip
+    seen = []
+    attend = "phi4r_lib.train.sft_trainer.attend_packed"
+    monkeypatch.setattr(attend, lambda model: seen.append(PACKED) or attend_packed(model))
+    first = run_sft(shared_base_dir, [traces], tmp_path / "sft", settings, validation=asked[:2], device="cuda")
+    assert seen == [PACKED] and first.steps >= 2
+    monkeypatch.setattr(grpo, "bf16_activations", lambda model: seen.append(model) or on_gpu.bf16_activations(model))
+    little = settings_with(vllm=False, beta=0.01, max_tokens=8, max_clipped=1.0, filter_groups=False)
+    report = grpo.run_grpo(first.model, prompts, tmp_path / "rl", little, validation=asked[:2], device="cuda")
+    assert report.steps == 1 and len(seen[1:]) == 2 and seen[1] is not seen[2]  # the policy, and the reference

@@ -118,7 +118,7 @@ def sampler_arguments(settings: GrpoSettings, prompt: int) -> dict[str, Any]:
     return {
         "use_vllm": True,
         **place,
-        "vllm_max_model_length": ours.length or prompt + settings.max_tokens,
+        "vllm_max_model_length": ours.length or prompt + max(settings.max_tokens, settings.eval_max_tokens or 0),
         "vllm_gpu_memory_utilization": ours.memory,
         "vllm_enable_sleep_mode": ours.sleep,
         "vllm_tensor_parallel_size": ours.tensor_parallel,

@@ -6,7 +6,7 @@ Not here: the training loops (sft.py, grpo.py) and evaluation with intervals (ph
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 
 from phi4r_lib.models.engine import Progress, Sample, SamplingSettings, as_messages
 from phi4r_lib.models.fast.on_gpu import bf16_twin
-from phi4r_lib.models.thinking import parse_thinking
+from phi4r_lib.models.thinking import one_pair, parse_thinking
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import json_line, read_rows
 from phi4r_lib.problems.schema import Problem
@@ -94,8 +94,11 @@ class ValidationCallback(TrainerCallback):
     """Samples the validation problems before the first step, every `every` steps and at the end.
 
     With `keep` "best" the model of the highest accuracy so far is kept (see `best_folder`), which is how a checkpoint is
-    chosen without touching the benchmark; with "last" that of the last step.
+    chosen without touching the benchmark; with "last" that of the last step. `vllm`, where it is set, samples in place of the
+    model: completions of prompts (token ids) by all processes together; it draws new random numbers at every look.
     """
+
+    vllm: Callable[[list[list[int]], SamplingSettings], list[list[int]]] | None = None
 
     def __init__(
         self,
@@ -121,16 +124,39 @@ class ValidationCallback(TrainerCallback):
 
     def _validate(self, model: PreTrainedModel, step: int, last: bool = False) -> None:
         weights = whole_weights(model)
-        sampler = gathered(model, weights)
+        with_vllm = self._answers(self.vllm) if self.vllm else None
+        sampler = gathered(model, weights) if with_vllm is None else model
 
         def work() -> None:
-            values = validate(sampler, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)
+            if with_vllm is not None:
+                values = figures(self.problems, with_vllm, self.verifiers)
+            else:
+                values = validate(sampler, self.tokenizer, self.problems, self.sampling, self.system, self.verifiers)
             better = values["accuracy"] > best_row(self.journal)["accuracy"]
             if (self.keep == "best" and better) or (self.keep == "last" and last):
                 save_model(model, self.tokenizer, kept_folder(self.journal, step), weights)
             self.journal.write("validation", step, values)
 
         on_first(work)
+
+    def _answers(self, vllm: Callable[[list[list[int]], SamplingSettings], list[list[int]]]) -> list[list[Sample]]:
+        """Answers to the validation problems by the sampler of a training; every process must call it."""
+        from phi4r_lib.models.engines.transformers_engine import end_of_turn, hidden_tokens, prompt_tokens
+
+        n, eos = self.sampling.n, end_of_turn(None, self.tokenizer)
+        hidden = hidden_tokens(self.tokenizer, eos)
+        asked = [prompt_tokens(self.tokenizer, problem.prompt, self.system) for problem in self.problems]
+        written = vllm([ids for ids in asked for _ in range(n)], self.sampling)
+        samples = [
+            Sample(
+                text=one_pair(self.tokenizer.decode([token for token in tokens if token not in hidden])),
+                tokens=len(tokens),
+                truncated=not tokens or tokens[-1] not in eos,
+                index=place % n,
+            )
+            for place, tokens in enumerate(written)
+        ]
+        return [samples[first : first + n] for first in range(0, len(samples), n)]
 
 
 def validation_sampling(settings: SftSettings | DpoSettings | GrpoSettings, seed: int) -> SamplingSettings:
@@ -165,10 +191,17 @@ def validate(
     engine = TransformersEngine.from_model(sampler, tokenizer, name="validation")
     answers = engine.sample([as_messages(problem.prompt, system) for problem in problems], sampling)
     model.train(training)
+    return figures(problems, answers, verifiers)
+
+
+def figures(
+    problems: Sequence[Problem], answers: Sequence[Sequence[Sample]], verifiers: Verifiers | None = None
+) -> dict[str, float | None]:
+    """The figures of `validate` for answers, equally many for every problem."""
     samples = [sample for group in answers for sample in group]
     asked = [problem for problem, group in zip(problems, answers, strict=True) for _ in group]
     verdicts = verify_samples(asked, samples, verifiers)
-    return summarise(samples, verdicts) | interval_over_problems(verdicts, sampling.n)
+    return summarise(samples, verdicts) | interval_over_problems(verdicts, len(answers[0]))
 
 
 def summarise(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> dict[str, float | None]:

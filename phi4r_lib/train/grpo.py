@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 
-from phi4r_lib.models.engine import Progress
+from phi4r_lib.models.engine import Progress, as_messages
 from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
@@ -115,7 +115,8 @@ def run_grpo(
     session = on_first(lambda: open_session(out, settings, inputs))
     if session.report:
         return _report(out, session.report)
-    where, prompt = training_device(device), longest_prompt(rows, tokenizer)
+    read = [*rows, *({"prompt": as_messages(one.prompt, system)} for one in validation if settings.vllm)]
+    where, prompt = training_device(device), longest_prompt(read, tokenizer)
     check_grpo(AutoConfig.from_pretrained(model_dir), settings, prompt, where)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")
     journal = Journal(session.work / "metrics.jsonl")
@@ -139,6 +140,7 @@ def run_grpo(
         schedule_steps=settings.schedule_steps,
     )
     trainer.remove_callback(PrinterCallback)
+    watch.vllm = trainer.sample_with_vllm if settings.vllm else None
     if where == "cuda":  # both alike: the reference differs from the policy by what was learnt, not by rounding
         for one in filter(None, (model, trainer.ref_model)):
             bf16_activations(one)

@@ -18,6 +18,7 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
+from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.problems.answers import Grade
 from phi4r_lib.problems.rows import write_table
 from phi4r_lib.problems.schema import Problem
@@ -161,6 +162,21 @@ class RolloutTrainer(GRPOTrainer):
             batch["completion_mask"] = batch["completion_mask"] * keep[:, None]
             batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
         return batch
+
+    def sample_with_vllm(self, prompts: list[list[int]], settings: SamplingSettings) -> list[list[int]]:
+        """One completion (token ids) of every prompt with the weights of now, shared out over the processes; all must call it."""
+        vllm, each = self.vllm_generation, math.ceil(len(prompts) / self.accelerator.num_processes)
+        padded = prompts + prompts[-1:] * (each * self.accelerator.num_processes - len(prompts))
+        first, before = self.accelerator.process_index * each, (vllm.temperature, vllm.max_completion_length)
+        if self.state.global_step != self._last_loaded_step:
+            vllm.sync_weights()
+            self._last_loaded_step = self.state.global_step
+        vllm.temperature, vllm.max_completion_length = settings.temperature, settings.max_tokens
+        try:
+            _, written, *_ = vllm.generate(prompts=padded[first : first + each], images=None, num_generations=1)
+        finally:
+            vllm.temperature, vllm.max_completion_length = before
+        return from_all([list(tokens) for tokens in written])[: len(prompts)]
 
     def _kept(self, size: int) -> torch.Tensor:
         correct = [parts.partial if parts.correct is False else parts.correct for parts in self.rewards.parts]

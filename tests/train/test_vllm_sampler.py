@@ -20,7 +20,7 @@ pytestmark = [
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = GrpoSettings(
     steps=3, prompts=4, group=4, micro_batches=1, learning_rate=1e-3, warmup_steps=0, schedule="constant", beta=0.0, entropy=0.0,
-    temperature=1.5, max_tokens=48, max_clipped=1.0, eval_every=9, eval_problems=2, filter_groups=False, vllm=True,
+    temperature=1.5, max_tokens=48, max_clipped=1.0, eval_every=9, eval_problems=2, eval_samples=3, filter_groups=False, vllm=True,
 )  # fmt: skip
 # vLLM on a CPU packs the weights of its layers once and forgets them, so that no trainer could send it new ones. Its own plain
 # way is chosen here for every layer; GPUs have no such packing.
@@ -31,13 +31,18 @@ import torch
 import vllm.model_executor.layers.utils as layers
 from trl.generation.vllm_generation import VLLMGeneration
 from phi4r_lib.problems.schema import load_problems
+from phi4r_lib.train import callbacks
 from phi4r_lib.train.grpo import run_grpo
 from phi4r_lib.train.settings import GrpoSettings
 
 def plain(layer, remove_weight):
     layer.cpu_linear = torch.nn.functional.linear
 
+def nobody(*_):
+    raise AssertionError("validation took another sampler than vLLM")
+
 if __name__ == "__main__":
+    callbacks.validate = nobody
     layers.dispatch_cpu_unquantized_gemm = plain
     model, rows, out, settings, deaf = sys.argv[1:]
     if deaf == "deaf":
@@ -85,6 +90,9 @@ def test_vllm_samples_what_the_trainer_trains(start, prompts, tmp_path, changes)
     steps = [row for row in rows if row["kind"] == "train"]
     assert [row["step"] for row in steps] == [1, 2, 3] and any(row["grad_norm"] > 0 for row in steps)
     assert all(0 < row["mismatch"] < 0.1 for row in steps), [row["mismatch"] for row in steps]
+    looks = [row for row in rows if row["kind"] == "validation"]
+    assert [row["step"] for row in looks] == [0, 3] and all(0 < row["tokens"] <= 48 for row in looks)
+    assert looks[0]["valid"] > 0 and looks[0]["failed"] == 0
     assert (tmp_path / "out/model/model.safetensors").exists()
 
 

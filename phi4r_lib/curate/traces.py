@@ -5,7 +5,9 @@ A row takes 300 bytes of memory, where its text would take thousands. Not here: 
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -115,7 +117,11 @@ COLUMNS = (*FACTS[:3], "text", *FACTS[3:])
 
 
 def traces_in(file: str | Path) -> Iterator[TraceRow]:
-    """The rows of a traces.jsonl, one at a time; their texts are laid on a shelf beside it."""
-    shelf = Shelf(Path(file).parent)
+    """The rows of a traces.jsonl, one at a time; texts are laid on a shelf beside it, and what many rows say stands in memory once."""
+    shelf, known = Shelf(Path(file).parent), {}
     for _, row in read_rows(file):
-        yield TraceRow(**row | {"text": shelf.put(row["text"]), "shelf": shelf})
+        once = {
+            name: sys.intern(value) for name, value in row.items() if type(value) is str and name not in ("id", "text")
+        }
+        once["settings"] = known.setdefault(json.dumps(row["settings"], sort_keys=True), row["settings"])
+        yield TraceRow(**row | once | {"text": shelf.put(row["text"]), "shelf": shelf})

@@ -50,7 +50,9 @@ def test_a_row_is_the_same_with_its_text_on_disk(tmp_path):
 
 def test_rows_come_back_from_their_file(tmp_path):
     rows = [row(text, id=str(number), found="9", kept=number == 1) for number, text in enumerate(ODD)]
-    assert list(traces_in(write_rows(tmp_path / "traces.jsonl", rows))) == rows
+    found = list(traces_in(write_rows(tmp_path / "traces.jsonl", rows)))
+    assert found == rows
+    assert len({(id(one.settings), id(one.model), id(one.problem_id)) for one in found}) == 1  # once in memory
 
 
 class Many:

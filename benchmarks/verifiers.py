@@ -23,7 +23,7 @@ from phi4r_lib.problems.verify import VERIFIERS, VerifierUnavailable, verifier_o
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "problems"))
 from cheats import TASKS
 
-LIMITS = {"program": {"wall_s": 2.0}, "coq": {"wall_s": 20.0}, "sql": {"query_s": 1.0}}
+LIMITS = {"program": {"cpu_s": 2.0}, "coq": {"cpu_s": 20.0}, "sql": {"query_s": 1.0}}
 ELSEWHERE = "judged on a server: its verdicts are tested in tests/problems/test_lean.py, its speed is the server's"
 
 

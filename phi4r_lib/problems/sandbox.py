@@ -111,6 +111,12 @@ def run_python(
         return _watch(command, folder, stdin, memory, wall_s, max_output_bytes, not problem)
 
 
+def seconds_of(cpu_s: float) -> dict[str, float]:
+    """Limits for `cpu_s` seconds of processor time: by the clock four times as many, so that a busy machine costs nobody a
+    right answer, and still an end for what only waits."""
+    return {"cpu_s": cpu_s, "wall_s": 4 * cpu_s}
+
+
 def sandbox_problem() -> str | None:
     """Why untrusted programs cannot be contained here and what to do about it; None when they can."""
     path = shutil.which("bwrap")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cheats import TASKS, problem
+from cheats import TASKS, code, problem
 
 from phi4r_lib.problems import verify as door
 from phi4r_lib.problems.answers import Grade
@@ -23,8 +23,8 @@ from phi4r_lib.problems.verify import (
 )
 
 # Limits for what is right, on any machine, and for cheats, some of which would never end.
-LONG = {"program": {"wall_s": 120.0, "workers": 2}, "coq": {"wall_s": 300.0}, "sql": {"query_s": 60.0}}
-SHORT = {"program": {"wall_s": 2.0, "workers": 2}, "coq": {"wall_s": 20.0}, "sql": {"query_s": 1.0}}
+LONG = {"program": {"cpu_s": 30.0, "workers": 2}, "coq": {"cpu_s": 75.0}, "sql": {"query_s": 60.0}}
+SHORT = {"program": {"cpu_s": 2.0, "workers": 2}, "coq": {"cpu_s": 20.0}, "sql": {"query_s": 1.0}}
 
 
 @pytest.fixture
@@ -168,3 +168,13 @@ def test_names_that_an_assert_binds_itself_are_not_asked_of_the_answer():
         "assert math.pi (",
     ]
     assert asked_of(lines) == {"f", "g", "h"}
+
+
+@pytest.mark.parametrize("named", ["program"], indirect=True)
+def test_a_right_program_that_has_to_wait_is_not_late(named):
+    """The limit is processor time: on a busy machine the clock runs on while a program waits for its turn."""
+    asked = problem("program", '[{"input": "1", "output": "2"}]', "waits")
+    waits = "import time\ntime.sleep(2.5)\nprint(int(input()) + 1)"
+    idles = "import time\ntime.sleep(60)\nprint(2)"
+    late, right = verify([asked] * 2, code("python", idles, waits), {"program": {"cpu_s": 1.0}})
+    assert (right.grade, late.grade, late.reason) == (Grade.RIGHT, Grade.WRONG, "time")

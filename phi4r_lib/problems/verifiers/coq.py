@@ -18,7 +18,7 @@ import re
 import shutil
 from collections.abc import Sequence
 
-from phi4r_lib.problems.sandbox import run_python, sandbox_problem
+from phi4r_lib.problems.sandbox import run_python, sandbox_problem, seconds_of
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verifiers.texts import BadCheck, fenced, one_by_one, visible
 from phi4r_lib.problems.verify import Verdict, VerifierUnavailable
@@ -64,14 +64,14 @@ stage("check", *compile_("three", "phi4r_check", given["check"]))
 
 
 class CoqVerifier:
-    """Formal proofs; `wall_s` seconds and `memory_mb` for the three files together, `workers` proofs at a time."""
+    """Formal proofs; `cpu_s` seconds of processor time and `memory_mb` for the three files together, `workers` proofs at a time."""
 
-    def __init__(self, wall_s: float = 30.0, memory_mb: int = 2048, workers: int = 2):
+    def __init__(self, cpu_s: float = 30.0, memory_mb: int = 2048, workers: int = 2):
         if not shutil.which("coqc", path="/usr/bin:/bin"):
             raise VerifierUnavailable(f"the verifier 'coq' needs coqc in /usr/bin: `{INSTALL}` (Debian, Ubuntu)")
         if problem := sandbox_problem():
             raise VerifierUnavailable(f"the verifier 'coq' compiles answers in the sandbox: {problem}")
-        limits = {"wall_s": wall_s, "cpu_s": wall_s, "memory_mb": memory_mb, "scratch_mb": 64, "max_processes": 4}
+        limits = {**seconds_of(cpu_s), "memory_mb": memory_mb, "scratch_mb": 64, "max_processes": 4}
         self.limits, self.workers = limits, workers
 
     def extract(self, text: str) -> str | None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phi4r_lib.problems.sandbox import SandboxResult, run_python, sandbox_problem
+from phi4r_lib.problems.sandbox import SandboxResult, run_python, sandbox_problem, seconds_of
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verifiers.program_worker import CALLS, CHECKS
 from phi4r_lib.problems.verifiers.texts import BadCheck, check_of, fenced, one_by_one, visible
@@ -55,12 +55,12 @@ class Cases:
 
 
 class ProgramVerifier:
-    """Code; `wall_s` seconds per run (all calls of a function are one run), `workers` sandboxes at a time."""
+    """Code; `cpu_s` seconds of processor time per run (all calls of a function are one run), `workers` sandboxes at a time."""
 
-    def __init__(self, wall_s: float = 6.0, memory_mb: int = 512, workers: int = 2):
+    def __init__(self, cpu_s: float = 6.0, memory_mb: int = 512, workers: int = 2):
         if problem := sandbox_problem():
             raise VerifierUnavailable(f"the verifier 'program' runs answers in the sandbox: {problem}")
-        self.limits = {"wall_s": wall_s, "cpu_s": wall_s, "memory_mb": memory_mb}
+        self.limits = {**seconds_of(cpu_s), "memory_mb": memory_mb}
         self.workers = workers
 
     def extract(self, text: str) -> str | None:

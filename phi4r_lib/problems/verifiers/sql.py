@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from phi4r_lib.problems.sandbox import run_python, sandbox_problem
+from phi4r_lib.problems.sandbox import run_python, sandbox_problem, seconds_of
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.problems.verifiers.texts import BadCheck, fenced, one_by_one, short_answer, visible
 from phi4r_lib.problems.verify import Verdict, VerifierUnavailable
@@ -62,11 +62,11 @@ def allow(action, first, second, *_):
     return sqlite3.SQLITE_OK if fine else sqlite3.SQLITE_DENY
 
 def ask(base, query):
-    deadline = time.monotonic() + given["query_s"]
+    deadline = time.process_time() + given["query_s"]
     base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000000)
     base.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     base.set_authorizer(allow)
-    base.set_progress_handler(lambda: time.monotonic() > deadline, 1000)
+    base.set_progress_handler(lambda: time.process_time() > deadline, 1000)
     try:
         rows = base.execute(query).fetchmany(given["rows"] + 1)
     except sqlite3.Warning as error:
@@ -95,7 +95,7 @@ print(json.dumps(results))
 
 
 class SqlVerifier:
-    """Text to SQL; `query_s` seconds per query and database, at most `rows` rows, `workers` sandboxes at a time."""
+    """Text to SQL; `query_s` seconds of processor time per query and database, at most `rows` rows, `workers` sandboxes at a time."""
 
     def __init__(self, query_s: float = 2.0, rows: int = 10_000, memory_mb: int = 512, workers: int = 2):
         if problem := sandbox_problem():
@@ -137,8 +137,11 @@ class SqlVerifier:
 
     def _results(self, query: str, scripts: tuple[str, ...]) -> list[dict[str, Any]]:
         given = {"query": query, "scripts": scripts, "query_s": self.query_s, "rows": self.rows}
-        most = 3 * len(scripts) * self.query_s + 5
-        limits = {"wall_s": most, "cpu_s": most, "memory_mb": self.memory_mb, "max_output_bytes": 1 << 24}
+        limits = {
+            **seconds_of(3 * len(scripts) * self.query_s + 5),
+            "memory_mb": self.memory_mb,
+            "max_output_bytes": 1 << 24,
+        }
         done = run_python(_WORKER, json.dumps(given), **limits)
         if done.status == "ok":
             return json.loads(done.stdout)

@@ -25,7 +25,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from phi4r_lib.problems.answers import extract_answer
-from phi4r_lib.problems.rows import Place, ProblemFileError
+from phi4r_lib.problems.rows import Place, ProblemFileError, Spelled
 
 NO_ANSWER = ("", "proof", "notfound", "not found", "n/a", "no answer", "not provided", "see solution", "nan")
 OPTIONS = ("choices", "options", "candidates", "endings")  # usual names of choices, to be named when they are left out
@@ -139,7 +139,8 @@ def _number_as_text(value: Any) -> Any:
     """Numbers as people write them: 2 and 2.0 as "2"; everything else unchanged."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
-    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
+    whole = isinstance(value, float) and not isinstance(value, Spelled) and value.is_integer()
+    return str(int(value)) if whole and abs(value) < 1e15 else str(value)
 
 
 def _prompt(value: Any, place: Place, meta: dict[str, Any], notes: Counter[str]) -> Any:

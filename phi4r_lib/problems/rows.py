@@ -17,6 +17,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -150,7 +151,7 @@ def parse_json(text: str, where: object) -> Any:
     if text.count("[") + text.count("{") > MOST_DEPTH and (field := _deep_field(text)) is not None:
         raise ProblemFileError(f"{where}: field '{field}': nested deeper than {MOST_DEPTH} levels")
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_unique, parse_float=_spelled)
     except json.JSONDecodeError as error:
         at = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} column {error.colno}"
         hint = "; need one object per line" if isinstance(where, Place) else ""
@@ -160,6 +161,31 @@ def parse_json(text: str, where: object) -> Any:
     except ValueError as error:
         fault = str(error) if "twice" in str(error) else f"field '{_huge_field(text)}': a number of too many digits"
         raise ProblemFileError(f"{where}: {fault}") from None
+
+
+class Spelled(float):
+    """A number that a float does not keep to its last digit; as text it is what the file says."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _spelled(text: str) -> float:
+    value = float(text)
+    if (len(text) <= 15 and "e" not in text.lower()) or not math.isfinite(value) or _kept(text, value):
+        return value
+    number = Spelled(value)
+    number.text = text
+    return number
+
+
+def _kept(text: str, value: float) -> bool:
+    try:
+        return Decimal(text) == Decimal(repr(value))
+    except InvalidOperation:  # an exponent beyond all bounds
+        return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -95,6 +95,26 @@ def test_answers_without_a_meaning_are_refused(tmp_path, answer, words):
     assert "rows.jsonl:1: field 'answer'" in message and words in message
 
 
+@pytest.mark.parametrize(
+    ("written", "answer"),
+    [
+        ("3.14159265358979323846", "3.14159265358979323846"),
+        ("2.00000000000000000001", "2.00000000000000000001"),
+        ("1e-400", "1e-400"),
+        ("1e-99999999999999999999", "1e-99999999999999999999"),
+        ("0.3333333333333333", "0.3333333333333333"),
+        ("0.10000000000000000", "0.1"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("2.0", "2"),
+    ],
+)
+def test_a_number_with_more_digits_than_a_float_keeps_its_last_one(tmp_path, written, answer):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"q": "?", "id": {written}, "answer": {written}}}\n', encoding="utf-8")
+    (found,) = load_problems(path, mapping={"prompt": "q", "id": "id", "answer": "answer"})
+    assert (found.answer, found.id) == (answer, answer)
+
+
 def test_what_another_verifier_compares_with_stays_as_it_is(tmp_path):
     row = {"q": "Write f.", "tests": [{"in": "1", "out": "2"}, {"in": "3", "out": "4"}], "gold": "#### 7"}
     assert json.loads(one(tmp_path, row, prompt="q", answer="tests", verifier="=code").answer) == row["tests"]

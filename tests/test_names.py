@@ -26,6 +26,13 @@ sys.exit(pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *sys.arg
 """
 
 
+def test_a_group_of_tests_stays_in_one_process(request):
+    """Else every process makes the smoke run, and whatever else a file shares, once more."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("one process")
+    assert request.node.nodeid.endswith("@test_names.py")
+
+
 @pytest.mark.slow
 def test_a_day_later_in_another_order_and_locale_the_names_are_the_same(request, tmp_path):
     root = Path(__file__).parents[1]

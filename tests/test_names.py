@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ class Names:
 
 sys.exit(pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *sys.argv[2:]], plugins=[Names()]))
 """
+
+
+def test_every_test_file_has_a_name_of_its_own():
+    """Two of one name are collected as one module, and in one process only the first is run."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def test_a_group_of_tests_stays_in_one_process(request):

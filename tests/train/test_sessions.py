@@ -77,7 +77,9 @@ def journal_rows(out):
 
 def with_known(settings, changes):
     """The settings with those changes that they know."""
-    return settings.model_copy(update={key: value for key, value in changes.items() if hasattr(settings, key)})
+    return settings.model_copy(
+        update={key: value for key, value in changes.items() if key in type(settings).model_fields}
+    )
 
 
 def write_rows(folder):

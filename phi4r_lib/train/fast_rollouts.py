@@ -115,13 +115,7 @@ class FastRolloutTrainer(RolloutTrainer):
             )
         rows = share_prompts(*prompt, *completion, group)
         with self.accelerator.autocast(), row_attention(plain, rows):
-            out = model(
-                input_ids=rows.input_ids,
-                attention_mask=rows.attention_mask,
-                position_ids=rows.position_ids,
-                shift_labels=rows.labels,
-                fused_lm_head=True,
-            )
+            out = model(**rows.inputs())
         scored, places = rows.labels != IGNORE, completion[1].bool()
         back = [
             None if values is None else values.new_zeros(places.shape).masked_scatter(places, values[scored])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from pretended_card import CARD, OnCard, card
-from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
 from phi4r_lib.models.engine import SamplingSettings
@@ -21,14 +20,6 @@ from phi4r_lib.train.fast_rollouts import split_groups
 from phi4r_lib.train.packing import BlockCollator
 
 PROMPTS = [[3], [5, 6, 7, 8, 9, 10, 11], [4, 9], list(range(5, 25)), [12, 13, 14]]
-
-
-@pytest.fixture
-def model(base_dir):
-    model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
-    with torch.no_grad():
-        model.lm_head.weight.mul_(8)  # sharp enough that rounding decides nothing
-    return model
 
 
 def sampled(model, settings):
@@ -91,13 +82,7 @@ def scored(model, parts):
     rows = share_prompts(*parts, 4)
     assert all(value.device == parts[0].device for value in vars(rows).values())
     with row_attention(model, rows) if device == "cpu" else contextlib.nullcontext(), torch.no_grad():
-        out = model(
-            input_ids=rows.input_ids,
-            attention_mask=rows.attention_mask,
-            position_ids=rows.position_ids,
-            shift_labels=rows.labels,
-            fused_lm_head=True,
-        )
+        out = model(**rows.inputs())
     return out.log_probs.new_zeros(mask.shape).masked_scatter(mask, out.log_probs[rows.labels != IGNORE])
 
 

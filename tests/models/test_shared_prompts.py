@@ -38,13 +38,7 @@ def test_log_probabilities_are_those_of_separate_rows(base_dir, rows, way):
     assert shared.input_ids.shape == (2, 4 + 11)  # prompt without its last token, then three branches
     with torch.no_grad():
         with way(model, shared):
-            out = model(
-                input_ids=shared.input_ids,
-                attention_mask=shared.attention_mask,
-                position_ids=shared.position_ids,
-                shift_labels=shared.labels,
-                fused_lm_head=True,
-            )
+            out = model(**shared.inputs())
         found = torch.zeros(6, 6).masked_scatter(completion_mask.bool(), out.log_probs[shared.labels != IGNORE])
         for i in range(6):
             tokens = completions[i][completion_mask[i].bool()]
@@ -83,13 +77,7 @@ def test_gradients_are_those_of_separate_rows(base_dir, rows, way):
     add_fused_lm_head(model, outputs=("log_probs", "entropy"))
     shared = share_prompts(*rows, 3)
     with way(model, shared):
-        out = model(
-            input_ids=shared.input_ids,
-            attention_mask=shared.attention_mask,
-            position_ids=shared.position_ids,
-            shift_labels=shared.labels,
-            fused_lm_head=True,
-        )
+        out = model(**shared.inputs())
     places = completion_mask.bool()
     found = out.log_probs.new_zeros(6, 6).masked_scatter(places, out.log_probs[shared.labels != IGNORE])
     for gradient, other in zip(

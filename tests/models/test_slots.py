@@ -3,20 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
 from phi4r_lib.models.engine import SamplingSettings
 from phi4r_lib.models.fast import slots
 from phi4r_lib.models.fast.decoding import decode
 from phi4r_lib.models.fast.sampling import Request
-
-
-@pytest.fixture
-def model(base_dir):
-    model = AutoModelForCausalLM.from_pretrained(base_dir).eval()
-    with torch.no_grad():
-        model.lm_head.weight.mul_(8)  # sharp enough that rounding decides nothing
-    return model
 
 
 def requests():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -33,6 +34,11 @@ class SharedRows:
     attention_mask: torch.Tensor
     labels: torch.Tensor
     branch: torch.Tensor
+
+    def inputs(self) -> dict[str, Any]:
+        """Arguments of a model whose LM head is fused: its output then has log-probabilities of the labels."""
+        rows = {"input_ids": self.input_ids, "attention_mask": self.attention_mask, "position_ids": self.position_ids}
+        return rows | {"shift_labels": self.labels, "fused_lm_head": True}
 
 
 def share_prompts(

@@ -140,12 +140,20 @@ def bench(request, folder, base):
     return Bench(request.param, folder, base)
 
 
+def afresh(bench, name):
+    """The folder of a shared training, empty: in another order of the tests it is made more than once."""
+    out = bench.folder / f"{bench.stage}-{name}"
+    shutil.rmtree(out, ignore_errors=True)
+    return out
+
+
 @pytest.fixture(scope="module")
 def straight(bench):
     """Outcome of a training that nobody disturbs, and how many file changes it makes."""
-    code, changes = bench.train(bench.folder / f"{bench.stage}-straight")
+    out = afresh(bench, "straight")
+    code, changes = bench.train(out)
     assert code == 0
-    return bench.outcome(bench.folder / f"{bench.stage}-straight"), changes
+    return bench.outcome(out), changes
 
 
 def test_killed_anywhere_and_called_again_gives_the_same(bench, straight, tmp_path):
@@ -168,7 +176,7 @@ def test_a_finished_training_is_neither_continued_nor_repeated(bench, straight):
 @pytest.fixture(scope="module")
 def killed(bench, straight):
     """A training killed after its last checkpoint."""
-    out = bench.folder / f"{bench.stage}-killed"
+    out = afresh(bench, "killed")
     for kill_at in range(straight[1] - 12, 0, -1):
         assert bench.train(out, kill_at)[0] == -signal.SIGKILL
         if list(out.glob(f"training/checkpoints/checkpoint-*/{session.SEAL}")):

@@ -25,6 +25,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -190,7 +191,7 @@ def _environment(wanted: LaunchSettings) -> dict[str, str]:
 
 def _follow(group: subprocess.Popen, log: Path, progress: Callable | None) -> list[str]:
     """Passes progress on, writes everything else to the log, and gives its last lines."""
-    tail: deque[str] = deque(maxlen=60)
+    tail: deque[str] = deque(maxlen=2000)  # torchrun gives seven lines for each process
     with log.open("a", encoding="utf-8") as file:
         for line in group.stdout:
             if line.startswith(PROGRESS):
@@ -220,8 +221,7 @@ def _end(group: subprocess.Popen) -> None:
 def _error(folder: Path, tail: list[str], count: int) -> Exception:
     """The error of the process that failed first as it was raised there, or what is known of one that was killed."""
     log = folder / "launch.log"
-    ended = re.findall(r"rank\s*:\s*(\d+) .*?exitcode\s*:\s*-(\d+)", "\n".join(tail), re.DOTALL)
-    killed = [(rank, code) for rank, code in ended if int(code) != signal.SIGTERM]  # so torchrun ends the others
+    killed = _killed("\n".join(tail))
     notes = sorted(folder.glob("error-*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if notes and not killed:  # when one was killed, what the others raise is that it does not answer
         note = json.loads(notes[0].read_text(encoding="utf-8"))
@@ -231,6 +231,21 @@ def _error(folder: Path, tail: list[str], count: int) -> Exception:
     if killed:
         what = f"process {killed[0][0]} of {count} was killed by signal {killed[0][1]}"
     return LaunchError(f"{what}; call again to go on from the last checkpoint (log: {log})")
+
+
+def _killed(output: str) -> list[tuple[int, int]]:
+    """Rank and signal of the processes that a signal ended and not torchrun, SIGKILL first, from torchrun's summary.
+
+    What ends the others asks with SIGTERM and kills those that do not answer (in a step, on the GPU) half a minute later, so a
+    kill that came later than the first end is the group's own. A process that aborts is often only the other side of one killed.
+    """
+    entry = r"time +: (\S+)\n.* host +: .*\n.* rank +: (\d+) .*\n.* exitcode +: (-?\d+) "
+    ends = [(datetime.fromisoformat(time), int(rank), -int(code)) for time, rank, code in re.findall(entry, output)]
+    if not ends:
+        return []
+    soon = min(time for time, _, _ in ends) + timedelta(seconds=GRACE)
+    killed = [(rank, sign) for time, rank, sign in ends if sign > 0 and sign != signal.SIGTERM and time < soon]
+    return sorted(killed, key=lambda each: each[1] != signal.SIGKILL)
 
 
 def _named(kind: str) -> type[Exception]:

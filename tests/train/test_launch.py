@@ -10,11 +10,12 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from transformers import AutoModelForCausalLM
 
 from phi4r_lib.problems.schema import Problem
 from phi4r_lib.train.grpo import run_grpo
-from phi4r_lib.train.launch import LaunchError, _plain, command, group_size, restored
+from phi4r_lib.train.launch import LaunchError, _error, _plain, command, group_size, restored, run_group
 from phi4r_lib.train.settings import GrpoSettings, LaunchSettings, SftSettings
 from phi4r_lib.train.sft import run_sft
 
@@ -108,6 +109,47 @@ def test_a_killed_process_is_named_and_one_process_goes_on(shared_base_dir, trac
     assert losses[0] == pytest.approx(losses[1], rel=5e-3 if launch is TWO else 2e-2)
     if launch is TWO:
         close(report.model, one.model)
+
+
+@pytest.mark.parametrize(
+    "ends, said",
+    [
+        ({0: (1, 0), 1: (-9, 0)}, "process 1 of 8 was killed by signal 9"),  # both seen ended at one look
+        ({0: (-9, 0), 1: (1, 0)}, "process 0 of 8 was killed by signal 9"),
+        ({0: (-6, 0), 1: (-9, 0)}, "process 1 of 8 was killed by signal 9"),
+        ({0: (1, 0), 1: (-15, 1), 2: (-11, 0)}, "process 2 of 8 was killed by signal 11"),
+        ({3: (1, 0), 1: (-15, 1)}, "too long (process 3 of 8"),
+        ({3: (1, 0), 1: (-9, 31)}, "too long (process 3 of 8"),  # in a step for so long that torchrun killed it
+        ({rank: (-9 if rank == 2 else 1, 0) for rank in range(8)}, "process 2 of 8 was killed by signal 9"),
+    ],
+)
+def test_the_end_named_is_the_one_that_ended_the_others(tmp_path, ends, said):
+    """In the words of torchrun itself, which lists the ends in their order of being seen."""
+    failures = {
+        rank: ProcessFailure(local_rank=rank, pid=100 + rank, exitcode=code, error_file="<N/A>")
+        for rank, (code, _) in ends.items()
+    }
+    for rank, (_, later) in ends.items():
+        failures[rank].timestamp = 1_790_000_000 + later
+    note = {"rank": 3, "kind": "builtins:ValueError", "message": "too long"}
+    (tmp_path / "error-3.json").write_text(json.dumps(note))
+    output = str(ChildFailedError("phi4r_lib.train.worker", failures)).splitlines()
+    assert said in str(_error(tmp_path, output, 8))
+
+
+@pytest.mark.slow
+def test_a_process_that_raises_beside_a_killed_one_is_not_called_killed(tmp_path, monkeypatch):
+    (tmp_path / "both_end.py").write_text(
+        "import os, signal, time\n\n"
+        "def train(device, progress):\n"
+        "    if os.environ['RANK'] == '1':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    time.sleep(0.05)\n"
+        "    raise ConnectionError('no answer')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(LaunchError, match="process 1 of 2 was killed by signal 9"):
+        run_group("both_end:train", {"device": "cpu"}, tmp_path / "out", TWO, 2, None)
 
 
 @pytest.mark.slow

@@ -30,7 +30,14 @@ PARTS = (
     "made_by",
 )
 FACTS = ("status", "message", "seconds", "peak_mb", "folder", "notebook", "lineage", "outputs")
-RECORDS = st.dictionaries(st.sampled_from(["01", "05"]), JSON | st.dictionaries(st.sampled_from(FACTS), JSON))
+ODD = JSON | st.sampled_from(
+    [None, "", "done", "running", "7", 7, -1.5, True, [], {}, ["a"], {"a": None}, {"settings": {}}]
+)
+LINEAGE = st.dictionaries(st.sampled_from(["notebook", "settings", "data", "inputs", "code", "packages"]), ODD)
+FACT = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(FACTS, ODD) | {"status": st.just("done") | ODD, "lineage": LINEAGE}
+)
+RECORDS = st.dictionaries(st.sampled_from(["01", "05"]), JSON | FACT)
 MANIFESTS = JSON | st.dictionaries(st.sampled_from(PARTS), JSON) | st.fixed_dictionaries({"notebooks": RECORDS})
 
 
@@ -153,7 +160,7 @@ def test_any_run_json_is_read_or_refused_with_a_word(house, capsys, data):
     out = house.root / "runs/cpu"
     out.mkdir(parents=True, exist_ok=True)
     (out / "run.json").write_text(json.dumps(data))
-    for command in ("status", "plan"):
+    for command in ("status", "plan", "report"):
         code, _, err = phi4r(capsys, command)
         assert code in (0, 2) and "Traceback" not in err
         assert code == 0 or err.startswith("phi4r: ")

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from phi4r_lib.cookbook.settings.home import UserError, home, shown
 from phi4r_lib.problems import rows
@@ -38,21 +38,38 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+class _Lineage(BaseModel):
+    """What a finished notebook stood on, as `lineage.changes` reads it."""
+
+    model_config = ConfigDict(strict=True)
+
+    notebook: dict[str, str]
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    inputs: dict[str, Any]
+    code: dict[str, Any]
+    packages: dict[str, str]
+
+
 class _Record(BaseModel):
     """What phi4r itself reads of a notebook's entry in run.json."""
 
-    notebook: str | None = None
-    folder: str | None = None
+    model_config = ConfigDict(strict=True)
+
+    notebook: str = ""
+    folder: str = ""
     status: str = ""
     message: str | None = None
     seconds: float = 0
     peak_mb: float = 0
-    lineage: dict[str, dict[str, Any]] | None = None
+    lineage: _Lineage | None = None
     outputs: dict[str, str] | None = None
 
 
 class _Manifest(BaseModel):
-    """What phi4r itself reads of run.json; anything else in it is left alone."""
+    """What phi4r itself reads of run.json, just so: what is read is what stands there. Anything else in it is left alone."""
+
+    model_config = ConfigDict(strict=True)
 
     made_by: str | None = None
     notebooks: dict[str, _Record] = {}

@@ -38,7 +38,18 @@ PEAKS = {
     "H100": 790,
     "H200": 790,
 }  # TFLOP/s of a bf16 product of 8192 x 8192 as measured on these cards, not the data sheet's
-PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "triton", "vllm", "flash-attn", "papermill")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "datasets",
+    "triton",
+    "vllm",
+    "flash-attn",
+    "bitsandbytes",
+    "papermill",
+)
 # (hidden, layers, heads, key-value heads, inner, vocabulary, tied): SmolLM2-135M, TinyLlama-1.1B, Phi-4's width with 4 layers
 SHAPES = {
     "toy": (64, 2, 4, 2, 128, 512, False),
@@ -269,6 +280,8 @@ def sft_part(name: str, toy: bool, peak: float) -> Iterator[dict[str, Any]]:
         "compiled, checkpointing": {"compile": True, "checkpointing": True},  # what the profiles gpu and phi4 set
         "selective checkpointing": {"checkpointing": "selective"},
     }
+    if size == "1b":
+        ways["averages of one byte"] = {"optimizer": "adamw_8bit"}  # what the profile gpu sets
     for way, changes in ways.items():
         facts = {"part": name, "way": way, "block": block, "blocks": changes.get("batch_size", rows)}
         if changes.get("compile") and device() == "cpu":

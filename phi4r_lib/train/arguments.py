@@ -41,6 +41,7 @@ def common_arguments(
         dataloader_pin_memory=False,
         report_to=settings.report_to,
         disable_tqdm=True,
+        **({"optim": settings.optimizer} if settings.optimizer != "adamw" else {}),
         **sharding(settings, device),
     )
 

@@ -11,8 +11,17 @@ from dataclasses import dataclass
 import torch
 from transformers import PretrainedConfig
 
-from phi4r_lib.train.memory import HEADROOM, advice, dpo_parts, fault, grpo_advice, grpo_parts, sft_parts
-from phi4r_lib.train.ranks import processes
+from phi4r_lib.train.memory import (
+    HEADROOM,
+    advice,
+    dpo_parts,
+    fault,
+    grpo_advice,
+    grpo_parts,
+    sft_parts,
+    with_passes,
+)
+from phi4r_lib.train.ranks import from_all, processes
 from phi4r_lib.train.settings import DpoSettings, GrpoSettings, SftSettings
 
 
@@ -44,7 +53,7 @@ def rows_that_fit(config: PretrainedConfig, settings: SftSettings | DpoSettings,
     """
     if device != "cuda":
         return 1 << 30
-    total, one = torch.cuda.get_device_properties(0).total_memory, settings.model_copy(update={"micro_batch": 1})
+    total, one = _smallest_gpu(), settings.model_copy(update={"micro_batch": 1})
     tuning = isinstance(settings, SftSettings)
     parts = sft_parts(config, one, processes()) if tuning else dpo_parts(config, one, processes())
     reason = fault("fine-tuning" if tuning else "DPO", parts, total, advice(settings))
@@ -53,17 +62,25 @@ def rows_that_fit(config: PretrainedConfig, settings: SftSettings | DpoSettings,
     return 1 + int(total * HEADROOM - sum(parts.values())) // parts["activations"]
 
 
-def check_grpo(config: PretrainedConfig, settings: GrpoSettings, prompt: int, device: str) -> None:
-    """Raises ValueError with the numbers where one pass of GRPO cannot fit this GPU; `prompt` is the longest one in tokens.
+def fit_grpo(config: PretrainedConfig, settings: GrpoSettings, prompt: int, device: str) -> GrpoSettings:
+    """The settings with as few forward passes per step as this GPU's memory allows; `prompt` is the longest one in tokens.
 
-    On a CPU: where vLLM is asked for what only GPUs have (TRL sends weights to a server over NCCL, vLLM's sleep frees GPU memory).
+    Raises ValueError with the numbers where not even the smallest pass fits; on a CPU where vLLM is asked for what only GPUs have
+    (TRL sends weights to a server over NCCL, vLLM's sleep frees GPU memory).
     """
     if device != "cuda":
         asked = {"server": settings.sampler.server, "sleep": settings.sampler.sleep}
         if settings.vllm and (wrong := [name for name, value in asked.items() if value]):
             raise ValueError(f"grpo.sampler.{wrong[0]} needs a GPU; leave it out here, or set grpo.vllm to false")
-        return
-    total = torch.cuda.get_device_properties(0).total_memory
+        return settings
+    total = _smallest_gpu()
+    settings = with_passes(config, settings, processes(), prompt, total)
     reason = fault("GRPO", grpo_parts(config, settings, processes(), prompt, total), total, grpo_advice(settings))
     if reason:
         raise ValueError(f"training does not fit this GPU: {reason}")
+    return settings
+
+
+def _smallest_gpu() -> int:
+    """Bytes of memory of the smallest GPU of all processes: what they count out must be the same in each."""
+    return min(from_all([torch.cuda.get_device_properties(0).total_memory]))

@@ -129,14 +129,18 @@ def split_groups(batch: dict[str, Any], count: int, group: int, drop: bool = Tru
 
     Rows keep their prompt at the right edge of the prompt block. Where fewer groups than micro-batches are left, masked
     groups fill up: they carry no loss, and the trainer's steps stay the same on every device. Without `drop` all groups stay.
+    More micro-batches than groups in all take parts of groups.
     """
     rows = batch["advantages"].size(0)
     sizes = batch["completion_mask"].sum(1).view(-1, group).sum(1)
     kept = int((sizes > 0).sum())
-    order = torch.argsort(sizes, descending=True)[: max(kept, count) if drop else None]
+    whole = count <= len(sizes)
+    least = count if whole else -(-count // group)  # groups that give every micro-batch a row
+    order = torch.argsort(sizes, descending=True)[: max(kept, least) if drop else None]
+    taken = order[:, None] * group + torch.arange(group, device=order.device)
     parts = []
-    for groups in order.tensor_split(count):
-        some = (groups[:, None] * group + torch.arange(group, device=groups.device)).flatten()
+    for some in taken.tensor_split(count) if whole else taken.flatten().tensor_split(count):
+        some = some.flatten()
         part = {
             key: value[some] if isinstance(value, torch.Tensor) and value.dim() and value.size(0) == rows else value
             for key, value in batch.items()

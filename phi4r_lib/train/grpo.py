@@ -18,13 +18,13 @@ from datasets import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 
 from phi4r_lib.models.engine import Progress, as_messages
-from phi4r_lib.models.fast.on_gpu import bf16_activations, steady_attention
+from phi4r_lib.models.fast.on_gpu import bf16_activations, halve_frozen, steady_attention
 from phi4r_lib.models.fitting import check_trainable
 from phi4r_lib.models.thinking import THINK_OPEN
 from phi4r_lib.problems.schema import Problem, problem_of
 from phi4r_lib.problems.verify import Verifiers
 from phi4r_lib.train.arguments import grpo_arguments, longest_prompt
-from phi4r_lib.train.batching import check_grpo
+from phi4r_lib.train.batching import fit_grpo
 from phi4r_lib.train.callbacks import (
     Journal,
     JournalCallback,
@@ -117,7 +117,7 @@ def run_grpo(
         return _report(out, session.report)
     read = [*rows, *({"prompt": as_messages(one.prompt, system)} for one in validation if settings.vllm)]
     where, prompt = training_device(device), longest_prompt(read, tokenizer)
-    check_grpo(AutoConfig.from_pretrained(model_dir), settings, prompt, where)
+    settings = fit_grpo(AutoConfig.from_pretrained(model_dir), settings, prompt, where)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype="float32")
     journal = Journal(session.work / "metrics.jsonl")
     sampling = validation_sampling(settings, seed)
@@ -144,6 +144,8 @@ def run_grpo(
     if where == "cuda":  # both alike: the reference differs from the policy by what was learnt, not by rounding
         for one in filter(None, (model, trainer.ref_model)):
             bf16_activations(one)
+        if trainer.ref_model is not None and settings.launch.sharding == "ddp":
+            halve_frozen(trainer.ref_model)
     with steady_attention(where):
         train_heeding(trainer, session.checkpoint)
     trainer.write_rollouts()

@@ -17,6 +17,7 @@ from phi4r_lib.train.settings import DpoSettings, GrpoSettings, LaunchSettings, 
 HEADROOM = 0.9  # share of a device's memory that training plans with; ours
 HEAD_CHUNK = 256  # tokens whose logits the fused LM head holds at a time, about TRL's own
 WIDE = 4  # bytes of a float32
+MASK = 3  # bytes of a pair of places in a padded row: whether one sees the other, and the same as a bf16 summand
 
 
 class Shape(Protocol):
@@ -110,7 +111,7 @@ def group_of(launch: LaunchSettings, gpus: int | None = None) -> int:
 def sft_parts(shape: Shape, settings: SftSettings, ranks: int) -> dict[str, int]:
     """{what: bytes} on one of `ranks` processes of a fine-tuning; the rows of a forward pass are as few as can be: one."""
     rows = min(settings.micro_batch or 1, max(1, settings.batch_size // ranks))
-    return _states(shape, settings.launch, ranks) | _passes(shape, rows * settings.block, settings.checkpointing)
+    return _states(shape, settings, ranks) | _passes(shape, rows * settings.block, settings.checkpointing)
 
 
 def dpo_parts(shape: Shape, settings: DpoSettings, ranks: int) -> dict[str, int]:
@@ -118,37 +119,58 @@ def dpo_parts(shape: Shape, settings: DpoSettings, ranks: int) -> dict[str, int]
     every, _ = parameters(shape)
     reference = WIDE * every // (ranks if settings.launch.sharding == "fsdp" else 1)
     pairs = min(settings.micro_batch or 1, max(1, settings.batch_size // ranks))
-    states = _states(shape, settings.launch, ranks) | {"reference model": reference}
-    return states | _passes(shape, 2 * pairs * settings.length, settings.checkpointing)
+    states = _states(shape, settings, ranks) | {"reference model": reference}
+    states |= _passes(shape, 2 * pairs * settings.length, settings.checkpointing)
+    return states | {"attention mask": MASK * 2 * pairs * settings.length**2}
 
 
-def grpo_parts(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0, device: int = 0) -> dict[str, int]:
+def grpo_parts(
+    shape: Shape, settings: GrpoSettings, ranks: int, prompt: int = 0, device: int = 0, gpu: bool = True
+) -> dict[str, int]:
     """{what: bytes} on one of `ranks` processes of GRPO; prompts of `prompt` tokens, all completions at the length limit.
 
     With vLLM inside the processes its share of the `device` counts (0: its weights and one full sequence); without vLLM the
-    trainer's own cache of one forward pass's completions, and a whole bf16 copy where weights are sharded.
+    trainer's own cache, of one forward pass's completions or, with TRL's own steps, of all of them at once, and the bf16 copy that
+    our fast steps sample with. On a GPU a whole reference model is in bf16.
     """
     every, _ = parameters(shape)
     shared = ranks if settings.launch.sharding == "fsdp" else 1
     rows = max(1, settings.prompts * settings.group // (settings.passes(ranks) * ranks))
     length = prompt + settings.max_tokens
-    parts = _states(shape, settings.launch, ranks)
+    parts = _states(shape, settings, ranks)
     if settings.beta:
-        parts["reference model"] = WIDE * every // shared
-    parts |= _passes(shape, rows * length, settings.checkpointing)
+        parts["reference model"] = 2 * every if gpu and shared == 1 else WIDE * every // shared
+    parts |= _passes(shape, rows * length, settings.checkpointing) | {"attention mask": MASK * rows * length**2}
     if not settings.vllm:
-        parts |= {"whole copy": 2 * every} if shared > 1 and settings.fast else {}  # shards cannot sample
-        return parts | {"keys and values": rows * length * kv_bytes(shape)}
+        parts |= {"sampler's copy": 2 * every} if settings.fast else {}
+        cached = rows if settings.fast else max(1, settings.prompts * settings.group // ranks)
+        return parts | {"keys and values": cached * length * kv_bytes(shape)}
     if settings.sampler.server:
         return parts
     least = 2 * every // settings.sampler.tensor_parallel + length * kv_bytes(shape)
     return parts | {"vLLM": 0 if settings.sampler.sleep else max(least, int(settings.sampler.memory * device))}
 
 
-def _states(shape: Shape, launch: LaunchSettings, ranks: int) -> dict[str, int]:
-    """Weights, gradients and AdamW in float32; the bf16 copy is of one layer and the head where weights are sharded."""
+def with_passes(shape: Shape, settings: GrpoSettings, ranks: int, prompt: int, device: int) -> GrpoSettings:
+    """The settings with as few forward passes per step as fit a GPU of `device` bytes, the most where none fits; a set number stays."""
+    if settings.micro_batches:
+        return settings
+    ways = [settings.model_copy(update={"micro_batches": count}) for count in settings.splits(ranks)]
+    fits = (way for way in ways if not fault("", grpo_parts(shape, way, ranks, prompt, device), device, ""))
+    return next(fits, ways[-1])
+
+
+def _states(shape: Shape, settings: SftSettings | DpoSettings | GrpoSettings, ranks: int) -> dict[str, int]:
+    """Weights and gradients in float32, and AdamW's two averages; the bf16 copy is of one layer and the head where weights are sharded.
+
+    With adamw_8bit an average takes a byte, but for the embeddings.
+    """
     every, products = parameters(shape)
-    shared = ranks if launch.sharding == "fsdp" else 1
+    shared = ranks if settings.launch.sharding == "fsdp" else 1
+    averages = 2 * WIDE * every // shared
+    if settings.optimizer == "adamw_8bit":
+        embeddings = shape.hidden_size * shape.vocab_size
+        averages = 2 * (every - embeddings) + 2 * WIDE * embeddings
     copy = 2 * products
     if shared > 1:
         head = shape.hidden_size * shape.vocab_size
@@ -156,7 +178,7 @@ def _states(shape: Shape, launch: LaunchSettings, ranks: int) -> dict[str, int]:
     return {
         "weights": WIDE * every // shared,
         "gradients": WIDE * every // shared,
-        "optimizer": 2 * WIDE * every // shared,
+        "optimizer": averages,
         "bf16 copy": copy,
     }
 
@@ -182,14 +204,22 @@ def advice(settings: SftSettings | DpoSettings) -> str:
     """What makes a fine-tuning or DPO smaller, the cheapest first."""
     name, length = ("sft", "block") if isinstance(settings, SftSettings) else ("dpo", "length")
     ways = [] if settings.checkpointing is True else [f"set {name}.checkpointing: true"]
-    ways += [] if settings.launch.sharding == "fsdp" else [f"set {name}.launch.sharding: fsdp"]
+    ways += _smaller_states(settings, name)
     return ", ".join([*ways, f"take more processes ({name}.launch), or a shorter {name}.{length}"])
 
 
 def grpo_advice(settings: GrpoSettings) -> str:
     """What makes GRPO smaller, the cheapest first."""
     ways = [] if settings.checkpointing else ["set grpo.checkpointing: true"]
-    most = settings.prompts * settings.group
-    ways += [f"raise grpo.micro_batches (at most {most})"] if settings.micro_batches < most else []
-    ways += [] if settings.launch.sharding == "fsdp" else ["set grpo.launch.sharding: fsdp"]
+    most = settings.splits()[-1]
+    ways += [f"raise grpo.micro_batches (at most {most})"] if (settings.micro_batches or most) < most else []
+    ways += [] if settings.vllm else ["set grpo.vllm: true"]
+    ways += _smaller_states(settings, "grpo")
     return ", ".join([*ways, "take more processes (grpo.launch), or a lower grpo.max_tokens"])
+
+
+def _smaller_states(settings: SftSettings | DpoSettings | GrpoSettings, name: str) -> list[str]:
+    if settings.launch.sharding == "fsdp":
+        return []
+    ways = [] if settings.optimizer == "adamw_8bit" else [f"set {name}.optimizer: adamw_8bit"]
+    return [*ways, f"set {name}.launch.sharding: fsdp"]

@@ -5,15 +5,17 @@ Units and origins stand as comments in notebooks/profiles/*.yaml. Light to impor
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Precedence = Literal["think_first", "end_first"]  # which format override of the reward wins where both apply
 Count = Field(ge=1)
 Length = Field(ge=16)  # tokens; no prompt, two think tags and an answer take fewer
+# Both AdamW; the second keeps its two averages in one byte each (bitsandbytes; embeddings stay in four).
+Optimizer = Literal["adamw", "adamw_8bit"]
 # Where and how fast a training runs: no result depends on these beyond rounding, so that it can go on elsewhere.
-PLACE = {"launch", "micro_batch", "compile", "attention", "checkpointing", "report_to"}
+PLACE = {"launch", "micro_batch", "micro_batches", "compile", "attention", "checkpointing", "report_to"}
 
 
 class _Settings(BaseModel):
@@ -33,7 +35,17 @@ class LaunchSettings(_Settings):
     port: int = Field(default=29_400, ge=1, le=65_535)
 
 
-class SftSettings(_Settings):
+class _Training(_Settings):
+    """A training that steps with an optimizer on one or more processes."""
+
+    @model_validator(mode="after")
+    def _whole_states(self) -> Self:
+        if self.optimizer == "adamw_8bit" and self.launch.sharding == "fsdp":
+            raise ValueError("optimizer adamw_8bit needs whole weights: with launch.sharding fsdp take adamw")
+        return self
+
+
+class SftSettings(_Training):
     """Supervised fine-tuning. Lengths count tokens, steps count optimizer steps."""
 
     passes: float = Field(gt=0)
@@ -46,6 +58,7 @@ class SftSettings(_Settings):
     block: int = Length
     warmup_steps: float = Field(ge=0)  # below 1: a share of all steps
     weight_decay: float = Field(ge=0)
+    optimizer: Optimizer = "adamw"
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
     limit: int | None = Field(default=None, ge=1)  # most training rows; None takes all
     double_rope: bool = True  # report 3
@@ -67,7 +80,7 @@ class SftSettings(_Settings):
     eval_max_tokens: int = Field(default=160, ge=1)
 
 
-class DpoSettings(_Settings):
+class DpoSettings(_Training):
     """Rollout DPO on right and wrong completions of one question. Lengths count tokens, steps count optimizer steps.
 
     The defaults are those of Phi-4-mini-reasoning's third stage (arXiv 2504.21233) where it names them; beta, batch and what
@@ -82,6 +95,7 @@ class DpoSettings(_Settings):
     micro_batch: int | None = Field(default=None, ge=1)  # most pairs per forward pass; None: what fits the memory
     warmup_steps: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
+    optimizer: Optimizer = "adamw"
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
     checkpointing: bool = False
     launch: LaunchSettings = LaunchSettings()
@@ -116,7 +130,7 @@ class SamplerSettings(_Settings):
     )  # most mean |log-probability of sampler - trainer| of the first two steps
 
 
-class GrpoSettings(_Settings):
+class GrpoSettings(_Training):
     """Reinforcement learning with the length-aware reward. Lengths count completion tokens."""
 
     steps: int = Count
@@ -126,11 +140,14 @@ class GrpoSettings(_Settings):
     edge_samples: int = Field(default=12, ge=1)  # most answers of the fine-tuned model per candidate
     prompts: int = Count  # prompts per step, all devices together
     group: int = Field(ge=2)  # completions per prompt
-    micro_batches: int = Field(default=4, ge=1)  # most forward passes per step and process: more need less memory
+    micro_batches: int | None = Field(
+        default=None, ge=1
+    )  # most forward passes per step and process: more need less memory; None: as few as fit a GPU, four on a CPU
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(default=10, ge=0)
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
     weight_decay: float = Field(default=0.0, ge=0)
+    optimizer: Optimizer = "adamw"
     beta: float = Field(ge=0)  # weight of the KL term to the model the training started from
     entropy: float = Field(ge=0)  # weight of the entropy bonus
     clip: float = Field(default=0.2, gt=0)
@@ -176,10 +193,20 @@ class GrpoSettings(_Settings):
     def passes(self, processes: int = 1) -> int:
         """Forward passes per step on each of so many processes: `micro_batches`, or fewer where a process has less to share out.
 
-        Our fast steps share a prompt within a pass, so each pass gets whole groups.
+        Where nothing is set: four (ours), or what `memory.with_passes` found for a GPU. Our fast steps share a prompt within a pass,
+        so a pass gets whole groups, or equal parts of one.
         """
-        mine = self.prompts * (1 if self.fast else self.group) // processes
-        return max(count for count in range(1, self.micro_batches + 1) if mine % count == 0)
+        return max(count for count in self.splits(processes) if count <= (self.micro_batches or 4))
+
+    def splits(self, processes: int = 1) -> list[int]:
+        """Numbers of forward passes that a step can have on each of so many processes: all of one size, down to one completion.
+
+        With `fast` passes hold whole groups, or equal parts of one.
+        """
+        mine = max(1, self.prompts // processes)
+        if not self.fast:
+            return _divisors(mine * self.group)
+        return [*_divisors(mine), *(mine * parts for parts in _divisors(self.group)[1:])]
 
     def uneven(self, processes: int = 1) -> str | None:
         """Why the prompts of a step do not fall into whole groups on so many processes; None where they do.
@@ -189,9 +216,13 @@ class GrpoSettings(_Settings):
         if processes > 1:
             whole = self.prompts % processes == 0
             return None if whole else f"grpo.prompts ({self.prompts}) must be a multiple of the processes ({processes})"
-        if self.passes() == self.micro_batches:
+        if self.micro_batches in (None, self.passes()):
             return None
         return (
             f"grpo.prompts ({self.prompts}) must be a multiple of grpo.micro_batches ({self.micro_batches}), so that each "
             "forward pass gets whole groups; with grpo.fast: false the completions of a step must be"
         )
+
+
+def _divisors(number: int) -> list[int]:
+    return [count for count in range(1, number + 1) if number % count == 0]

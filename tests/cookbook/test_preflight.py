@@ -46,6 +46,29 @@ def test_one_line_before_anything_starts(house, capsys, cell, change, says):
 
 
 @pytest.mark.parametrize(
+    ("number", "change", "package"),
+    [
+        ("01", {"models.base.kind": "vllm"}, "vllm"),
+        ("01", {"models.teacher.kind": "ray"}, "ray"),
+        ("04", {"grpo.vllm": True}, "vllm"),
+        ("03", {"sft.optimizer": "adamw_8bit"}, "bitsandbytes"),
+        ("08", {"grpo.optimizer": "adamw_8bit"}, "bitsandbytes"),
+        ("07", {"dpo.report_to": "mlflow"}, "mlflow"),
+    ],
+)
+def test_a_package_that_is_not_here_is_named_before_anything_starts(monkeypatch, number, change, package):
+    """Of the notebooks that will run: 02 opens no student and trains nothing."""
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    ((key, value),) = change.items()
+    words = f"{key}: {'true' if value is True else value} needs the package {package}, which is not here: pip install"
+    due = stages()
+    with pytest.raises(UserError, match=re.escape(words)):
+        preflight.check(load_profile("cpu", change), [due[number]])
+    if not key.startswith("models"):
+        preflight.check(load_profile("cpu", change), [due["02"]])
+
+
+@pytest.mark.parametrize(
     ("cell", "change", "says"),
     [
         ("run.problems('seeds')", "data.map={prompt: q}", "data.seeds: .*:1: field 'q'"),

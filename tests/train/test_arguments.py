@@ -37,6 +37,7 @@ def host(monkeypatch):
     """A host with eight cards, as far as torch and transformers are asked for them; nothing can be computed there."""
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: Card())
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr("phi4r_lib.train.batching.from_all", list)  # the other processes have the same cards
     monkeypatch.setattr("transformers.training_args.is_torch_bf16_gpu_available", lambda: True)
 
 

@@ -91,6 +91,17 @@ def test_micro_batches_of_nothing_are_masked_not_missing():
     assert sum(int(part["completion_mask"].sum()) for part in nothing) == 0
 
 
+def test_more_micro_batches_than_groups_take_parts_of_groups():
+    whole = batch([9, 2, 5, 3, 8, 1, 7, 7], [1, 1, 1, 1, 0, 0, 0, 0])
+    parts = split_groups(whole, 4, 4)
+    assert [part["advantages"].tolist() for part in parts] == [[0], [1], [2], [3]]
+    assert [part["completion_ids"].shape for part in parts] == [(1, 9), (1, 2), (1, 5), (1, 3)]
+    filled = split_groups(whole, 8, 4)  # a masked group fills up, so that every step has as many passes
+    assert [part["advantages"].tolist() for part in filled] == [[0], [1], [2], [3], [4], [5], [6], [7]]
+    assert sum(int(part["completion_mask"].sum()) for part in filled) == int(whole["completion_mask"].sum())
+    assert len(split_groups(whole, 8, 4, drop=False)) == 8
+
+
 def test_reward_lengths_follow_the_limit_unless_named():
     assert (reward_of(SETTINGS).l_max, reward_of(SETTINGS).l_pos) == (24, 19)
     named = reward_of(SETTINGS.model_copy(update={"reward_context": 100, "l_pos": 60}))
@@ -195,13 +206,16 @@ def gradients(start, out, settings, monkeypatch):
     return found, pd.concat([pd.read_parquet(path) for path in report.rollouts])
 
 
-@pytest.mark.parametrize("loss", ["token", "sequence"])
-def test_the_fast_path_gives_the_gradients_of_trls_own_steps(start, tmp_path, monkeypatch, loss):
+@pytest.mark.parametrize(("loss", "passes"), [("token", 2), ("sequence", 2), ("token", 16), ("sequence", 32)])
+def test_the_fast_path_gives_the_gradients_of_trls_own_steps(start, tmp_path, monkeypatch, loss, passes):
+    """Passes of whole groups, of half a group, of one completion; TRL's own steps have two passes."""
     from phi4r_lib.train.fast_rollouts import FastRolloutTrainer
     from phi4r_lib.train.rollouts import RolloutTrainer
 
     settings = SETTINGS.model_copy(update={"steps": 1, "loss": loss, "entropy": 0.0, "beta": 0.1, "prompts": 8})
-    fast, table = gradients(start, tmp_path / "fast", settings, monkeypatch)
+    split = settings.model_copy(update={"micro_batches": passes})
+    assert split.passes() == passes
+    fast, table = gradients(start, tmp_path / "fast", split, monkeypatch)
     for name in ("_generate_single_turn", "_sampling_model"):  # the same completions, everything else TRL's
         monkeypatch.setattr(RolloutTrainer, name, getattr(FastRolloutTrainer, name), raising=False)
     plain, other = gradients(start, tmp_path / "plain", settings.model_copy(update={"fast": False}), monkeypatch)

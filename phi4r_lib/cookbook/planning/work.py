@@ -188,7 +188,7 @@ def _grpo(profile: Profile) -> Iterator[Work]:
 
 def _short_runs(grpo: GrpoSettings) -> tuple[float, int]:
     """Whole steps, and trainings, of the runs beside the long one: two whole arms, one and the reader's own with a quarter of the prompts."""
-    part = max(grpo.micro_batches, grpo.prompts // 4) / grpo.prompts
+    part = max(grpo.micro_batches or 1, grpo.prompts // 4) / grpo.prompts
     arms = (1 + part) * grpo.arm_steps + max(2, grpo.arm_steps // 2) if grpo.arm_steps else 0.0
     return arms + part * grpo.own_steps, 3 * bool(grpo.arm_steps) + bool(grpo.own_steps)
 

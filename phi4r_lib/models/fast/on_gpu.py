@@ -57,6 +57,16 @@ def compile_layers(model: PreTrainedModel) -> None:
         layer.compile()
 
 
+def halve_frozen(model: PreTrainedModel) -> None:
+    """Weights of products and embeddings of a frozen model in bf16, in place: the numbers that autocast makes of them, in half the memory.
+
+    Norms stay in float32, and embeddings need `bf16_activations`. Only for a model that runs under autocast, with whole weights.
+    """
+    for module in model.modules():
+        if isinstance(module, (torch.nn.Linear, torch.nn.Embedding)):
+            module.to(torch.bfloat16)
+
+
 def bf16_twin(model: PreTrainedModel) -> PreTrainedModel:
     """A bf16 copy of a model in training, to sample with: made once, then refreshed in place, so that its graphs stay good.
 

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phi4r_lib.cookbook.settings.home import UserError, home, shown
 from phi4r_lib.problems import rows
@@ -58,7 +58,7 @@ class _Record(BaseModel):
 
     notebook: str = ""
     folder: str = ""
-    status: str = ""
+    status: str = Field(default="", pattern=r"\S")
     message: str | None = None
     seconds: float = 0
     peak_mb: float = 0

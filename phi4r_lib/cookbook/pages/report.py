@@ -93,7 +93,7 @@ def status_table(folder: RunFolder, pages: Mapping[str, str]) -> str:
     rows = []
     for number, (status, note) in statuses(folder).items():
         facts, stage = folder.record(number), folder.stages.get(number)
-        name = stage.name if stage else facts.get("folder", number)
+        name = stage.name if stage else facts.get("folder") or number
         link = f'<a href="notebooks/{escape(pages[name])}">{escape(name)}</a>' if name in pages else escape(name)
         seconds = f"{facts['seconds']:,.0f} s" if "seconds" in facts else "–"
         expected = planned(folder.manifest, number).removeprefix("planned ") or "–"

@@ -131,7 +131,7 @@ def status_lines(out: Path) -> list[str]:
     lines = []
     for number, (status, note) in statuses(folder).items():
         facts, stage = folder.record(number), folder.stages.get(number)
-        name = stage.name if stage else facts.get("notebook", number)
+        name = stage.name if stage else facts.get("notebook") or number
         seconds = f"{facts['seconds']:7.0f} s" if "seconds" in facts else " " * 9
         memory = f"{facts['peak_mb']:6.0f} MB" if "peak_mb" in facts else " " * 9
         note = "; ".join(filter(None, [note, outlook.planned(folder.manifest, number)]))

@@ -297,6 +297,16 @@ def test_the_sentence_and_the_figure_give_one_chance_of_a_wrong_order(tmp_path):
     assert 0.01 < drawn < 0.5 and f"the wrong way round {drawn:.1%} of the time" in " ".join(found.sentences)
 
 
+def test_a_question_without_answers_among_others_leaves_the_logged_metric(tmp_path):
+    """One row of log-likelihoods, or without answers, in a log of several answers each: nothing can be graded again."""
+    for number, odd in enumerate(([["7", False]], [[]])):
+        rows = [asked(i, {"exact_match": 1}, ["7", "8"]) for i in range(3)]
+        rows[1] |= {"resps": odd, "filtered_resps": odd}
+        found = read_logs([lines(tmp_path / str(number) / "samples_t_x.jsonl", rows)])
+        assert found.answers["correct"].tolist() == [True] * 3
+        assert "cannot be graded again" in " ".join(found.notes)
+
+
 # Anything in any place.
 
 JSON = st.recursive(

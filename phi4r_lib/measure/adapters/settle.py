@@ -145,8 +145,8 @@ def _several(row: Logged, parts: Sequence[tuple[str | None, str]]) -> list[dict[
 
 
 def _graded(rows: Sequence[Logged]) -> list[list[tuple[str | None, str]]] | None:
-    """(answer, grade) of every answer of every question, or None where a target is no text."""
-    if any(row.target is None for row in rows):
+    """(answer, grade) of every answer of every question, or None where a target is no text or a question has no answer."""
+    if any(row.target is None or not row.texts for row in rows):
         return None
     extract = verifier_of("math").extract
     answers = [[extract(text or "") or _known(text) for text in row.texts] for row in rows]

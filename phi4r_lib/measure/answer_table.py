@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from phi4r_lib.measure.variance import decompose
+from phi4r_lib.problems.rows import OneLineError
 
 COLUMNS = ("model", "problem", "run", "answer", "correct", "grade", "tokens", "truncated", "error", "seed")
 GROUPS = ("family", "year", "steps")  # problem.meta entries that become columns
@@ -18,7 +19,7 @@ GRADES = ("right", "wrong", "none", "failed", "lost")
 NO_VERDICT = ("lost", "failed")  # no answer came back; an answer came back but could not be graded
 
 
-class AnswersError(ValueError):
+class AnswersError(OneLineError):
     """A table of answers that cannot be analysed; the message says which model or column and what to do."""
 
 

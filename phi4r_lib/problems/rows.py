@@ -36,7 +36,14 @@ FOREIGN = {  # first bytes of what is refused
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"\s*+:?|\Z)|[\[\]{}]', re.DOTALL)
 
 
-class ProblemFileError(ValueError):
+class OneLineError(ValueError):
+    r"""An error whose message is one line, also where names or values of a file in it hold line breaks: they stand there as \n."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(r"\n".join(str(message).splitlines()))
+
+
+class ProblemFileError(OneLineError):
     """A data file that cannot be used; the message names file, line and field and says what to do."""
 
 

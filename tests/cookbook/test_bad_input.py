@@ -79,6 +79,7 @@ MANIFESTS = JSON | st.dictionaries(st.sampled_from(PARTS), JSON) | st.fixed_dict
         (["plan", "--set", "sft.passes=1e400"], "larger than any setting"),
         (["plan", "--set", "sft.passes=-1.0e+99"], "larger than any setting"),
         (["plan", "--set", 'prompts="\\ud800"'], "half of a surrogate pair"),
+        (["plan", "--set", 'data.seeds="a\\0b.jsonl"'], "a NUL"),
         (["plan", "--set", "models.base.options={dtype: half}"], "dtype"),
         (["plan", "--set", "models.base.options={device: gpu}"], "device"),
         (["plan", "--set", "data.seeds=" + "a" * 5_000], "aaa..."),

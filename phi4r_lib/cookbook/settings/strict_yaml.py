@@ -43,8 +43,8 @@ def read(text: str) -> Any:
     """The data in a YAML text: None, bool, int, float, str, lists and mappings with keys of text.
 
     Raises YamlError (with the line) for broken YAML, a key given twice, a key that is no text, numbers that YAML 1.1
-    and 1.2 read differently (010, 0x1F, 1_000), numbers beyond LARGEST, half characters, other tags than plain data, and texts that are too long, too deep, or grow
-    too large when their aliases are written out.
+    and 1.2 read differently (010, 0x1F, 1_000), numbers beyond LARGEST, half characters, NULs, other tags than plain data, and
+    texts that are too long, too deep, or grow too large when their aliases are written out.
     """
     if len(text) > MOST_CHARACTERS:
         raise YamlError(f"{len(text):,} characters; at most {MOST_CHARACTERS:,} are read")
@@ -77,6 +77,8 @@ def _check(root: yaml.Node) -> None:
             raise _fault(node, f"type {node.tag.removeprefix('tag:yaml.org,2002:')} is not read; use plain values")
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
+        elif isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+            raise _fault(node, "a NUL (\\0), which no name of a file can hold, is not read")
         elif isinstance(node, yaml.ScalarNode) and any("\ud800" <= letter <= "\udfff" for letter in node.value):
             raise _fault(node, "half of a surrogate pair is no character; write the whole one")
         elif isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and abs(float(node.value)) > LARGEST:

@@ -6,11 +6,13 @@ decides the rest, and changes no loss beyond rounding.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
 from transformers import PretrainedConfig
 
+from phi4r_lib.models.fast.packed_attention import can_attend_packed
 from phi4r_lib.train.memory import (
     HEADROOM,
     advice,
@@ -55,11 +57,14 @@ def rows_that_fit(config: PretrainedConfig, settings: SftSettings | DpoSettings,
         return 1 << 30
     total, one = _smallest_gpu(), settings.model_copy(update={"micro_batch": 1})
     tuning = isinstance(settings, SftSettings)
+    if tuning and settings.attention == "auto" and not can_attend_packed(config, settings.block):
+        one = one.model_copy(update={"attention": "sdpa"})
     parts = sft_parts(config, one, processes()) if tuning else dpo_parts(config, one, processes())
     reason = fault("fine-tuning" if tuning else "DPO", parts, total, advice(settings))
     if reason:
         raise ValueError(f"training does not fit this GPU: {reason}")
-    return 1 + int(total * HEADROOM - sum(parts.values())) // parts["activations"]
+    each = parts["activations"] + parts.get("attention mask", 0)
+    return 1 + int(total * HEADROOM - sum(parts.values())) // each
 
 
 def fit_grpo(config: PretrainedConfig, settings: GrpoSettings, prompt: int, device: str) -> GrpoSettings:
@@ -83,4 +88,5 @@ def fit_grpo(config: PretrainedConfig, settings: GrpoSettings, prompt: int, devi
 
 def _smallest_gpu() -> int:
     """Bytes of memory of the smallest GPU of all processes: what they count out must be the same in each."""
-    return min(from_all([torch.cuda.get_device_properties(0).total_memory]))
+    mine = int(os.environ.get("LOCAL_RANK", "0"))
+    return min(from_all([torch.cuda.get_device_properties(mine).total_memory]))

@@ -111,7 +111,9 @@ def group_of(launch: LaunchSettings, gpus: int | None = None) -> int:
 def sft_parts(shape: Shape, settings: SftSettings, ranks: int) -> dict[str, int]:
     """{what: bytes} on one of `ranks` processes of a fine-tuning; the rows of a forward pass are as few as can be: one."""
     rows = min(settings.micro_batch or 1, max(1, settings.batch_size // ranks))
-    return _states(shape, settings, ranks) | _passes(shape, rows * settings.block, settings.checkpointing)
+    parts = _states(shape, settings, ranks) | _passes(shape, rows * settings.block, settings.checkpointing)
+    masked = settings.attention in ("sdpa", "eager")  # "auto" tells packed examples apart by their starts
+    return parts | ({"attention mask": MASK * rows * settings.block**2} if masked else {})
 
 
 def dpo_parts(shape: Shape, settings: DpoSettings, ranks: int) -> dict[str, int]:
@@ -139,7 +141,7 @@ def grpo_parts(
     length = prompt + settings.max_tokens
     parts = _states(shape, settings, ranks)
     if settings.beta:
-        parts["reference model"] = 2 * every if gpu and shared == 1 else WIDE * every // shared
+        parts["reference model"] = 2 * every if gpu and settings.launch.sharding == "ddp" else WIDE * every // shared
     parts |= _passes(shape, rows * length, settings.checkpointing) | {"attention mask": MASK * rows * length**2}
     if not settings.vllm:
         parts |= {"sampler's copy": 2 * every} if settings.fast else {}

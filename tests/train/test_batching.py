@@ -14,6 +14,7 @@ from phi4r_lib.train.batching import Split, fit_grpo, processes, rows_that_fit, 
 from phi4r_lib.train.memory import (
     Plain,
     activation_bytes,
+    dpo_parts,
     grpo_parts,
     kv_bytes,
     parameters,
@@ -96,6 +97,12 @@ def test_a_cpu_takes_whole_batches_and_a_gpu_says_what_does_not_fit(monkeypatch)
     monkeypatch.setattr(batching, "from_all", list)  # 32 cards of one size
     assert rows_that_fit(PHI4, dpo.model_copy(update={"launch": SHARED}), "cuda") >= 1
     assert rows_that_fit(PHI4, SFT.model_copy(update={"launch": SHARED}), "cuda") >= 1
+    for settings in (SFT, SFT.model_copy(update={"attention": "sdpa"}), dpo.model_copy(update={"length": 32_768})):
+        settings = settings.model_copy(update={"launch": SHARED})
+        rows, most = rows_that_fit(PHI4, settings, "cuda"), settings.model_copy(update={"batch_size": 32 * 99})
+        for some, fits in ((rows, True), (rows + 1, False)):
+            count = sft_parts if isinstance(settings, SftSettings) else dpo_parts
+            assert (sum(count(PHI4, most.model_copy(update={"micro_batch": some}), 32).values()) <= 72e9) == fits
     shared = GRPO.model_copy(update={"launch": SHARED, "vllm": True, "micro_batches": 16})
     fit_grpo(PHI4, shared.model_copy(update={"sampler": SamplerSettings(sleep=True)}), 1024, "cuda")
 
@@ -193,6 +200,9 @@ def test_parts_by_hand():
     assert "sampler's copy" not in grpo_parts(PHI4, shards.model_copy(update={"vllm": True}), 32, 1024)
     here, there = (grpo_parts(PHI4, GRPO, 1, 1024, gpu=gpu)["reference model"] for gpu in (False, True))
     assert here == 2 * there == pytest.approx(4 * 14.66e9, rel=1e-3)
+    alone = LaunchSettings(sharding="fsdp")  # as when one process goes on: its reference is no plain model to be halved
+    one_shard = grpo_parts(PHI4, GRPO.model_copy(update={"launch": alone}), 1, 1024)
+    assert one_shard["reference model"] == here
     inside = GRPO.model_copy(update={"vllm": True, "sampler": SamplerSettings(memory=0.4)})
     assert grpo_parts(PHI4, inside, 8, 1024, int(100e9))["vLLM"] == pytest.approx(40e9)
 
